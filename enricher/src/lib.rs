@@ -1,0 +1,5 @@
+//! The worker: reads batches of records, makes enriched events and bad rows of them, writes them,
+//! and only then advances.
+
+pub mod pipeline;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The `snowmelt` command.
+
+fn main() {}

@@ -1,0 +1,46 @@
+//! Self-describing JSON: the name of a schema and data that claims to follow it.
+
+use crate::schema_key::SchemaVer;
+
+/// A self-describing JSON that stands in an event: a tracker's context, the self-describing event
+/// itself, or what an enrichment derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entity<'a> {
+    /// The Iglu URI; checked by [`crate::schema_key::Parts::parse`] before an entity is made.
+    pub uri: &'a str,
+    /// The version that replaces the URI's when the entity is written: that of the schema which
+    /// superseded it.
+    pub superseded_by: Option<SchemaVer>,
+    /// The data, as compact JSON in the form of [`crate::json`].
+    pub data: &'a str,
+}
+
+impl<'a> Entity<'a> {
+    /// An entity whose schema nothing superseded.
+    pub const fn new(uri: &'a str, data: &'a str) -> Entity<'a> {
+        Entity { uri, superseded_by: None, data }
+    }
+
+    /// Appends `{"schema":…,"data":…}`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"schema\":\"");
+        match self.superseded_by {
+            Some(version) => {
+                let stem = self.uri.rfind('/').map_or("", |slash| &self.uri[..=slash]);
+                out.extend_from_slice(stem.as_bytes());
+                out.extend_from_slice(version.to_string().as_bytes());
+            }
+            None => out.extend_from_slice(self.uri.as_bytes()),
+        }
+        out.extend_from_slice(b"\",\"data\":");
+        out.extend_from_slice(self.data.as_bytes());
+        out.push(b'}');
+    }
+}
+
+/// The envelope schema under which entities are written, whatever version they came in.
+pub const CONTEXTS_URI: &str = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1";
+
+/// The envelope schema of a self-describing event.
+pub const UNSTRUCT_EVENT_URI: &str =
+    "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0";

@@ -1,0 +1,171 @@
+//! Why something did not become an enriched event: the messages inside bad rows.
+//!
+//! One enum serves all kinds of bad row, because they share their variants; which variants may
+//! stand in which kind is fixed by whoever reports them. [`crate::bad_row`] prints them in the
+//! published form.
+
+use crate::schema_key::{Criterion, ParseError, SchemaVer};
+
+/// One message of a bad row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// Something went wrong that has no better description.
+    Simple {
+        /// What went wrong.
+        error: String,
+    },
+    /// An input does not have the expected shape.
+    Input {
+        /// Which input: a tracker parameter, a header, a part of the payload.
+        field: String,
+        /// What was found.
+        value: Option<String>,
+        /// What was expected.
+        expectation: String,
+    },
+    /// An input should be JSON.
+    NotJson {
+        /// Which input.
+        field: String,
+        /// What was found.
+        value: Option<String>,
+        /// The parser's complaint.
+        error: String,
+    },
+    /// A JSON should be self-describing. `json` is compact JSON text.
+    NotIglu {
+        /// What was found.
+        json: String,
+        /// The code.
+        error: ParseError,
+    },
+    /// A self-describing JSON follows another schema than is allowed in its place.
+    CriterionMismatch {
+        /// The Iglu URI found.
+        schema_key: String,
+        /// What was allowed.
+        criterion: Criterion,
+    },
+    /// The schema could not be had, or the data does not follow it.
+    Iglu {
+        /// The Iglu URI.
+        schema_key: String,
+        /// What is wrong.
+        error: ClientError,
+    },
+    /// A webhook's event type has no schema.
+    SchemaMapping {
+        /// The type found.
+        actual: Option<String>,
+        /// Every known type with its schema's Iglu URI.
+        expected: Vec<(String, String)>,
+        /// What was expected.
+        expectation: String,
+    },
+}
+
+/// What resolving and validating said about one self-describing JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientError {
+    /// No registry gave the schema.
+    Resolution {
+        /// What each registry said, sorted by name.
+        history: Vec<RegistryHistory>,
+    },
+    /// The data does not follow the schema.
+    Invalid {
+        /// The version that superseded the schema's, if one did.
+        superseded_by: Option<SchemaVer>,
+        /// What is wrong with the data.
+        violations: Vec<Violation>,
+    },
+    /// The schema itself is not valid.
+    BadSchema {
+        /// As above.
+        superseded_by: Option<SchemaVer>,
+        /// What is wrong with the schema.
+        issues: Vec<SchemaIssue>,
+    },
+}
+
+/// What one registry answered when asked for a schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegistryHistory {
+    /// The registry's name in the resolver's configuration.
+    pub repository: String,
+    /// The distinct answers.
+    pub errors: Vec<RegistryError>,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// When it was last asked, milliseconds since the epoch.
+    pub last_attempt_ms: i64,
+}
+
+/// A registry's refusal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RegistryError {
+    /// It does not have the schema.
+    NotFound,
+    /// The registry failed (5xx, unreadable content).
+    RepoFailure(String),
+    /// Asking failed (network, other statuses).
+    ClientFailure(String),
+}
+
+/// One thing wrong with some data at one path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// For people.
+    pub message: String,
+    /// Where, `$.a.b[0]`.
+    pub path: Option<String>,
+    /// The schema keyword violated.
+    pub keyword: Option<String>,
+    /// Details that the keyword defines (the field missing, the type found and expected, …).
+    pub targets: Vec<String>,
+}
+
+/// One thing wrong with a schema.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SchemaIssue {
+    /// Where, `$.properties.a`.
+    pub path: String,
+    /// For people.
+    pub message: String,
+}
+
+/// Why an event failed while it was enriched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The enrichment that failed, or `None` for the built-in steps.
+    pub enrichment: Option<EnrichmentId>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Which enrichment, as bad rows name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrichmentId {
+    /// Iglu URI of its configuration (or of the entity, where an entity did not validate).
+    pub schema_key: String,
+    /// Its published identifier, `ua-parser`.
+    pub identifier: &'static str,
+}
+
+impl Reason {
+    /// An [`Reason::Input`].
+    pub fn input(field: &str, value: Option<&str>, expectation: impl Into<String>) -> Reason {
+        Reason::Input {
+            field: field.to_owned(),
+            value: value.map(str::to_owned),
+            expectation: expectation.into(),
+        }
+    }
+}
+
+impl From<Reason> for Failure {
+    /// A failure of a built-in step.
+    fn from(reason: Reason) -> Failure {
+        Failure { enrichment: None, reason }
+    }
+}
