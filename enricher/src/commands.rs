@@ -1,0 +1,60 @@
+//! The commands of `snowmelt`: their arguments, and the exit codes they share.
+//!
+//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 75 a worker
+//! that had to stop before everything in flight was written (nothing is lost: it is read again).
+
+pub mod bench;
+pub mod enrich;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::terminal;
+
+/// Arguments or configuration that cannot be used.
+pub const EXIT_USAGE: u8 = 64;
+/// Stopped before everything in flight was written.
+pub const EXIT_GRACE: u8 = 75;
+
+/// Enriches collector payloads from Kinesis, offline files or an embedded stream.
+#[derive(Debug, Parser)]
+#[command(name = "snowmelt", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Enrich payloads from files or standard input.
+    Enrich(enrich::Args),
+    /// Measure the transform on this machine.
+    Bench(bench::Args),
+}
+
+/// Runs the command that was asked for.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Enrich(args) => enrich::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+/// A mistake in arguments or configuration: what to say, already in full sentences.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Says why the arguments cannot be used; help and version are not mistakes.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Says what failed, with its causes, and chooses the exit code.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    terminal::note(&format!("snowmelt: {error:#}"));
+    let usage = error.chain().any(|cause| cause.is::<Usage>());
+    if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+}
