@@ -1,58 +1,18 @@
 //! Validates self-describing JSON against schemas from Iglu registries.
+//!
+//! A [`Resolver`] asks the registries, in the peer's order, and keeps what they said; it is the
+//! only part that does I/O. What is known at one moment is a [`Schemas`], an immutable snapshot
+//! that any thread reads without a lock. Each answer is a [`Lookup`]: found, missing (every
+//! eligible registry said so) or unavailable (no verdict on the data). A [`Schema`] is compiled
+//! once and then checks compact JSON texts.
+//!
+//! What becomes of an event whose schema is missing or unavailable is the caller's decision.
 
-use std::sync::Arc;
+mod schema;
+mod schemas;
 
-use event::reason::{ClientError, RegistryHistory};
-use event::{SchemaKey, SchemaVer};
+mod resolver;
 
-/// What is known of the schemas at one moment: immutable, cheap to clone, read without a lock.
-#[derive(Clone, Default)]
-pub struct Schemas {}
-
-/// The answer of all registries together to one key.
-#[derive(Clone)]
-pub enum Lookup {
-    /// The schema, compiled.
-    Found(Arc<Schema>),
-    /// Every eligible registry said that it does not have it.
-    Missing(Arc<Vec<RegistryHistory>>),
-    /// A registry that might have it could not be asked: no verdict on the data.
-    Unavailable(Arc<Vec<RegistryHistory>>),
-}
-
-/// A compiled schema.
-pub struct Schema {}
-
-impl Schemas {
-    /// The answer for an Iglu URI; `None` when it was never asked for.
-    pub fn get(&self, _uri: &str) -> Option<&Lookup> {
-        todo!()
-    }
-}
-
-impl Schema {
-    /// The version that superseded the one asked for; this schema is then that version's.
-    pub fn superseded_by(&self) -> Option<SchemaVer> {
-        todo!()
-    }
-
-    /// Validates compact JSON text.
-    pub fn check(&self, _json: &str) -> Result<(), Box<ClientError>> {
-        todo!()
-    }
-}
-
-/// Registries in order, with a cache.
-pub struct Resolver {}
-
-impl Resolver {
-    /// What is known now.
-    pub fn schemas(&self) -> Schemas {
-        todo!()
-    }
-
-    /// Asks the registries for the keys not known yet, and returns what is known then.
-    pub async fn resolve(&self, _keys: &[SchemaKey]) -> Schemas {
-        todo!()
-    }
-}
+pub use resolver::{ConfigError, Resolver};
+pub use schema::Schema;
+pub use schemas::{Lookup, Schemas};
