@@ -18,14 +18,14 @@ pub struct NoAddress;
 pub struct NotAnInteger;
 
 /// Why a text is no time in milliseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
     /// It is no 64-bit integer.
     #[error("not in the expected format: ms since epoch")]
     NotMillis,
-    /// Its year does not lie in 0 to 9999.
-    #[error("not Redshift-compatible")]
-    OutOfRange,
+    /// Its year does not lie in 0 to 9999; holds the time as text.
+    #[error("formatting as {0} is not Redshift-compatible")]
+    OutOfRange(String),
 }
 
 /// Why a text is no `<width>x<height>`.
@@ -101,7 +101,7 @@ pub fn uuid_lenient<'a>(text: &'a str, _arena: &'a Bump) -> Option<&'a str> {
 pub fn ms_timestamp<'a>(text: &str, arena: &'a Bump) -> Result<(i64, &'a str), TimestampError> {
     let ms = text.parse::<i64>().map_err(|_| TimestampError::NotMillis)?;
     if !crate::time::is_redshift_compatible(ms) {
-        return Err(TimestampError::OutOfRange);
+        return Err(TimestampError::OutOfRange(crate::time::format_ms(ms, arena).to_owned()));
     }
     Ok((ms, crate::time::format_ms(ms, arena)))
 }
