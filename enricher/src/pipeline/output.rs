@@ -1,5 +1,7 @@
 //! What a batch became: the lines of each route and the verdicts that account for every event.
 
+use event::bad_row::BadKind;
+
 /// The result of processing one batch.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
@@ -19,25 +21,6 @@ pub enum Verdict {
     Enriched,
     /// A line of `bad`, of that kind.
     Bad(BadKind),
-}
-
-/// The kinds of bad row, each a published schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BadKind {
-    /// `collector_payload_format_violation`.
-    CollectorPayloadFormatViolation,
-    /// `adapter_failures`.
-    AdapterFailures,
-    /// `tracker_protocol_violations`.
-    TrackerProtocolViolations,
-    /// `schema_violations`.
-    SchemaViolations,
-    /// `enrichment_failures`.
-    EnrichmentFailures,
-    /// `size_violation`.
-    SizeViolation,
-    /// `generic_error`.
-    GenericError,
 }
 
 /// Lines in one buffer, each ended by a newline.
