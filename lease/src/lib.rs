@@ -1,5 +1,19 @@
 //! Who owns which shard.
 
+mod config;
+mod error;
+mod held;
+mod keeper;
+mod lease;
 pub mod position;
+mod shards;
+pub mod store;
 
+pub use config::Config;
+pub use error::{Error, Result};
+pub use held::Held;
+pub use keeper::{Keeper, Leases, Status};
+pub use lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
 pub use position::{Position, SequenceNumber, ShardId};
+pub use shards::Shard;
+pub use store::{LeaseStore, Outcome, Scan};

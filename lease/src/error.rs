@@ -1,0 +1,15 @@
+//! What can go wrong with a lease store, told apart by what the caller does next.
+
+/// A failed operation on a lease store. That somebody else was faster is not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Try again later. A write may or may not have happened.
+    #[error("lease store unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Stop: trying again cannot help (no permission, a table of another shape, a broken file).
+    #[error("lease store unusable: {0}")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Shorthand.
+pub type Result<T> = std::result::Result<T, Error>;

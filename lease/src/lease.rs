@@ -1,0 +1,239 @@
+//! The lease of one shard: what an item of the lease table says, and every change that may be
+//! made to it.
+//!
+//! [`Lease::apply`] is the whole protocol as a function: given the item and a [`Write`], either
+//! the item that results, or the news that the write no longer fits. The memory and SQLite stores
+//! call it; the DynamoDB store says the same in condition expressions, and one conformance test
+//! holds all three to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::position::{Position, ShardId};
+
+/// The name of a lease in the table. With one stream per table it is the shard's id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseKey(ShardId);
+
+impl LeaseKey {
+    /// The key of a shard's lease.
+    pub fn of(shard: &ShardId) -> LeaseKey {
+        LeaseKey(shard.clone())
+    }
+
+    /// The shard.
+    pub fn shard(&self) -> &ShardId {
+        &self.0
+    }
+
+    /// The key as it is stored.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for LeaseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of one run of one worker process. A restarted process needs a new one: two processes
+/// that share a name would each take the other's leases for their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(Arc<str>);
+
+/// The longest worker id: it is repeated in every item, and items are billed by size.
+const MAX_WORKER_ID: usize = 256;
+
+impl WorkerId {
+    /// Reads a worker id: not empty, not longer than 256 bytes, and none of the names that other
+    /// programs give to items of a lease table.
+    pub fn parse(text: &str) -> Option<WorkerId> {
+        let reserved = matches!(text, "Leader" | "Migration3.0" | "TableMigration3.5");
+        let fits = !text.is_empty() && text.len() <= MAX_WORKER_ID;
+        let plain = !text.chars().any(char::is_control) && !text.starts_with("shardId-");
+        (fits && plain && !reserved).then(|| WorkerId(text.into()))
+    }
+
+    /// An owner as somebody else's item names it: any text at all.
+    pub(crate) fn stored(text: &str) -> WorkerId {
+        WorkerId(text.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What moves when a lease is written. A write says which value it expects and stores the next
+/// one, so of two writers that saw the same value one is refused. The value stored by a take is
+/// the ownership's epoch: it never repeats while the item lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Counter(pub u64);
+
+impl Counter {
+    /// The value after this one.
+    pub fn next(self) -> Counter {
+        Counter(self.0 + 1)
+    }
+}
+
+/// The name of one write, stored with it: a worker whose reply was lost recognises its own write
+/// by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriteId(pub u64);
+
+/// A lease as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    /// Its name.
+    pub key: LeaseKey,
+    /// Who works the shard; nobody, if none.
+    pub owner: Option<WorkerId>,
+    /// How often it was written.
+    pub counter: Counter,
+    /// How far the shard has been worked.
+    pub checkpoint: Position,
+    /// How often the owner changed since the checkpoint last moved.
+    pub owner_switches: u64,
+    /// The shards this one was split or merged from, sorted.
+    pub parents: Vec<ShardId>,
+    /// The first and last hash key of the shard, in decimal.
+    pub hash_range: Option<(String, String)>,
+    /// The worker that is to have the lease next. On an owned lease, it has asked for it or was
+    /// chosen by the owner; on a free one, the owner left it for that worker.
+    pub next: Option<WorkerId>,
+    /// The last write of ours: the counter it stored and its name.
+    pub written: Option<(Counter, WriteId)>,
+    /// The shard's load as its owner measured it, in bytes per second.
+    pub weight: u64,
+    /// The size of the owner relative to its peers.
+    pub capacity: u32,
+}
+
+impl Lease {
+    /// A lease that nobody has owned yet.
+    pub fn new(shard: &ShardId, checkpoint: Position) -> Lease {
+        Lease {
+            key: LeaseKey::of(shard),
+            owner: None,
+            counter: Counter(0),
+            checkpoint,
+            owner_switches: 0,
+            parents: Vec::new(),
+            hash_range: None,
+            next: None,
+            written: None,
+            weight: 0,
+            capacity: 1,
+        }
+    }
+
+    /// Whether the shard is worked to its end, so that there is nothing left to own.
+    pub fn ended(&self) -> bool {
+        self.checkpoint == Position::ShardEnd
+    }
+
+    /// Whether the last write was this one.
+    pub fn is_written_by(&self, write: &Write) -> bool {
+        self.written == Some((write.expected.next(), write.id))
+    }
+
+    /// The lease after a write, if the write still fits.
+    pub fn apply(&self, write: &Write) -> Option<Lease> {
+        if self.counter != write.expected {
+            return None;
+        }
+        let mut lease = self.clone();
+        if let Change::Ask { next } = &write.change {
+            lease.next = Some(next.clone());
+            return Some(lease);
+        }
+        lease.counter = self.counter.next();
+        lease.written = Some((lease.counter, write.id));
+        match &write.change {
+            Change::Ask { .. } => {}
+            Change::Take { owner, switched, capacity } => {
+                lease.owner = Some(owner.clone());
+                lease.owner_switches += u64::from(*switched);
+                lease.capacity = *capacity;
+                lease.next = None;
+            }
+            Change::Renew { checkpoint, weight, offer } => {
+                lease.advance(checkpoint);
+                lease.weight = *weight;
+                lease.next = offer.clone().or(lease.next);
+            }
+            Change::Release { checkpoint, next } => {
+                lease.advance(checkpoint);
+                lease.owner = None;
+                lease.next = next.clone();
+            }
+        }
+        Some(lease)
+    }
+
+    fn advance(&mut self, checkpoint: &Option<Position>) {
+        if let Some(to) = checkpoint {
+            self.checkpoint = to.clone();
+            self.owner_switches = 0;
+        }
+    }
+}
+
+/// One conditional write of one lease.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The lease.
+    pub key: LeaseKey,
+    /// The counter it must still have.
+    pub expected: Counter,
+    /// This write's name.
+    pub id: WriteId,
+    /// What changes.
+    pub change: Change,
+}
+
+/// What a write changes. All but [`Ask`](Change::Ask) store the next counter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Somebody who is not the owner becomes it: the lease is free, left for us, or expired.
+    Take {
+        /// The new owner.
+        owner: WorkerId,
+        /// Whether it is taken from another worker that stopped renewing.
+        switched: bool,
+        /// The new owner's size.
+        capacity: u32,
+    },
+    /// The owner is alive, and so far. Heartbeat and checkpoint are this one write.
+    Renew {
+        /// The new checkpoint; `None` if it has not moved.
+        checkpoint: Option<Position>,
+        /// The measured load.
+        weight: u64,
+        /// The worker the owner has chosen to have the lease next.
+        offer: Option<WorkerId>,
+    },
+    /// The owner has stopped, and this far it came.
+    Release {
+        /// The new checkpoint; `None` if it has not moved.
+        checkpoint: Option<Position>,
+        /// The worker the lease is left for.
+        next: Option<WorkerId>,
+    },
+    /// Another worker would like to have the lease. Leaves the counter alone: the owner's next
+    /// write must not fail for it.
+    Ask {
+        /// That worker.
+        next: WorkerId,
+    },
+}
