@@ -1,0 +1,1 @@
+//! The whole system, by its release binary over HTTP.

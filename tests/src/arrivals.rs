@@ -1,0 +1,149 @@
+//! What arrived: the events of ours in the downstream streams and in the bucket, each with how
+//! often. Reads formats only as far as it must: a line is an enriched event or a bad row.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_kinesis::types::ShardIteratorType;
+
+use crate::traffic;
+
+// The canonical event: 131 columns, the event's id in the seventh.
+const COLUMNS: usize = 131;
+const EVENT_ID: usize = 6;
+
+/// How often each event arrived.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// Enriched events by id.
+    pub enriched: BTreeMap<String, u32>,
+    /// Bad rows by the id of their event.
+    pub bad: BTreeMap<String, u32>,
+    /// Bad rows in which no event of ours was found.
+    pub strange: Vec<String>,
+}
+
+impl Arrivals {
+    /// Events that arrived more than once.
+    pub fn duplicates(&self) -> impl Iterator<Item = (&String, u32)> {
+        let all = self.enriched.iter().chain(&self.bad);
+        all.filter(|(_, times)| **times > 1).map(|(id, times)| (id, *times))
+    }
+
+    /// Counts one line: an enriched event, or a bad row.
+    pub fn count(&mut self, line: &str) -> Result<()> {
+        if line.starts_with('{') {
+            match traffic::bad_id_in(line) {
+                Some(id) => *self.bad.entry(id.to_owned()).or_default() += 1,
+                None => self.strange.push(line.to_owned()),
+            }
+            return Ok(());
+        }
+        let columns: Vec<&str> = line.split('\t').collect();
+        ensure!(columns.len() == COLUMNS, "{} columns: {line}", columns.len());
+        *self.enriched.entry(columns[EVENT_ID].to_owned()).or_default() += 1;
+        Ok(())
+    }
+}
+
+/// Reads streams from their beginning, and goes on where it stopped.
+pub struct StreamReader {
+    kinesis: aws_sdk_kinesis::Client,
+    iterators: Vec<String>,
+    /// What has been read so far.
+    pub arrivals: Arrivals,
+}
+
+impl StreamReader {
+    /// A reader of all shards that these streams have now.
+    pub async fn open(kinesis: &aws_sdk_kinesis::Client, streams: &[&str]) -> Result<StreamReader> {
+        let mut iterators = Vec::new();
+        for stream in streams {
+            let shards = kinesis.list_shards().stream_name(*stream).send().await?;
+            for shard in shards.shards() {
+                let iterator = kinesis
+                    .get_shard_iterator()
+                    .stream_name(*stream)
+                    .shard_id(shard.shard_id())
+                    .shard_iterator_type(ShardIteratorType::TrimHorizon);
+                let iterator = iterator.send().await?.shard_iterator;
+                iterators.push(iterator.context("a shard without an iterator")?);
+            }
+        }
+        let kinesis = kinesis.clone();
+        Ok(StreamReader { kinesis, iterators, arrivals: Arrivals::default() })
+    }
+
+    /// Reads everything that is there now.
+    pub async fn read(&mut self) -> Result<()> {
+        for iterator in &mut self.iterators {
+            loop {
+                let answer = self.kinesis.get_records().shard_iterator(&*iterator).send().await?;
+                for record in answer.records() {
+                    self.arrivals.count(std::str::from_utf8(record.data().as_ref())?)?;
+                }
+                let next = answer.next_shard_iterator.context("these shards are never closed")?;
+                *iterator = next;
+                if answer.records.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads every object of a bucket. Returns how many objects there were, too.
+pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<(Arrivals, usize)> {
+    let mut arrivals = Arrivals::default();
+    let mut objects = 0;
+    let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for object in page?.contents() {
+            let key = object.key().context("an object without a key")?;
+            let answer = s3.get_object().bucket(bucket).key(key).send().await?;
+            let bytes = answer.body.collect().await?.into_bytes();
+            let text = decompressed(key, &bytes).with_context(|| format!("object {key}"))?;
+            for line in text.lines() {
+                arrivals.count(line).with_context(|| format!("object {key}"))?;
+            }
+            objects += 1;
+        }
+    }
+    Ok((arrivals, objects))
+}
+
+fn decompressed(key: &str, bytes: &[u8]) -> Result<String> {
+    let mut text = String::new();
+    if key.ends_with(".gz") {
+        flate2::read::MultiGzDecoder::new(bytes).read_to_string(&mut text)?;
+    } else if key.ends_with(".zst") {
+        zstd::Decoder::new(bytes)?.read_to_string(&mut text)?;
+    } else {
+        text.push_str(std::str::from_utf8(bytes)?);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_by_event() -> Result<()> {
+        let mut arrivals = Arrivals::default();
+        let mut columns = vec![""; COLUMNS];
+        let id = traffic::event_id(1);
+        columns[EVENT_ID] = &id;
+        arrivals.count(&columns.join("\t"))?;
+        arrivals.count(&columns.join("\t"))?;
+        arrivals.count(&format!("{{\"eid\":\"{}\"}}", traffic::event_id(19)))?;
+        arrivals.count("{}")?;
+        assert_eq!(arrivals.duplicates().collect::<Vec<_>>(), [(&id, 2)]);
+        assert_eq!(arrivals.bad.len(), 1);
+        assert_eq!(arrivals.strange, ["{}"]);
+        assert!(arrivals.count("too\tfew").is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Worker processes of the release binary: started from a configuration text, asked over their
+//! admin port, ended by a signal. A worker that a test forgets is killed when it is dropped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::emulators::REGION;
+use crate::{admin, repository, wait};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running `snowmelt worker`.
+pub struct Worker {
+    /// Its worker id in the lease table.
+    pub name: String,
+    /// Where `/metrics`, `/live` and `/ready` answer.
+    pub admin: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+/// The binary under test.
+pub fn binary() -> Result<PathBuf> {
+    let binary = repository::target().join("release/snowmelt");
+    ensure!(binary.exists(), "{} is missing: cargo build --release", binary.display());
+    Ok(binary)
+}
+
+impl Worker {
+    /// Starts a worker and waits until it is live. Its files go to `scratch`.
+    pub async fn start(
+        name: &str,
+        admin: SocketAddr,
+        config: &str,
+        scratch: &Path,
+    ) -> Result<Worker> {
+        let file = scratch.join(format!("{name}.toml"));
+        std::fs::write(&file, config)?;
+        let log = scratch.join(format!("{name}.log"));
+        let output = std::fs::File::create(&log)?;
+        let child = Command::new(binary()?)
+            .args(["worker", "--config"])
+            .arg(&file)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", REGION)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let mut worker = Worker { name: name.to_owned(), admin, child, log };
+        worker.wait_until_live().await?;
+        Ok(worker)
+    }
+
+    /// Ends it at once, with nothing written any more.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to drain (SIGTERM) and waits for its end.
+    pub async fn terminate(&mut self, within: Duration) -> Result<ExitStatus> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(sent.success(), "{} is gone already", self.name);
+        let what = format!("the end of {}", self.name);
+        wait::until(&what, within, async || Ok(self.child.try_wait()?)).await
+    }
+
+    /// A page of its admin port.
+    pub async fn get(&self, path: &str) -> Result<admin::Answer> {
+        admin::get(self.admin, path).await.with_context(|| format!("{path} of {}", self.name))
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    async fn wait_until_live(&mut self) -> Result<()> {
+        let what = format!("{} to be live", self.name);
+        let live = wait::until(&what, STARTS_WITHIN, async || {
+            if self.child.try_wait()?.is_some() {
+                return Ok(Some(false));
+            }
+            let answer = self.get("/live").await?;
+            Ok((answer.status == 200).then_some(true))
+        })
+        .await;
+        let log = self.log().unwrap_or_default();
+        ensure!(live.with_context(|| log.clone())?, "{} ended: {log}", self.name);
+        Ok(())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it must not outlive the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

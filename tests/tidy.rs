@@ -1,0 +1,275 @@
+//! The house rules that a machine can check, on the repository's own files. Every test lists all
+//! the places that break its rule, not the first one.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tests::repository::{self, File};
+
+const LINES_IN_FILE: usize = 500;
+const LINES_IN_FUNCTION: usize = 70;
+const COLUMNS: usize = 100;
+const BYTES_IN_FILE: u64 = 500_000;
+
+// Names that say nothing about what is inside.
+const MODULES_NOT_USED: [&str; 8] =
+    ["common", "core", "helper", "helpers", "mod", "types", "util", "utils"];
+const WORDS_NOT_USED: [&str; 11] = [
+    "Base", "Common", "Data", "Helper", "Helpers", "Impl", "Info", "Manager", "Service", "Util",
+    "Utils",
+];
+
+/// The drawing in ARCHITECTURE.md: each crate and the siblings it may use.
+const CRATES: [(&str, &[&str]); 5] = [
+    ("event", &[]),
+    ("lease", &[]),
+    ("validator", &["event"]),
+    ("enrichments", &["event"]),
+    ("enricher", &["event", "validator", "enrichments", "lease"]),
+];
+
+/// What pure modules do without: clocks, chance, the environment, the network, and who brings them.
+const NOT_PURE: [&str; 12] = [
+    "aws_",
+    "axum",
+    "fastrand",
+    "Instant::now",
+    "reqwest",
+    "rusqlite",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "SystemTime::now",
+    "tokio",
+];
+/// Pure by path; those marked `false` may read files, as assets are opened where they are used.
+const PURE: [(&str, bool); 6] = [
+    ("event/src/", true),
+    ("lease/src/plan", true),
+    ("lease/src/position", true),
+    ("lease/src/shards", true),
+    ("enricher/src/pipeline", true),
+    ("enrichments/src/", false),
+];
+
+#[test]
+fn modules_open_with_what_they_are() {
+    none(sources().filter_map(|(file, text)| {
+        (!text.starts_with("//!")).then(|| format!("{} does not open with //!", file.path))
+    }));
+}
+
+#[test]
+fn lines_fit_beside_each_other() {
+    none(sources().flat_map(|(file, text)| {
+        let long = text.lines().enumerate().filter(|(_, line)| line.chars().count() > COLUMNS);
+        long.map(|(at, _)| format!("{}:{} is too long", file.path, at + 1)).collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn files_fit_in_a_head() {
+    none(production().filter_map(|(file, text)| {
+        let lines = without_tests(&text).lines().count();
+        (lines > LINES_IN_FILE).then(|| format!("{}: {lines} lines", file.path))
+    }));
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    none(sources().flat_map(|(file, text)| {
+        let lines: Vec<&str> = text.lines().collect();
+        let long = (0..lines.len()).filter_map(|start| {
+            let length = function_length(&lines[start..])?;
+            (length > LINES_IN_FUNCTION)
+                .then(|| format!("{}:{} has {length} lines", file.path, start + 1))
+        });
+        long.collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn names_say_something() {
+    none(sources().flat_map(|(file, text)| {
+        let stem = Path::new(&file.path).file_stem().and_then(|stem| stem.to_str());
+        let module = stem.filter(|stem| MODULES_NOT_USED.contains(stem));
+        let mut faults: Vec<_> = module.map(|_| file.path.clone()).into_iter().collect();
+        let types = text.lines().filter_map(declared_type);
+        let types = types.filter(|name| words(name).any(|word| WORDS_NOT_USED.contains(&word)));
+        faults.extend(types.map(|name| format!("{}: {name}", file.path)));
+        faults
+    }));
+}
+
+#[test]
+fn pure_modules_stay_pure() {
+    none(production().flat_map(|(file, text)| {
+        let Some((_, files_too)) = PURE.iter().find(|(path, _)| file.path.starts_with(path)) else {
+            return Vec::new();
+        };
+        let mut forbidden = NOT_PURE.to_vec();
+        forbidden.extend(files_too.then_some("std::fs"));
+        let code = without_tests(&text).lines().enumerate();
+        let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let faults = code.filter_map(|(at, line)| {
+            let what = forbidden.iter().find(|what| mentions(line, what))?;
+            Some(format!("{}:{} mentions {what}", file.path, at + 1))
+        });
+        faults.collect()
+    }));
+}
+
+#[test]
+fn crates_depend_as_drawn() {
+    let names: Vec<&str> = CRATES.iter().map(|(name, _)| *name).collect();
+    none(CRATES.iter().filter_map(|(name, drawn)| {
+        let manifest = repository::root().join(name).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(manifest).expect("every crate has a manifest");
+        let manifest: toml::Table = toml::from_str(&manifest).expect("Cargo reads it, too");
+        let used = ["dependencies", "build-dependencies", "dev-dependencies"].iter();
+        let used = used.filter_map(|table| manifest.get(*table)?.as_table());
+        let used: BTreeSet<&str> =
+            used.flat_map(|table| table.keys()).map(String::as_str).collect();
+        let undrawn = used.iter().filter(|other| {
+            **other == "tests" || (names.contains(other) && !drawn.contains(other))
+        });
+        let undrawn: Vec<_> = undrawn.collect();
+        (!undrawn.is_empty()).then(|| format!("{name} uses {undrawn:?}"))
+    }));
+}
+
+#[test]
+fn schemas_lie_where_they_say() {
+    let schemas = files().filter(|file| {
+        file.path.starts_with("schemas/") && Path::new(&file.path).extension().is_none()
+            || file.path.starts_with("schemas/") && file.path.contains("/jsonschema/")
+    });
+    none(schemas.filter_map(|file| {
+        let own = self_path(&file.text()?);
+        match own {
+            Some(own) if file.path.ends_with(&format!("/{own}")) => None,
+            own => Some(format!("{} says {own:?}", file.path)),
+        }
+    }));
+}
+
+#[test]
+fn no_path_of_one_machine() {
+    // Put together here, or this file would be the first to break the rule.
+    let places = ["work", "root", "tmp/t", "Users"].map(|name| format!("/{name}/"));
+    none(files().flat_map(|file| {
+        let text = file.text().unwrap_or_default();
+        let faults = text.lines().enumerate().filter_map(|(at, line)| {
+            let place = places.iter().find(|place| mentions(line, place))?;
+            Some(format!("{}:{} mentions {place}", file.path, at + 1))
+        });
+        faults.collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn files_are_small() {
+    none(files().filter_map(|file| {
+        let bytes = std::fs::metadata(&file.place).expect("it was listed just now").len();
+        (bytes > BYTES_IN_FILE).then(|| format!("{}: {bytes} bytes", file.path))
+    }));
+}
+
+#[test]
+fn the_rules_see_what_breaks_them() {
+    let long = format!("    pub async fn long(\n    ) {{\n{}    }}", "        x();\n".repeat(70));
+    assert_eq!(function_length(&long.lines().collect::<Vec<_>>()), Some(73));
+    assert_eq!(function_length(&["fn short() {}"]), None);
+    assert_eq!(function_length(&["fn declared(", ") -> u8;", "}"]), None);
+    assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests {\n"), "a\n");
+    assert_eq!(declared_type("pub(crate) struct LeaseManager<T> {"), Some("LeaseManager"));
+    assert_eq!(words("LeaseManager").collect::<Vec<_>>(), ["Lease", "Manager"]);
+    assert!(words("Base64Text").all(|word| !WORDS_NOT_USED.contains(&word)));
+    assert!(mentions("use tokio::time;", "tokio") && !mentions("a_tokio()", "tokio"));
+}
+
+fn none(faults: impl Iterator<Item = String>) {
+    let faults: Vec<String> = faults.collect();
+    assert!(faults.is_empty(), "{} places:\n  {}", faults.len(), faults.join("\n  "));
+}
+
+fn files() -> impl Iterator<Item = File> {
+    repository::files().into_iter()
+}
+
+/// Every Rust file with its text.
+fn sources() -> impl Iterator<Item = (File, String)> {
+    let rust = files().filter(|file| file.path.ends_with(".rs"));
+    rust.filter_map(|file| file.text().map(|text| (file, text)))
+}
+
+/// The Rust files that are not tests as a whole.
+fn production() -> impl Iterator<Item = (File, String)> {
+    sources().filter(|(file, _)| {
+        let in_tests = file.path.starts_with("tests/") && !file.path.starts_with("tests/src/");
+        !in_tests && !file.path.ends_with("/tests.rs") && !file.path.contains("/tests/")
+    })
+}
+
+/// Tests come last in a file: what is before them.
+fn without_tests(text: &str) -> &str {
+    let start = text.find("\n#[cfg(test)]\nmod ");
+    start.map_or(text, |start| &text[..=start])
+}
+
+/// How many lines the function has that starts in the first of these lines; `None` where none
+/// starts, or it has no body of its own lines. Relies on the formatter: the closing brace is
+/// indented like the `fn`.
+fn function_length(lines: &[&str]) -> Option<usize> {
+    let first = lines.first()?;
+    let code = first.trim_start();
+    let indent = &first[..first.len() - code.len()];
+    let keywords = code.split_whitespace();
+    let mut keywords = keywords.skip_while(|word| {
+        matches!(*word, "const" | "async" | "unsafe" | "extern" | "\"C\"")
+            || word.starts_with("pub")
+    });
+    if keywords.next() != Some("fn") {
+        return None;
+    }
+    let close = format!("{indent}}}");
+    let own = |line: &&&str| line.starts_with(indent) && !line[indent.len()..].starts_with(' ');
+    let header = lines.iter().filter(own).find(|line| line.ends_with(['{', ';', '}']))?;
+    if !header.ends_with('{') {
+        return None;
+    }
+    lines.iter().position(|line| *line == close).map(|end| end + 1)
+}
+
+fn declared_type(line: &str) -> Option<&str> {
+    let mut parts = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+    if !matches!(parts.next()?, "struct" | "enum" | "trait" | "type" | "union") {
+        return None;
+    }
+    parts.next()?.split(|c: char| !c.is_alphanumeric()).next()
+}
+
+/// The words of a name in camel case.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    let starts = name.char_indices().filter(|(_, letter)| letter.is_uppercase());
+    let mut starts: Vec<usize> = starts.map(|(at, _)| at).collect();
+    starts.push(name.len());
+    (1..starts.len()).map(move |at| &name[starts[at - 1]..starts[at]])
+}
+
+/// Whether the text has this word, and not as the tail of a longer one.
+fn mentions(line: &str, what: &str) -> bool {
+    line.match_indices(what).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+/// Where the schema says that it belongs: vendor, name, format and version.
+fn self_path(text: &str) -> Option<String> {
+    let schema: serde_json::Value = serde_json::from_str(text).ok()?;
+    let parts = ["vendor", "name", "format", "version"];
+    let parts = parts.map(|part| schema["self"][part].as_str());
+    Some(parts.into_iter().collect::<Option<Vec<_>>>()?.join("/"))
+}
