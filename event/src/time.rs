@@ -1,24 +1,377 @@
-//! Times as texts and calendar arithmetic, all in UTC and milliseconds since the epoch.
+//! Times as texts and the calendar arithmetic behind them: UTC, in milliseconds since the epoch.
+//!
+//! The calendar is the proleptic Gregorian one. Every function is total over `i64`; whether a time
+//! is fit for a field is for the caller to ask ([`is_redshift_compatible`]). Reading what people
+//! send as a time is [`crate::convert`]'s.
 
 use bumpalo::Bump;
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// The text of a timestamp field, `yyyy-MM-dd HH:mm:ss.SSS`.
-pub fn format_ms(_ms: i64, _arena: &Bump) -> &str {
-    "1970-01-01 00:00:00.000"
+///
+/// A year outside 0 to 9999 has more digits or a sign; such a text is only fit for a message.
+pub fn format_ms(ms: i64, arena: &Bump) -> &str {
+    let mut text = Text::new();
+    text.date_and_time(ms, b' ');
+    text.fraction(ms);
+    arena.alloc_str(text.as_str())
+}
+
+/// Reads the text of a timestamp field back.
+pub fn parse_ms(text: &str) -> Option<i64> {
+    let bytes: &[u8; 23] = text.as_bytes().try_into().ok()?;
+    let marks = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':'), (19, b'.')];
+    if marks.iter().any(|(at, mark)| bytes[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_i64, |value, byte| {
+            byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let fits = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    if !fits || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = (hour * 60 + minute) * 60 + second;
+    Some(days_from_civil(year, month, day) * DAY + seconds * 1000 + number(20, 23)?)
 }
 
 /// Appends an ISO-8601 instant whose fraction has three digits or, where it is zero, is left out.
-pub fn write_instant(_ms: i64, _out: &mut Vec<u8>) {}
-
-/// Appends an ISO-8601 instant whose fraction always has three digits.
-pub fn write_instant_millis(_ms: i64, _out: &mut Vec<u8>) {}
-
-/// The collector's time minus the calendar period between creation and sending.
-pub fn derived(collector: i64, _created: i64, _sent: i64) -> i64 {
-    collector
+///
+/// This is how the JVM's `Instant` prints itself, years beyond 9999 with a plus sign.
+pub fn write_instant(ms: i64, out: &mut Vec<u8>) {
+    let mut text = Text::new();
+    if civil(ms.div_euclid(DAY)).0 > 9999 {
+        text.push(b'+');
+    }
+    text.date_and_time(ms, b'T');
+    if ms.rem_euclid(1000) != 0 {
+        text.fraction(ms);
+    }
+    text.push(b'Z');
+    out.extend_from_slice(text.as_str().as_bytes());
 }
 
-/// Whether the year lies in 0 to 9999.
+/// Appends an ISO-8601 instant whose fraction always has three digits.
+pub fn write_instant_millis(ms: i64, out: &mut Vec<u8>) {
+    let mut text = Text::new();
+    text.date_and_time(ms, b'T');
+    text.fraction(ms);
+    text.push(b'Z');
+    out.extend_from_slice(text.as_str().as_bytes());
+}
+
+/// When an event happened by the collector's clock: the time it was collected minus the time it
+/// waited on the device.
+///
+/// The wait is a calendar period, not a duration: what lies between `created` and `sent` is
+/// counted in whole years, whole months and a rest, and these are subtracted one after the other,
+/// each landing on the last day of a month that is too short. Up to a month both are the same.
+pub fn derived(collector: i64, created: i64, sent: i64) -> i64 {
+    let mut months = month_number(sent) - month_number(created);
+    let years = if plus_years(created, months.div_euclid(12)) > sent {
+        months.div_euclid(12) - 1
+    } else {
+        months.div_euclid(12)
+    };
+    let from = plus_years(created, years);
+    months = month_number(sent) - month_number(from);
+    if plus_months(from, months) > sent {
+        months -= 1;
+    }
+    let rest = sent - plus_months(from, months);
+    plus_months(plus_years(collector, -years), -months) - rest
+}
+
+/// Whether the year lies in 0 to 9999, which is what a timestamp column of a warehouse holds.
 pub const fn is_redshift_compatible(ms: i64) -> bool {
-    ms >= -62_167_219_200_000 && ms <= 253_402_300_799_999
+    const FIRST: i64 = -62_167_219_200_000;
+    const LAST: i64 = 253_402_300_799_999;
+    FIRST <= ms && ms <= LAST
+}
+
+/// Months since the beginning of year 0.
+fn month_number(ms: i64) -> i64 {
+    let (year, month, _) = civil(ms.div_euclid(DAY));
+    year * 12 + month - 1
+}
+
+fn plus_years(ms: i64, years: i64) -> i64 {
+    plus_months(ms, years * 12)
+}
+
+/// The same day and time some months later, or the last day of that month where it is shorter.
+fn plus_months(ms: i64, months: i64) -> i64 {
+    if months == 0 {
+        return ms;
+    }
+    let (year, month, day) = civil(ms.div_euclid(DAY));
+    let number = year * 12 + month - 1 + months;
+    let (year, month) = (number.div_euclid(12), number.rem_euclid(12) + 1);
+    let day = day.min(days_in_month(year, month));
+    days_from_civil(year, month, day) * DAY + ms.rem_euclid(DAY)
+}
+
+const fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Year, month and day of a day counted from the epoch. Years are taken to begin in March, so that
+/// the leap day is the last of its year and months have lengths that a line approximates.
+const fn civil(days: i64) -> (i64, i64, i64) {
+    const DAYS_BEFORE_EPOCH: i64 = 719_468; // from 0000-03-01
+    const DAYS_OF_ERA: i64 = 146_097; // 400 years
+    let days = days + DAYS_BEFORE_EPOCH;
+    let (era, day) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + carry, month, day)
+}
+
+/// The reverse of [`civil`].
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// A text under construction, long enough for any `i64`.
+struct Text {
+    bytes: [u8; 40],
+    len: usize,
+}
+
+impl Text {
+    const fn new() -> Text {
+        Text { bytes: [0; 40], len: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn two(&mut self, number: i64) {
+        self.push(b'0' + (number / 10) as u8);
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    fn date_and_time(&mut self, ms: i64, between: u8) {
+        let (year, month, day) = civil(ms.div_euclid(DAY));
+        self.year(year);
+        self.push(b'-');
+        self.two(month);
+        self.push(b'-');
+        self.two(day);
+        self.push(between);
+        let seconds = ms.rem_euclid(DAY) / 1000;
+        self.two(seconds / 3600);
+        self.push(b':');
+        self.two(seconds / 60 % 60);
+        self.push(b':');
+        self.two(seconds % 60);
+    }
+
+    fn year(&mut self, year: i64) {
+        if year < 0 {
+            self.push(b'-');
+        }
+        let year = year.abs();
+        let mut place = 1000;
+        while year / place >= 10 {
+            place *= 10;
+        }
+        while place > 0 {
+            self.push(b'0' + (year / place % 10) as u8);
+            place /= 10;
+        }
+    }
+
+    fn fraction(&mut self, ms: i64) {
+        let ms = ms.rem_euclid(1000);
+        self.push(b'.');
+        self.push(b'0' + (ms / 100) as u8);
+        self.two(ms % 100);
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).expect("only ASCII is pushed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> i64 {
+        parse_ms(text).expect("a timestamp")
+    }
+
+    fn instant(ms: i64) -> String {
+        let mut out = Vec::new();
+        write_instant(ms, &mut out);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    fn millis(ms: i64) -> String {
+        let mut out = Vec::new();
+        write_instant_millis(ms, &mut out);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn times_print_in_their_three_forms() {
+        let arena = Bump::new();
+        for (ms, field, short, long) in [
+            (0, "1970-01-01 00:00:00.000", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31 23:59:59.999", "1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
+            (
+                1_709_210_096_007,
+                "2024-02-29 12:34:56.007",
+                "2024-02-29T12:34:56.007Z",
+                "2024-02-29T12:34:56.007Z",
+            ),
+            (
+                253_402_300_800_000,
+                "10000-01-01 00:00:00.000",
+                "+10000-01-01T00:00:00Z",
+                "10000-01-01T00:00:00.000Z",
+            ),
+            (
+                i64::MAX,
+                "292278994-08-17 07:12:55.807",
+                "+292278994-08-17T07:12:55.807Z",
+                "292278994-08-17T07:12:55.807Z",
+            ),
+            (
+                -62_167_219_200_001,
+                "-0001-12-31 23:59:59.999",
+                "-0001-12-31T23:59:59.999Z",
+                "-0001-12-31T23:59:59.999Z",
+            ),
+        ] {
+            assert_eq!((format_ms(ms, &arena), instant(ms).as_str()), (field, short));
+            assert_eq!(millis(ms), long);
+        }
+    }
+
+    #[test]
+    fn the_range_of_a_field_is_the_years_0_to_9999() {
+        let arena = Bump::new();
+        let (first, last) = (-62_167_219_200_000, 253_402_300_799_999);
+        assert_eq!(format_ms(first, &arena), "0000-01-01 00:00:00.000");
+        assert_eq!(format_ms(last, &arena), "9999-12-31 23:59:59.999");
+        assert!(is_redshift_compatible(first) && is_redshift_compatible(last));
+        assert!(!is_redshift_compatible(first - 1) && !is_redshift_compatible(last + 1));
+    }
+
+    #[test]
+    fn what_is_no_timestamp_does_not_parse() {
+        for text in [
+            "",
+            "2024-01-01T00:00:00.000",
+            "2024-13-01 00:00:00.000",
+            "2023-02-29 00:00:00.000",
+            "2024-01-01 24:00:00.000",
+            "2024-01-01 00:00:00.00",
+            "+024-01-01 00:00:00.000",
+            "2024-01-00 00:00:00.000",
+        ] {
+            assert_eq!(parse_ms(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_wait_on_the_device_is_a_calendar_period() {
+        let arena = Bump::new();
+        for (collector, created, sent, expected) in [
+            // Under a month: plain arithmetic.
+            (
+                "2024-05-01 10:11:11.000",
+                "2024-05-01 10:11:10.999",
+                "2024-05-01 10:11:11.000",
+                "2024-05-01 10:11:10.999",
+            ),
+            // A month and a day, out of a month with 31 days into February.
+            (
+                "2024-03-31 12:00:00.000",
+                "2024-02-01 00:00:00.000",
+                "2024-03-02 00:00:00.000",
+                "2024-02-28 12:00:00.000",
+            ),
+            // Whole months land on the last day of a shorter one.
+            (
+                "2024-03-31 00:00:00.000",
+                "2024-01-01 00:00:00.000",
+                "2024-02-01 00:00:00.000",
+                "2024-02-29 00:00:00.000",
+            ),
+            // A year from the leap day.
+            (
+                "2024-02-29 12:00:00.000",
+                "2023-03-01 00:00:00.000",
+                "2024-03-01 00:00:00.000",
+                "2023-02-28 12:00:00.000",
+            ),
+            // The end of a month is a month after the end of a longer one.
+            (
+                "2024-05-01 00:00:00.000",
+                "2024-01-31 00:00:00.000",
+                "2024-02-29 00:00:00.000",
+                "2024-04-01 00:00:00.000",
+            ),
+            // From one leap day to the day before the next year's.
+            (
+                "2024-05-01 00:00:00.000",
+                "2020-02-29 00:00:00.000",
+                "2021-02-28 00:00:00.000",
+                "2023-05-01 00:00:00.000",
+            ),
+        ] {
+            let derived = derived(at(collector), at(created), at(sent));
+            assert_eq!(format_ms(derived, &arena), expected, "{created} to {sent}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn timestamps_round_trip(ms in -62_167_219_200_000_i64..=253_402_300_799_999) {
+            let arena = Bump::new();
+            prop_assert_eq!(parse_ms(format_ms(ms, &arena)), Some(ms));
+        }
+
+        #[test]
+        fn any_number_prints(ms in any::<i64>()) {
+            prop_assert!(!instant(ms).is_empty());
+        }
+
+        #[test]
+        fn any_text_parses_or_not(text in "[0-9: .-]{23}|.*") {
+            let _ = parse_ms(&text);
+        }
+
+        #[test]
+        fn a_wait_of_less_than_a_month_is_a_duration(
+            collector in 0_i64..4_000_000_000_000,
+            created in 0_i64..4_000_000_000_000,
+            wait in 1_i64..28 * DAY,
+        ) {
+            prop_assert_eq!(derived(collector, created, created + wait), collector - wait);
+        }
+    }
 }
