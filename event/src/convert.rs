@@ -7,13 +7,15 @@
 //! JSON, URLs and Base64 have modules of their own.
 
 mod decimal;
-mod digits;
+pub(crate) mod digits;
+mod utf8;
 
 use bumpalo::Bump;
 
 use crate::time;
 
 pub use decimal::{decimal, float32_text, float64_text};
+pub use utf8::utf8;
 
 /// A list of addresses that has separators and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
