@@ -1,5 +1,7 @@
 //! Page and referrer URLs, taken apart.
 
+pub(crate) mod chars;
+
 use bumpalo::Bump;
 
 use crate::convert::TimestampError;
