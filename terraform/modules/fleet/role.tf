@@ -1,0 +1,112 @@
+# What a worker may do, and nothing else: no creating, no deleting, no metrics, no logs.
+
+data "aws_partition" "this" {}
+data "aws_region" "this" {}
+data "aws_caller_identity" "this" {}
+
+locals {
+  partition = data.aws_partition.this.partition
+  # `name` is the attribute in every supported version of the provider.
+  region  = data.aws_region.this.name
+  account = data.aws_caller_identity.this.account_id
+  kinesis = "arn:${local.partition}:kinesis:${local.region}:${local.account}:stream"
+  s3      = "arn:${local.partition}:s3:::"
+  # Written out rather than taken from the group, which needs the role first.
+  asg = join(":", [
+    "arn:${local.partition}:autoscaling:${local.region}:${local.account}",
+    "autoScalingGroup:*:autoScalingGroupName/${var.name}",
+  ])
+}
+
+data "aws_iam_policy_document" "worker" {
+  statement {
+    sid = "ReadPayloads"
+    actions = [
+      "kinesis:DescribeStreamSummary",
+      "kinesis:GetRecords",
+      "kinesis:GetShardIterator",
+      "kinesis:ListShards",
+    ]
+    resources = ["${local.kinesis}/${var.input_stream}"]
+  }
+
+  statement {
+    sid     = "WriteEvents"
+    actions = ["kinesis:PutRecords"]
+    resources = [
+      "${local.kinesis}/${var.enriched_stream}",
+      "${local.kinesis}/${var.bad_stream}",
+    ]
+  }
+
+  statement {
+    sid       = "WriteObjects"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.s3}${var.bucket}/${var.bucket_prefix}*"]
+  }
+
+  statement {
+    sid = "HoldLeases"
+    actions = [
+      "dynamodb:DeleteItem",
+      "dynamodb:DescribeTable",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Scan",
+      "dynamodb:UpdateItem",
+    ]
+    resources = [aws_dynamodb_table.leases.arn]
+  }
+
+  statement {
+    sid       = "FetchBinary"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.s3}${var.binary.bucket}/${var.binary.key}"]
+  }
+
+  statement {
+    sid       = "EndDrain"
+    actions   = ["autoscaling:CompleteLifecycleAction"]
+    resources = [local.asg]
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "UseKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "instance" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ec2.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "worker" {
+  name_prefix          = "${var.name}-"
+  assume_role_policy   = data.aws_iam_policy_document.instance.json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "worker" {
+  name   = "worker"
+  role   = aws_iam_role.worker.id
+  policy = data.aws_iam_policy_document.worker.json
+}
+
+resource "aws_iam_instance_profile" "worker" {
+  name_prefix = "${var.name}-"
+  role        = aws_iam_role.worker.name
+  tags        = var.tags
+}
