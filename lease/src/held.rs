@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lease::{Counter, LeaseKey};
 use crate::position::{Position, ShardId};
+use crate::protocol::Grant;
 
 /// The right to read one shard, write its output and advance its position. There is one at a time
 /// for a shard; dropping it gives the lease back at the last position reached.
@@ -134,6 +135,31 @@ pub(crate) struct State {
 }
 
 impl Shared {
+    pub(crate) fn new(grant: &Grant, deadline: Instant, keeper: Arc<Notify>) -> Shared {
+        let state = State {
+            position: grant.position.clone(),
+            deadline,
+            bytes: 0,
+            lag: None,
+            dropped: false,
+        };
+        Shared {
+            key: grant.key.clone(),
+            epoch: grant.epoch,
+            fruitless_owners: grant.fruitless_owners,
+            lost: CancellationToken::new(),
+            asked_back: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            keeper,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn lose(&self) {
+        self.lost.cancel();
+        self.gone.cancel();
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds this lock")
     }

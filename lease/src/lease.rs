@@ -113,6 +113,8 @@ pub struct Lease {
     pub next: Option<WorkerId>,
     /// The last write of ours: the counter it stored and its name.
     pub written: Option<(Counter, WriteId)>,
+    /// The counter stored by the take that made the owner the owner.
+    pub taken: Counter,
     /// The shard's load as its owner measured it, in bytes per second.
     pub weight: u64,
     /// The size of the owner relative to its peers.
@@ -132,6 +134,7 @@ impl Lease {
             hash_range: None,
             next: None,
             written: None,
+            taken: Counter(0),
             weight: 0,
             capacity: 1,
         }
@@ -165,6 +168,7 @@ impl Lease {
                 lease.owner = Some(owner.clone());
                 lease.owner_switches += u64::from(*switched);
                 lease.capacity = *capacity;
+                lease.taken = lease.counter;
                 lease.next = None;
             }
             Change::Renew { checkpoint, weight, offer } => {

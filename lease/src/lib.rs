@@ -2,11 +2,15 @@
 
 mod config;
 mod error;
+mod gauge;
 mod held;
 mod keeper;
 mod lease;
+mod plan;
 pub mod position;
+mod protocol;
 mod shards;
+mod sightings;
 pub mod store;
 
 pub use config::Config;

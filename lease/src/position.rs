@@ -85,6 +85,33 @@ pub enum Position {
     ShardEnd,
 }
 
+impl Position {
+    /// The position as a lease table stores it: a number or a name, and the sub-record's index.
+    pub fn to_checkpoint(&self) -> (&str, u64) {
+        match self {
+            Position::AtTimestamp => ("AT_TIMESTAMP", 0),
+            Position::TrimHorizon => ("TRIM_HORIZON", 0),
+            Position::Latest => ("LATEST", 0),
+            Position::After { sequence, sub_sequence } => (sequence.as_str(), *sub_sequence),
+            Position::ShardEnd => ("SHARD_END", 0),
+        }
+    }
+
+    /// The position that a lease table stores so.
+    pub fn from_checkpoint(checkpoint: &str, sub_sequence: u64) -> Option<Position> {
+        match checkpoint {
+            "AT_TIMESTAMP" => Some(Position::AtTimestamp),
+            "TRIM_HORIZON" => Some(Position::TrimHorizon),
+            "LATEST" => Some(Position::Latest),
+            "SHARD_END" => Some(Position::ShardEnd),
+            number => {
+                let sequence = SequenceNumber::parse(number)?;
+                Some(Position::After { sequence, sub_sequence })
+            }
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

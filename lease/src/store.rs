@@ -32,8 +32,9 @@ pub trait LeaseStore: Debug + Send + Sync {
     /// Stores a new lease, unless there is one of that key. Says whether there was none.
     fn create(&self, lease: Lease) -> Pending<'_, bool>;
 
-    /// Changes a lease if its counter is still the expected one. A store that repeats a request
-    /// because it lost the reply recognises its own write by the write's id.
+    /// Changes a lease if its counter is still the expected one. A store that repeats requests by
+    /// itself may refuse a write that it stored a moment ago; the caller sees by the write's id in
+    /// the item that it was its own.
     fn write(&self, write: Write) -> Pending<'_, Outcome>;
 
     /// Removes a lease that is at its shard's end, if its counter is still this one. Says whether

@@ -1,6 +1,31 @@
-//! [`Dynamo`]: a lease table in DynamoDB.
+//! [`Dynamo`]: a lease table in DynamoDB, in the layout of the Kinesis Client Library (KCL).
+//!
+//! Every item we write could have been written by a KCL 2.x worker; what is ours alone is in
+//! attributes that start with `sx_`, which the KCL leaves as they are. Of the items of others we
+//! read what is a lease and leave alone what is not.
+
+mod item;
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableDescription, TableStatus,
+};
+
+use super::{LeaseStore, Outcome, Pending, Scan};
+use crate::error::{Error, Result};
+use crate::lease::{Change, Counter, Lease, LeaseKey, Write};
+use crate::position::Position;
+use item::{Item, Reading};
+
+/// A new table is usually there within ten seconds.
+const TABLE_POLL: Duration = Duration::from_millis(500);
+const TABLE_POLLS: usize = 120;
 
 /// A lease table in DynamoDB.
 #[derive(Clone, Debug)]
@@ -14,4 +39,311 @@ impl Dynamo {
     pub fn new(client: Client, table: &str) -> Dynamo {
         Dynamo { client, table: table.to_owned() }
     }
+
+    async fn make_ready(&self) -> Result<()> {
+        for _ in 0..TABLE_POLLS {
+            let reply = self.client.describe_table().table_name(&self.table).send().await;
+            match reply {
+                Ok(reply) => {
+                    let table = reply.table.unwrap_or_else(|| TableDescription::builder().build());
+                    self.check_key(&table)?;
+                    if table.table_status == Some(TableStatus::Active) {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.code() == Some("ResourceNotFoundException") => {
+                    self.create_table().await?;
+                }
+                Err(error) => return Err(classify(error)),
+            }
+            tokio::time::sleep(TABLE_POLL).await;
+        }
+        Err(Error::Unavailable(format!("table {} does not become active", self.table).into()))
+    }
+
+    /// Refuses a table of another shape before anything is written to it.
+    fn check_key(&self, table: &TableDescription) -> Result<()> {
+        let keys = table.key_schema.as_deref().unwrap_or_default();
+        match keys {
+            [key] if key.attribute_name == item::KEY => Ok(()),
+            [] => Ok(()),
+            _ => {
+                let table = &self.table;
+                let key = item::KEY;
+                let text = format!("table {table} is no lease table: its key is not {key} alone");
+                Err(Error::Unusable(text.into()))
+            }
+        }
+    }
+
+    async fn create_table(&self) -> Result<()> {
+        let key = KeySchemaElement::builder().attribute_name(item::KEY).key_type(KeyType::Hash);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(item::KEY)
+            .attribute_type(ScalarAttributeType::S);
+        let reply = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .key_schema(key.build().expect("name and type are set"))
+            .attribute_definitions(attribute.build().expect("name and type are set"))
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await;
+        match reply {
+            Ok(_) => Ok(()),
+            // Another worker was faster.
+            Err(error) if error.code() == Some("ResourceInUseException") => Ok(()),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    async fn read_all(&self) -> Result<Scan> {
+        let mut scan = Scan::default();
+        let mut start: Option<Item> = None;
+        loop {
+            let request = self.client.scan().table_name(&self.table);
+            let reply = request.set_exclusive_start_key(start).send().await.map_err(classify)?;
+            for item in reply.items.unwrap_or_default() {
+                match item::read(&item) {
+                    Reading::Lease(lease) => scan.leases.push(*lease),
+                    Reading::Unreadable => scan.unreadable += 1,
+                    Reading::NoLease => {}
+                }
+            }
+            start = reply.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(scan);
+            }
+        }
+    }
+
+    async fn read_one(&self, key: LeaseKey) -> Result<Option<Lease>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key(item::KEY, AttributeValue::S(key.as_str().to_owned()));
+        let reply = request.send().await.map_err(classify)?;
+        Ok(reply.item.and_then(|item| item::read(&item).lease()))
+    }
+
+    async fn put_new(&self, lease: Lease) -> Result<bool> {
+        let reply = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item::new(&lease)))
+            .condition_expression("attribute_not_exists(leaseKey)")
+            .send()
+            .await;
+        fitted(reply)
+    }
+
+    async fn update(&self, write: Write) -> Result<Outcome> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::KEY, AttributeValue::S(write.key.as_str().to_owned()))
+            .condition_expression("leaseCounter = :expected")
+            .expression_attribute_values(":expected", number(write.expected.0))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let key = write.key.clone();
+        match Update::of(&write).put_into(request).send().await {
+            Ok(reply) => {
+                let lease = reply.attributes.and_then(|item| item::read(&item).lease());
+                let broken = || Error::Unavailable(format!("lease {key} is unreadable").into());
+                lease.map(Outcome::Applied).ok_or_else(broken)
+            }
+            Err(SdkError::ServiceError(error)) if is_refusal(error.err().code()) => {
+                let current = match error.err() {
+                    UpdateItemError::ConditionalCheckFailedException(refusal) => {
+                        refusal.item.as_ref().and_then(|item| item::read(item).lease())
+                    }
+                    _ => None,
+                };
+                // Not every server sends the item along.
+                match current {
+                    Some(lease) => Ok(Outcome::Refused(Some(lease))),
+                    None => self.read_one(key).await.map(Outcome::Refused),
+                }
+            }
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    async fn remove(&self, key: LeaseKey, counter: Counter) -> Result<bool> {
+        let (end, _) = Position::ShardEnd.to_checkpoint();
+        let reply = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key(item::KEY, AttributeValue::S(key.as_str().to_owned()))
+            .condition_expression("leaseCounter = :expected AND checkpoint = :end")
+            .expression_attribute_values(":expected", number(counter.0))
+            .expression_attribute_values(":end", AttributeValue::S(end.to_owned()))
+            .send()
+            .await;
+        fitted(reply)
+    }
 }
+
+impl LeaseStore for Dynamo {
+    fn open(&self) -> Pending<'_, ()> {
+        Box::pin(self.make_ready())
+    }
+
+    fn scan(&self) -> Pending<'_, Scan> {
+        Box::pin(self.read_all())
+    }
+
+    fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
+        Box::pin(self.read_one(key.clone()))
+    }
+
+    fn create(&self, lease: Lease) -> Pending<'_, bool> {
+        Box::pin(self.put_new(lease))
+    }
+
+    fn write(&self, write: Write) -> Pending<'_, Outcome> {
+        Box::pin(self.update(write))
+    }
+
+    fn delete(&self, key: &LeaseKey, counter: Counter) -> Pending<'_, bool> {
+        Box::pin(self.remove(key.clone(), counter))
+    }
+}
+
+/// An update expression: what [`Lease::apply`] does, in DynamoDB's words.
+#[derive(Debug, Default)]
+struct Update {
+    set: Vec<(&'static str, AttributeValue)>,
+    remove: Vec<&'static str>,
+    add_switch: bool,
+}
+
+impl Update {
+    fn of(write: &Write) -> Update {
+        let mut update = Update::default();
+        let counter = write.expected.next();
+        match &write.change {
+            Change::Ask { next } => {
+                update.set(item::NEXT, text(next.as_str()));
+                return update;
+            }
+            Change::Take { owner, switched, capacity } => {
+                update.set(item::OWNER, text(owner.as_str()));
+                update.set(item::TAKEN, number(counter.0));
+                update.set(item::CAPACITY, number(u64::from(*capacity)));
+                update.add_switch = *switched;
+                // A hand-over in the KCL's manner ends with the take as well.
+                update.remove.extend([item::NEXT, item::CHECKPOINT_OWNER]);
+            }
+            Change::Renew { checkpoint, weight, offer } => {
+                update.checkpoint(checkpoint);
+                update.set(item::WEIGHT, number(*weight));
+                if let Some(next) = offer {
+                    update.set(item::NEXT, text(next.as_str()));
+                }
+            }
+            Change::Release { checkpoint, next } => {
+                update.checkpoint(checkpoint);
+                update.remove.push(item::OWNER);
+                match next {
+                    Some(next) => update.set(item::NEXT, text(next.as_str())),
+                    None => update.remove.push(item::NEXT),
+                }
+            }
+        }
+        update.set(item::COUNTER, number(counter.0));
+        update.set(item::WRITTEN, AttributeValue::S(item::written(counter, write.id)));
+        update
+    }
+
+    fn set(&mut self, name: &'static str, value: AttributeValue) {
+        self.set.push((name, value));
+    }
+
+    fn checkpoint(&mut self, to: &Option<Position>) {
+        let Some(to) = to else { return };
+        let (checkpoint, sub_sequence) = to.to_checkpoint();
+        self.set(item::CHECKPOINT, text(checkpoint));
+        self.set(item::SUB_SEQUENCE, number(sub_sequence));
+        self.set(item::SWITCHES, number(0));
+        self.remove.extend(item::PENDING);
+    }
+
+    fn put_into(self, mut request: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+        let mut sets = Vec::new();
+        for (n, (name, value)) in self.set.into_iter().enumerate() {
+            sets.push(format!("{name} = :v{n}"));
+            request = request.expression_attribute_values(format!(":v{n}"), value);
+        }
+        let mut expression = format!("SET {}", sets.join(", "));
+        if !self.remove.is_empty() {
+            expression += &format!(" REMOVE {}", self.remove.join(", "));
+        }
+        if self.add_switch {
+            expression += &format!(" ADD {} :one", item::SWITCHES);
+            request = request.expression_attribute_values(":one", number(1));
+        }
+        request.update_expression(expression)
+    }
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn is_refusal(code: Option<&str>) -> bool {
+    code == Some("ConditionalCheckFailedException")
+}
+
+/// Whether a conditional request went through.
+fn fitted<T, E>(reply: std::result::Result<T, SdkError<E>>) -> Result<bool>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match reply {
+        Ok(_) => Ok(true),
+        Err(error) if is_refusal(error.code()) => Ok(false),
+        Err(error) => Err(classify(error)),
+    }
+}
+
+/// What cannot get better by itself stops the keeper at its start; the rest is tried again.
+fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let hopeless = matches!(
+        error.code(),
+        Some(
+            "AccessDeniedException"
+                | "UnrecognizedClientException"
+                | "MissingAuthenticationTokenException"
+                | "ValidationException"
+        )
+    );
+    let source = Box::new(Failure { source: Box::new(error) });
+    if hopeless { Error::Unusable(source) } else { Error::Unavailable(source) }
+}
+
+/// A failed request with its whole chain of causes in one line; the SDK's own text says only
+/// "service error".
+#[derive(Debug)]
+struct Failure {
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let error: &(dyn std::error::Error + 'static) = self.source.as_ref();
+        write!(f, "{}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
+    }
+}
+
+impl std::error::Error for Failure {}

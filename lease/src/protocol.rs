@@ -1,0 +1,563 @@
+//! The keeper's mind: what happened → what to do.
+//!
+//! [`Protocol::step`] takes one event and the time, and says what the keeper is to do: read, write,
+//! hand a lease to a shard's task, tell the task that it is lost. Every command to the store is
+//! answered by exactly one event, if only by a failure; between the two, nothing else is sent for
+//! that lease. Pure: the keeper performs it against a store, the simulation against a model.
+//!
+//! Times are counted by this worker's own monotonic clock, from any start.
+
+mod holding;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::keeper::Status;
+use crate::lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
+use crate::plan::{self, Action, Rules, Standing, Why};
+use crate::position::Position;
+use crate::shards::{self, Shard};
+use crate::sightings::{Seen, Sightings};
+use crate::store::{Outcome, Scan};
+
+use holding::{Holding, Settled, Stage};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The answer to [`Command::Scan`]; `None` for a failure.
+    Scanned(Option<Scan>),
+    /// The answer to [`Command::Get`]; the outer `None` for a failure.
+    Got(LeaseKey, Option<Option<Lease>>),
+    /// The answer to [`Command::Write`]; `None` if the outcome is unknown.
+    Wrote(Write, Option<Outcome>),
+    /// The answer to [`Command::Create`]: whether the lease was created.
+    Created(Lease, Option<bool>),
+    /// The answer to [`Command::Delete`].
+    Deleted(LeaseKey, Option<bool>),
+    /// How far the shards' tasks have come. To be given when the protocol is
+    /// [due](Protocol::due).
+    Worked(Vec<Progress>),
+    /// A shard's task has ended at this position.
+    Dropped(LeaseKey, Position),
+    /// The stream's shards.
+    Listed(Vec<Shard>),
+    /// The worker is to stop.
+    Drain,
+}
+
+/// How far a shard's task has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    pub(crate) key: LeaseKey,
+    pub(crate) position: Position,
+    /// In bytes per second.
+    pub(crate) weight: u64,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Command {
+    Scan,
+    Get(LeaseKey),
+    Create(Lease),
+    Delete(LeaseKey, Counter),
+    Write(Write),
+    /// A lease became ours: start the shard's task.
+    Grant(Grant),
+    /// Output may be written until then.
+    Extend(LeaseKey, Duration),
+    /// Ask the shard's task to finish.
+    AskBack(LeaseKey),
+    /// The lease is no longer ours.
+    Lose(LeaseKey),
+    /// The lease is released and stored.
+    Release(LeaseKey),
+    /// A drain has come to its end.
+    Drained,
+}
+
+/// A lease that became ours.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) key: LeaseKey,
+    pub(crate) epoch: Counter,
+    pub(crate) position: Position,
+    pub(crate) fruitless_owners: u64,
+    pub(crate) weight: u64,
+    pub(crate) deadline: Duration,
+}
+
+/// The most leases taken before the plan is made anew with what the takes showed: of workers that
+/// start together, none should take everything before it has seen the others.
+const TAKES: usize = 16;
+/// The most hand-overs asked for at a time.
+const ASKS: usize = 4;
+/// The most leases created or deleted at a time.
+const LINEAGE: usize = 64;
+
+/// One worker's part in the protocol.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    config: Config,
+    next_write: u64,
+    sightings: Sightings,
+    holdings: BTreeMap<LeaseKey, Holding>,
+    listing: Option<Vec<Shard>>,
+    /// Leases being created or deleted.
+    lineage: BTreeSet<LeaseKey>,
+    /// Requests for other workers' leases that are on their way to the store.
+    asking: BTreeSet<LeaseKey>,
+    /// When we asked for leases, in the last minute.
+    asked: VecDeque<Duration>,
+    /// Leases whose hand-over to us is watched, and when to look next.
+    polls: BTreeMap<LeaseKey, Poll>,
+    /// Leases whose tasks failed here, and until when we leave them to others.
+    barred: BTreeMap<LeaseKey, Duration>,
+    scan: Poll,
+    drain: Drain,
+    status: Status,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Poll {
+    due: Duration,
+    in_flight: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// Peers have been chosen; until then they are given time to notice.
+    Announced(Duration),
+    Asked,
+    Done,
+}
+
+impl Protocol {
+    /// A worker that knows nothing yet. The seed is to differ from worker to worker.
+    pub(crate) fn new(config: Config, seed: u64) -> Protocol {
+        // Workers that start together should not scan in step for ever.
+        let phase = config.scan_interval.mul_f64((seed >> 40) as f64 / (1u64 << 24) as f64);
+        Protocol {
+            next_write: seed,
+            sightings: Sightings::default(),
+            holdings: BTreeMap::new(),
+            listing: None,
+            lineage: BTreeSet::new(),
+            asking: BTreeSet::new(),
+            asked: VecDeque::new(),
+            polls: BTreeMap::new(),
+            barred: BTreeMap::new(),
+            scan: Poll { due: phase / 4, in_flight: false },
+            drain: Drain::No,
+            status: Status::default(),
+            config,
+        }
+    }
+
+    /// Takes in one event.
+    pub(crate) fn step(&mut self, event: Event, now: Duration) -> Vec<Command> {
+        let mut out = Vec::new();
+        match event {
+            Event::Scanned(scan) => self.scanned(scan, now, &mut out),
+            Event::Got(key, lease) => self.got(key, lease, now),
+            Event::Wrote(write, outcome) => self.wrote(write, outcome, now, &mut out),
+            Event::Created(lease, done) => self.created(lease, done, now),
+            Event::Deleted(key, done) => self.deleted(key, done),
+            Event::Worked(progress) => self.worked(progress),
+            Event::Dropped(key, position) => self.dropped(key, position, now),
+            Event::Listed(shards) => self.listing = Some(shards),
+            Event::Drain => self.drain(now),
+        }
+        self.tend(now, &mut out);
+        out
+    }
+
+    /// When the next [`Event::Worked`] is to be given, if nothing else happens before.
+    pub(crate) fn due(&self) -> Duration {
+        let writes = self.holdings.values().filter_map(Holding::due).min();
+        let reads = match self.drain {
+            Drain::No => {
+                let reads = self.polls.values().chain([&self.scan]);
+                reads.filter(|poll| !poll.in_flight).map(|poll| poll.due).min()
+            }
+            Drain::Announced(until) => Some(until),
+            Drain::Asked | Drain::Done => None,
+        };
+        writes.into_iter().chain(reads).min().unwrap_or(Duration::MAX)
+    }
+
+    /// What has been done and is seen.
+    pub(crate) fn status(&self) -> Status {
+        let held = self.holdings.values().filter(|h| h.is_ours()).count();
+        Status { held: held as u64, ..self.status }
+    }
+
+    /// Starts whatever is due.
+    fn tend(&mut self, now: Duration, out: &mut Vec<Command>) {
+        self.tend_drain(now, out);
+        for holding in self.holdings.values_mut() {
+            let id = WriteId(self.next_write);
+            if let Some(write) = holding.next_write(id, now, &self.config) {
+                self.next_write = self.next_write.wrapping_add(1);
+                self.status.writes += 1;
+                out.push(Command::Write(write));
+            }
+        }
+        if self.drain != Drain::No {
+            return;
+        }
+        if !self.scan.in_flight && self.scan.due <= now {
+            self.scan.in_flight = true;
+            self.status.scans += 1;
+            out.push(Command::Scan);
+        }
+        for (key, poll) in &mut self.polls {
+            if !poll.in_flight && poll.due <= now {
+                poll.in_flight = true;
+                self.status.reads += 1;
+                out.push(Command::Get(key.clone()));
+            }
+        }
+    }
+
+    fn worked(&mut self, progress: Vec<Progress>) {
+        for Progress { key, position, weight } in progress {
+            if let Some(holding) = self.holdings.get_mut(&key) {
+                holding.worked(position, weight);
+            }
+        }
+    }
+
+    fn scanned(&mut self, scan: Option<Scan>, now: Duration, out: &mut Vec<Command>) {
+        self.scan = Poll { due: now + self.config.scan_interval, in_flight: false };
+        let Some(scan) = scan else {
+            self.status.scan_errors += 1;
+            return;
+        };
+        self.status.unreadable = scan.unreadable as u64;
+        for lease in &scan.leases {
+            if let Some(holding) = self.holdings.get_mut(&lease.key) {
+                holding.noticed(lease, &self.config.worker_id, out);
+            }
+        }
+        let kept = self.holdings.keys().cloned().collect();
+        self.sightings.scanned(scan.leases, now, &kept);
+        self.replan(now, out);
+    }
+
+    fn got(&mut self, key: LeaseKey, lease: Option<Option<Lease>>, now: Duration) {
+        if let Some(poll) = self.polls.get_mut(&key) {
+            *poll = Poll { due: now + self.config.poll_interval, in_flight: false };
+        }
+        match lease {
+            Some(Some(lease)) if !self.holdings.contains_key(&key) => {
+                self.sightings.saw(lease, now);
+                self.take_over(&key, now);
+            }
+            Some(None) => drop(self.polls.remove(&key)),
+            _ => {}
+        }
+    }
+
+    /// Takes a lease whose hand-over was watched, once its owner has let go of it.
+    fn take_over(&mut self, key: &LeaseKey, now: Duration) {
+        let Some(lease) = self.sightings.get(key).cloned() else { return };
+        if lease.next.as_ref() != Some(&self.config.worker_id) {
+            self.polls.remove(key);
+        } else if lease.owner.is_none() && self.drain == Drain::No && !lease.ended() {
+            self.take(lease, Why::HandedOver, now);
+        }
+    }
+
+    fn wrote(
+        &mut self,
+        write: Write,
+        outcome: Option<Outcome>,
+        now: Duration,
+        out: &mut Vec<Command>,
+    ) {
+        self.status.write_errors += u64::from(outcome.is_none());
+        if matches!(write.change, Change::Ask { .. }) {
+            return self.asked(&write, outcome, now);
+        }
+        let Some(holding) = self.holdings.get_mut(&write.key) else { return };
+        match holding.settle(&write, outcome, now, &self.config) {
+            Settled::Unknown => {}
+            Settled::Stored => self.stored(&write, now, out),
+            Settled::Refused(current) => self.refused(&write.key, current, now, out),
+        }
+        let busy = self.holdings.values().any(|holding| holding.stage == Stage::Taking);
+        if !busy && matches!(write.change, Change::Take { .. } | Change::Release { .. }) {
+            self.replan(now, out);
+        }
+    }
+
+    /// A write of ours is stored, and the holding knows it.
+    fn stored(&mut self, write: &Write, now: Duration, out: &mut Vec<Command>) {
+        let key = &write.key;
+        let holding = self.holdings.get_mut(key).expect("the caller has just settled it");
+        self.sightings.saw(holding.lease.clone(), now);
+        match &write.change {
+            Change::Take { .. } => {
+                match holding.why {
+                    Why::Free => self.status.taken_free += 1,
+                    Why::Expired => self.status.taken_expired += 1,
+                    Why::HandedOver => self.status.taken_over += 1,
+                }
+                self.polls.remove(key);
+                match self.drain {
+                    Drain::No => out.push(Command::Grant(holding.grant())),
+                    _ => holding.end(holding.lease.checkpoint.clone(), now),
+                }
+            }
+            Change::Renew { .. } if holding.stage == Stage::Working => {
+                out.push(Command::Extend(key.clone(), holding.deadline));
+                holding.heed(&self.config.worker_id, out);
+            }
+            Change::Release { .. } => {
+                self.status.released += 1;
+                if holding.was_given_up() {
+                    self.barred.insert(key.clone(), now + self.config.lease_duration);
+                }
+                self.holdings.remove(key);
+                out.push(Command::Release(key.clone()));
+            }
+            Change::Renew { .. } | Change::Ask { .. } => {}
+        }
+    }
+
+    /// Somebody else has written the lease: it is not ours, or not any more.
+    fn refused(
+        &mut self,
+        key: &LeaseKey,
+        current: Option<Lease>,
+        now: Duration,
+        out: &mut Vec<Command>,
+    ) {
+        self.sightings.refused(key, current, now);
+        let holding = self.holdings.get_mut(key).expect("the caller has just settled it");
+        if holding.stage == Stage::Taking {
+            self.holdings.remove(key);
+            return;
+        }
+        self.status.lost += 1;
+        out.push(Command::Lose(key.clone()));
+        match holding.stage {
+            Stage::Working => holding.stage = Stage::Lost,
+            Stage::Taking | Stage::Dropped | Stage::Lost => drop(self.holdings.remove(key)),
+        }
+    }
+
+    fn dropped(&mut self, key: LeaseKey, position: Position, now: Duration) {
+        match self.holdings.get_mut(&key) {
+            Some(holding) if holding.is_ours() => holding.end(position, now),
+            _ => drop(self.holdings.remove(&key)),
+        }
+    }
+
+    /// Looks at everything known and does what it calls for.
+    fn replan(&mut self, now: Duration, out: &mut Vec<Command>) {
+        if self.drain != Drain::No {
+            return;
+        }
+        self.barred.retain(|_, until| *until > now);
+        self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
+        let lineage = self.lineage_changes(now);
+        let (actions, polls) = {
+            let rules = self.rules();
+            let view = self.view(now);
+            let actions = plan::plan(&view, &rules);
+            (actions, self.hand_overs(&view, &rules))
+        };
+        self.count(now);
+        self.polls.retain(|key, poll| poll.in_flight || polls.contains(key));
+        for key in polls {
+            self.polls.entry(key).or_insert(Poll { due: now, in_flight: false });
+        }
+        for change in lineage {
+            self.change_lineage(change, out);
+        }
+        for action in actions {
+            self.act(action, now, out);
+        }
+    }
+
+    fn act(&mut self, action: Action, now: Duration, out: &mut Vec<Command>) {
+        match action {
+            Action::Take { key, why, .. } => {
+                let lease = self.sightings.get(&key).cloned();
+                self.take(lease.expect("the plan was made from these sightings"), why, now);
+            }
+            Action::Ask { key, counter } => {
+                let change = Change::Ask { next: self.config.worker_id.clone() };
+                self.asking.insert(key.clone());
+                self.asked.push_back(now);
+                self.status.asked += 1;
+                self.status.writes += 1;
+                let id = WriteId(self.next_write);
+                self.next_write = self.next_write.wrapping_add(1);
+                out.push(Command::Write(Write { key, expected: counter, id, change }));
+            }
+        }
+    }
+
+    /// Begins to take a lease; [`tend`](Protocol::tend) sends the write.
+    fn take(&mut self, lease: Lease, why: Why, now: Duration) {
+        let key = lease.key.clone();
+        self.holdings.entry(key).or_insert_with(|| Holding::taking(lease, why, now));
+    }
+
+    /// Our request for a lease is stored or was too late. If the reply was lost, the next scan
+    /// shows which.
+    fn asked(&mut self, write: &Write, outcome: Option<Outcome>, now: Duration) {
+        self.asking.remove(&write.key);
+        match outcome {
+            Some(Outcome::Applied(lease)) => {
+                self.sightings.saw(lease, now);
+                let due = now + self.config.poll_interval;
+                self.polls.insert(write.key.clone(), Poll { due, in_flight: false });
+            }
+            Some(Outcome::Refused(lease)) => self.sightings.refused(&write.key, lease, now),
+            None => {}
+        }
+    }
+
+    /// The leases that are being handed to us.
+    fn hand_overs(&self, view: &[Seen], rules: &Rules) -> BTreeSet<LeaseKey> {
+        let ours = |seen: &&Seen| {
+            seen.lease.next.as_ref() == Some(&rules.me)
+                && !seen.mine
+                && seen.asked <= rules.hand_over_limit
+        };
+        view.iter().filter(ours).map(|seen| seen.lease.key.clone()).collect()
+    }
+
+    fn lineage_changes(&self, now: Duration) -> Vec<shards::Change> {
+        let Some(listing) = &self.listing else { return Vec::new() };
+        let view = self.view(now);
+        let config = &self.config;
+        shards::changes(listing, &view, &config.initial_position, config.lease_duration)
+    }
+
+    fn change_lineage(&mut self, change: shards::Change, out: &mut Vec<Command>) {
+        let (key, command) = match change {
+            shards::Change::Create(lease) => (lease.key.clone(), Command::Create(lease)),
+            shards::Change::Delete(key, counter) => (key.clone(), Command::Delete(key, counter)),
+        };
+        if self.lineage.len() < LINEAGE && self.lineage.insert(key) {
+            out.push(command);
+        }
+    }
+
+    fn created(&mut self, lease: Lease, done: Option<bool>, now: Duration) {
+        self.lineage.remove(&lease.key);
+        match done {
+            Some(true) => {
+                self.status.created += 1;
+                self.sightings.saw(lease, now);
+            }
+            // Somebody else created it; a scan will show how it stands by now.
+            Some(false) | None => {}
+        }
+        self.scan_soon(now);
+    }
+
+    fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
+        self.lineage.remove(&key);
+        self.status.deleted += u64::from(done == Some(true));
+    }
+
+    /// New leases are there to be taken: look again when the last of a batch is created.
+    fn scan_soon(&mut self, now: Duration) {
+        if self.lineage.is_empty() {
+            self.scan.due = self.scan.due.min(now);
+        }
+    }
+
+    fn drain(&mut self, now: Duration) {
+        if self.drain != Drain::No {
+            return;
+        }
+        let offers = {
+            let rules = self.rules();
+            plan::offers(&self.view(now), &rules)
+        };
+        self.polls.clear();
+        for (key, peer) in &offers {
+            if let Some(holding) = self.holdings.get_mut(key) {
+                holding.offer(peer.clone(), now);
+            }
+        }
+        let notice = self.config.scan_interval + self.config.poll_interval * 2;
+        self.drain = Drain::Announced(if offers.is_empty() { now } else { now + notice });
+    }
+
+    fn tend_drain(&mut self, now: Duration, out: &mut Vec<Command>) {
+        if let Drain::Announced(until) = self.drain
+            && until <= now
+        {
+            self.drain = Drain::Asked;
+            for holding in self.holdings.values_mut() {
+                holding.ask_back(out);
+            }
+        }
+        let ours = self.holdings.values().any(Holding::is_ours);
+        if self.drain == Drain::Asked && !ours {
+            self.drain = Drain::Done;
+            out.push(Command::Drained);
+        }
+    }
+
+    fn view(&self, now: Duration) -> Vec<Seen<'_>> {
+        let mine = |key: &LeaseKey| self.holdings.get(key).is_some_and(Holding::is_ours);
+        let barred =
+            |key: &LeaseKey| self.barred.contains_key(key) || self.holdings.contains_key(key);
+        self.sightings.view(now, mine, barred)
+    }
+
+    fn rules(&self) -> Rules {
+        let config = &self.config;
+        let hand_overs = self.polls.len() + self.asking.len();
+        let in_budget = (config.moves_per_minute as usize).saturating_sub(self.asked.len());
+        let renew = config.renew_interval.as_millis().max(1);
+        Rules {
+            me: config.worker_id.clone(),
+            lease_duration: config.lease_duration,
+            patience: config.scan_interval,
+            hand_over_limit: config.lease_duration * 3,
+            residence: (config.residence.as_millis() / renew) as u64,
+            capacity: config.capacity.max(1),
+            max_held: config.max_held,
+            takes: TAKES,
+            asks: ASKS.saturating_sub(hand_overs).min(in_budget),
+        }
+    }
+
+    fn count(&mut self, now: Duration) {
+        let (mut known, mut free, mut workers) = (0, 0, BTreeSet::new());
+        let rules = self.rules();
+        workers.insert(rules.me.clone());
+        for (_, standing) in plan::standings(&self.view(now), &rules) {
+            known += u64::from(standing != Standing::Ended);
+            match standing {
+                Standing::Live(owner) => drop(workers.insert(owner.clone())),
+                Standing::Open(_) | Standing::Reserved(_) => free += 1,
+                Standing::Ended | Standing::Blocked => {}
+            }
+        }
+        self.status.known = known;
+        self.status.free = free;
+        self.status.workers = workers.len() as u64;
+    }
+}
+
+/// What [`Config::moves_per_minute`] counts over.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether a lease names a next owner other than `me`.
+fn wanted_by_another(lease: &Lease, me: &WorkerId) -> bool {
+    lease.next.as_ref().is_some_and(|next| next != me)
+}
