@@ -1,7 +1,25 @@
 //! The worker: reads batches of records, makes enriched events and bad rows of them, writes them,
 //! and only then advances.
+//!
+//! The path of a batch is [`shard`]; [`fleet`] runs one such loop per held lease, and [`worker`]
+//! puts everything together.
 
+pub mod admin;
+pub mod aws;
+pub mod backoff;
+pub mod budget;
+pub mod clock;
 pub mod commands;
+pub mod cores;
+pub mod fleet;
+pub mod in_order;
+pub mod log;
+pub mod metrics;
 pub mod pipeline;
+pub mod pool;
+pub mod shard;
+pub mod signal;
+pub mod sink;
 pub mod source;
 pub mod terminal;
+pub mod worker;

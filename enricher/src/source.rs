@@ -1,9 +1,48 @@
-//! Where batches come from.
+//! Where batches come from: the [`Source`] seam, and [`Batches`], what a shard's loop reads.
+//!
+//! A source promises records in order, from the position it was asked to start at, none left out,
+//! and a last batch that ends at [`Position::ShardEnd`] when the shard is closed and read to its
+//! end. It may repeat records. It retries what passes by itself; what it reports does not.
 
+pub mod memory;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lease::{Position, SequenceNumber, ShardId};
+use lease::{Position, SequenceNumber, Shard, ShardId};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::budget::{Budget, Permit};
+
+/// A stream cut into shards.
+pub trait Source: Send + Sync {
+    /// All shards the stream has now, closed ones included while it still knows them.
+    fn shards(&self) -> Pending<'_, Result<Vec<Shard>, Error>>;
+
+    /// Reads one shard into an outlet until the shard ends or nobody takes batches any more.
+    fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading;
+}
+
+/// A future behind a `dyn` seam.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The work of reading one shard.
+pub type Reading = Pending<'static, Result<(), Error>>;
+
+/// Why a source cannot go on: retries are spent, or trying again would not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct Error {
+    /// What was tried.
+    pub doing: String,
+    /// What came back.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
 
 /// Consecutive records of one shard: the unit of reading, work, writing and progress.
 #[derive(Clone, Debug)]
@@ -27,4 +66,75 @@ pub struct Record {
     pub sub_sequence: u64,
     /// The collector payload.
     pub data: Bytes,
+}
+
+impl Batch {
+    /// The payload bytes of all records.
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.data.len()).sum()
+    }
+}
+
+/// The batches of one shard, read ahead by one. Dropping it stops the reader.
+#[derive(Debug)]
+pub struct Batches {
+    batches: mpsc::Receiver<(Batch, Permit)>,
+    reader: JoinHandle<Result<(), Error>>,
+}
+
+/// What a batch occupies while it is worked on, per byte of its payloads: the records themselves
+/// and the lines made of them, which are about twice as long.
+const COST: usize = 3;
+
+/// Where a reader puts its batches. Each waits for room in the budget first.
+#[derive(Debug)]
+pub struct Outlet {
+    batches: mpsc::Sender<(Batch, Permit)>,
+    budget: Arc<Budget>,
+}
+
+/// Nobody reads this shard any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed;
+
+impl Batches {
+    /// Opens a shard at a position.
+    #[allow(clippy::disallowed_methods, reason = "this value owns the reader and aborts it")]
+    pub fn open(
+        source: &dyn Source,
+        shard: &ShardId,
+        from: Position,
+        budget: &Arc<Budget>,
+    ) -> Self {
+        let (sender, batches) = mpsc::channel(1);
+        let outlet = Outlet { batches: sender, budget: Arc::clone(budget) };
+        let reader = tokio::spawn(source.read(shard.clone(), from, outlet));
+        Batches { batches, reader }
+    }
+
+    /// The next batch; `None` after the one that ends the shard. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Option<(Batch, Permit)>, Error> {
+        if let Some(next) = self.batches.recv().await {
+            return Ok(Some(next));
+        }
+        // Joined once: callers stop at `None` and at an error.
+        match (&mut self.reader).await {
+            Ok(result) => result.map(|()| None),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Outlet {
+    /// Hands a batch over once the budget has room for it.
+    pub async fn send(&self, batch: Batch) -> Result<(), Closed> {
+        let permit = self.budget.take(batch.bytes().saturating_mul(COST)).await;
+        self.batches.send((batch, permit)).await.map_err(|_| Closed)
+    }
 }

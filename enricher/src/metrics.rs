@@ -1,0 +1,281 @@
+//! Every metric: its name, its help, its labels, and the verbs that touch it.
+//!
+//! Labels come from closed sets, except `shard`. A value and not a static: several workers can
+//! live in one process, each with its own.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::pipeline::Output;
+use crate::pipeline::output::Verdict;
+use crate::sink::Route;
+use crate::source::Batch;
+
+/// The counters of one worker.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    records: IntCounterVec,
+    record_bytes: IntCounterVec,
+    lag_millis: IntGaugeVec,
+    enriched: IntCounter,
+    bad: IntCounterVec,
+    batch_seconds: HistogramVec,
+    lines: IntCounterVec,
+    line_bytes: IntCounterVec,
+    objects: IntCounterVec,
+    object_bytes: IntCounterVec,
+    oversized: IntCounterVec,
+    retries: IntCounterVec,
+    replayed: IntCounter,
+    leases: IntGaugeVec,
+    lease_events: IntCounterVec,
+    in_flight_bytes: IntGauge,
+    in_flight_limit: IntGauge,
+    shard_listings: IntCounterVec,
+}
+
+/// The steps of a batch that are timed.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Resolving schemas and processing.
+    Process,
+    /// Until durable on every route.
+    Write,
+}
+
+/// Who tried again.
+#[derive(Clone, Copy, Debug)]
+pub enum Retry {
+    /// Reading was refused or failed.
+    Read,
+    /// Some entries of a PutRecords request were refused.
+    Entries,
+    /// A whole request to a stream failed.
+    Stream,
+    /// Writing an object failed.
+    Object,
+}
+
+/// From a millisecond, a batch in memory, to minutes, one that waits for its object.
+const SECONDS: [f64; 11] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0, 300.0];
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let r = &registry;
+        Metrics {
+            records: counters(r, "records_total", "Records read.", &["shard"]),
+            record_bytes: counters(r, "record_bytes_total", "Bytes of records read.", &["shard"]),
+            lag_millis: gauges(r, "lag_milliseconds", "Behind the shard's tip.", &["shard"]),
+            enriched: counter(r, "events_enriched_total", "Events enriched."),
+            bad: counters(r, "bad_rows_total", "Bad rows made.", &["kind"]),
+            batch_seconds: seconds(r, "batch_seconds", "Time of a batch by step.", &["step"]),
+            lines: counters(r, "lines_total", "Lines durable in a sink.", &["route", "sink"]),
+            line_bytes: counters(r, "line_bytes_total", "Their bytes.", &["route", "sink"]),
+            objects: counters(r, "objects_total", "Objects written.", &["route"]),
+            object_bytes: counters(r, "object_bytes_total", "Their bytes.", &["route"]),
+            oversized: counters(r, "oversized_lines_total", "Too large to stream.", &["route"]),
+            retries: counters(r, "retries_total", "What was tried again.", &["what"]),
+            replayed: counter(r, "lost_lines_total", "Lines given up with their lease."),
+            leases: gauges(r, "leases", "Leases as this worker sees them.", &["state"]),
+            lease_events: counters(
+                r,
+                "lease_events_total",
+                "What the keeper has done.",
+                &["event"],
+            ),
+            in_flight_bytes: gauge(r, "in_flight_bytes", "Taken from the budget."),
+            in_flight_limit: gauge(r, "in_flight_limit_bytes", "The budget."),
+            shard_listings: counters(r, "shard_listings_total", "Shards listed.", &["result"]),
+            registry,
+        }
+    }
+
+    /// A batch was read.
+    pub fn batch_read(&self, batch: &Batch) {
+        let shard = [batch.shard.as_str()];
+        self.records.with_label_values(&shard).inc_by(batch.records.len() as u64);
+        self.record_bytes.with_label_values(&shard).inc_by(batch.bytes() as u64);
+        if let Some(lag) = batch.lag {
+            self.lag_millis.with_label_values(&shard).set(lag.as_millis() as i64);
+        }
+    }
+
+    /// A shard is no longer ours: its lag is somebody else's to tell.
+    pub fn shard_left(&self, shard: &str) {
+        let _ = self.lag_millis.remove_label_values(&[shard]);
+    }
+
+    /// A batch has its verdicts.
+    pub fn processed(&self, output: &Output, took: Duration) {
+        self.took(Step::Process, took);
+        for (_, verdict) in &output.verdicts {
+            match verdict {
+                Verdict::Enriched => self.enriched.inc(),
+                Verdict::Bad(kind) => self.bad.with_label_values(&[kind.name()]).inc(),
+            }
+        }
+    }
+
+    /// A step of a batch is done.
+    pub fn took(&self, step: Step, took: Duration) {
+        let name = match step {
+            Step::Process => "process",
+            Step::Write => "write",
+        };
+        self.batch_seconds.with_label_values(&[name]).observe(took.as_secs_f64());
+    }
+
+    /// Lines are durable in a sink.
+    pub fn wrote(&self, route: Route, sink: &'static str, lines: usize, bytes: usize) {
+        self.lines.with_label_values(&[route.name(), sink]).inc_by(lines as u64);
+        self.line_bytes.with_label_values(&[route.name(), sink]).inc_by(bytes as u64);
+    }
+
+    /// An object is durable.
+    pub fn object_written(&self, route: Route, bytes: usize) {
+        self.objects.with_label_values(&[route.name()]).inc();
+        self.object_bytes.with_label_values(&[route.name()]).inc_by(bytes as u64);
+    }
+
+    /// Lines were too large for a record of a stream.
+    pub fn oversized(&self, route: Route, lines: usize) {
+        self.oversized.with_label_values(&[route.name()]).inc_by(lines as u64);
+    }
+
+    /// Something is tried again.
+    pub fn retried(&self, what: Retry) {
+        let name = match what {
+            Retry::Read => "read",
+            Retry::Entries => "entries",
+            Retry::Stream => "stream",
+            Retry::Object => "object",
+        };
+        self.retries.with_label_values(&[name]).inc();
+    }
+
+    /// Lines were left to the next owner of their shard.
+    pub fn left(&self, lines: usize) {
+        self.replayed.inc_by(lines as u64);
+    }
+
+    /// The stream's shards were listed, or not.
+    pub fn listed(&self, result: Result<(), ()>) {
+        let name = if result.is_ok() { "ok" } else { "failed" };
+        self.shard_listings.with_label_values(&[name]).inc();
+    }
+
+    /// Whether the stream's shards have ever been listed.
+    pub fn has_listed(&self) -> bool {
+        self.shard_listings.with_label_values(&["ok"]).get() > 0
+    }
+
+    /// What the keeper reports.
+    pub fn leases(&self, status: &lease::Status) {
+        let states = [("held", status.held), ("known", status.known), ("free", status.free)];
+        for (state, count) in states {
+            self.leases.with_label_values(&[state]).set(count as i64);
+        }
+        for (event, count) in [
+            ("write", status.writes),
+            ("write_error", status.write_errors),
+            ("scan", status.scans),
+            ("scan_error", status.scan_errors),
+            ("read", status.reads),
+            ("taken_free", status.taken_free),
+            ("taken_expired", status.taken_expired),
+            ("taken_over", status.taken_over),
+            ("released", status.released),
+            ("lost", status.lost),
+            ("asked", status.asked),
+            ("created", status.created),
+            ("deleted", status.deleted),
+        ] {
+            let counter = self.lease_events.with_label_values(&[event]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+    }
+
+    /// The budget now.
+    pub fn in_flight(&self, taken: usize, limit: usize) {
+        self.in_flight_bytes.set(taken as i64);
+        self.in_flight_limit.set(limit as i64);
+    }
+
+    /// Events enriched and bad rows made so far.
+    pub fn verdicts(&self) -> (u64, u64) {
+        let families = prometheus::core::Collector::collect(&self.bad);
+        let bad = families.iter().flat_map(|family| family.get_metric());
+        (self.enriched.get(), bad.map(|metric| metric.get_counter().get_value() as u64).sum())
+    }
+
+    /// The text that a scrape gets.
+    pub fn text(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let metric = made.expect("names and labels of this file are valid");
+    registry.register(Box::new(metric.clone())).expect("each name stands once in this file");
+    metric
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(format!("snowmelt_{name}"), help)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    register(registry, IntCounter::with_opts(options(name, help)))
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(options(name, help), labels))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    register(registry, IntGauge::with_opts(options(name, help)))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(options(name, help), labels))
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    let options = HistogramOpts::from(options(name, help)).buckets(SECONDS.to_vec());
+    register(registry, HistogramVec::new(options, labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_names_what_was_touched() {
+        let metrics = Metrics::new();
+        metrics.wrote(Route::Enriched, "kinesis", 3, 300);
+        metrics.retried(Retry::Entries);
+        metrics.leases(&lease::Status { held: 2, ..lease::Status::default() });
+        let text = metrics.text();
+        for line in [
+            r#"snowmelt_lines_total{route="enriched",sink="kinesis"} 3"#,
+            r#"snowmelt_retries_total{what="entries"} 1"#,
+            r#"snowmelt_leases{state="held"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
+    }
+}

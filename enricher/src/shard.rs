@@ -1,0 +1,117 @@
+//! The loop: what happens to a shard from the moment its lease is held.
+//!
+//! Batches are worked on side by side, as many as fit into the budget of bytes, and joined in the
+//! order in which they were read, so a shard's progress is the end of the last one joined. Losing
+//! the lease ends this loop and nothing else.
+
+use std::sync::Arc;
+
+use lease::{Held, Position};
+use tokio::time::Instant;
+
+use crate::budget::Permit;
+use crate::in_order::InOrder;
+use crate::metrics::Step;
+use crate::pipeline::Outcome;
+use crate::sink::{self, Origin};
+use crate::source::{self, Batch, Batches};
+use crate::worker::Worker;
+use crate::{clock, cores, pool};
+
+/// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
+/// them in practice; this keeps a shard of tiny batches from making tasks without end.
+const IN_FLIGHT: usize = 1024;
+
+/// How the work on a shard came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The shard is closed and all of it is durable.
+    ShardEnd,
+    /// The lease was wanted elsewhere; everything read is durable.
+    HandedOver,
+    /// The lease is gone; its next owner repeats what was in flight.
+    Lost,
+}
+
+/// Why the work on a shard cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The shard cannot be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// Output cannot be written.
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    /// A batch cannot be processed.
+    #[error(transparent)]
+    Pool(#[from] pool::Panicked),
+}
+
+/// Works one shard until it ends, is asked back, or its lease is lost.
+pub async fn run(worker: &Arc<Worker>, held: Held) -> Result<End, Error> {
+    let held = Arc::new(held);
+    let lost = held.lost();
+    tokio::select! {
+        biased;
+        () = lost.cancelled() => Ok(End::Lost),
+        end = work(worker, &held) => match end {
+            Err(Error::Sink(sink::Error::Lost)) => Ok(End::Lost),
+            end => end,
+        },
+    }
+}
+
+async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
+    let asked_back = held.asked_back();
+    let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
+    let mut in_flight = InOrder::new(IN_FLIGHT);
+    let end = loop {
+        tokio::select! {
+            biased;
+            () = asked_back.cancelled() => break End::HandedOver,
+            Some(done) = in_flight.next() => held.advance(done?),
+            next = batches.next(), if in_flight.has_room() => match next? {
+                Some((batch, permit)) => {
+                    let (worker, held) = (Arc::clone(worker), Arc::clone(held));
+                    in_flight.push(carry(worker, held, batch, permit));
+                }
+                None => break End::ShardEnd,
+            },
+        }
+    };
+    drop(batches);
+    while let Some(done) = worker.hurry.until(in_flight.next()).await {
+        held.advance(done?);
+    }
+    Ok(end)
+}
+
+/// Carries one batch from records to durable output; returns where the shard then stands.
+async fn carry(
+    worker: Arc<Worker>,
+    held: Arc<Held>,
+    batch: Batch,
+    mut permit: Permit,
+) -> Result<Position, Error> {
+    worker.metrics.batch_read(&batch);
+    held.worked(batch.bytes() as u64, batch.lag);
+    let now_ms = clock::now_ms();
+    let Some(origin) = Origin::of(&batch, &held, now_ms) else { return Ok(batch.end) };
+
+    let started = Instant::now();
+    let mut schemas = worker.resolver.schemas();
+    let output = loop {
+        match cores::process(&worker.pool, &worker.pipeline, &batch, &schemas, now_ms).await? {
+            Outcome::Done(output) => break output,
+            Outcome::Need(keys) => schemas = worker.resolver.resolve(&keys).await,
+        }
+    };
+    worker.metrics.processed(&output, started.elapsed());
+
+    let end = batch.end.clone();
+    drop(batch);
+    let started = Instant::now();
+    worker.sinks.write(output, origin, &mut permit).await?;
+    worker.metrics.took(Step::Write, started.elapsed());
+    Ok(end)
+}

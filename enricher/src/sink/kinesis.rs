@@ -1,0 +1,230 @@
+//! The low-latency sink: each line a record of a stream, written by PutRecords.
+//!
+//! A request holds up to 500 records and 5 MiB. Every entry of an answer is looked at; the refused
+//! ones, and only those, are sent again until they are taken or the lease is gone. The order of
+//! records is not kept: consumers order events by their timestamps.
+
+use std::sync::Arc;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use tokio::sync::Semaphore;
+
+use crate::aws;
+use crate::backoff::Backoff;
+use crate::metrics::{Metrics, Retry};
+use crate::sink::{Error, Part, Route, Sink, Written, guard, join};
+use crate::source::Pending;
+
+/// The most records of one request.
+const REQUEST_RECORDS: usize = 500;
+/// The most bytes of one request, partition keys included.
+const REQUEST_BYTES: usize = 5 * 1024 * 1024;
+/// The most bytes of one record with its partition key.
+pub const RECORD_BYTES: usize = 1024 * 1024;
+/// A partition key has at most so many characters; so many bytes is safe.
+const KEY_BYTES: usize = 256;
+
+/// Requests on their way at once, for all shards together: enough to hide the network's delay,
+/// few enough to keep copies of lines out of the bytes that the budget does not see.
+const REQUESTS: usize = 8;
+
+/// Failures in a row that would not pass by themselves before the worker stops.
+const LASTING_FAILURES: u32 = 8;
+
+/// A stream to write to.
+pub struct Kinesis {
+    client: Client,
+    stream: String,
+    route: Route,
+    key: Key,
+    fallback: Fallback,
+    requests: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+/// How records are spread over the shards of the stream they are written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Evenly.
+    Random,
+    /// By one column of an enriched event: equal values go to the same shard.
+    Column(event::Field),
+}
+
+/// What becomes of a line that is too large for a record.
+pub enum Fallback {
+    /// The route has another sink that takes lines of any size.
+    Elsewhere,
+    /// This sink takes it.
+    Sink(Arc<dyn Sink>),
+    /// The pipeline has been told the limit and makes none.
+    None,
+}
+
+impl Kinesis {
+    /// A stream that exists.
+    pub fn new(
+        client: Client,
+        stream: impl Into<String>,
+        route: Route,
+        key: Key,
+        fallback: Fallback,
+        metrics: Arc<Metrics>,
+    ) -> Kinesis {
+        let (stream, requests) = (stream.into(), Semaphore::new(REQUESTS));
+        Kinesis { client, stream, route, key, fallback, requests, metrics }
+    }
+
+    async fn put(&self, part: Arc<Part>) -> Result<Written, Error> {
+        let (requests, oversized) = self.cut(&part);
+        let writes = requests.into_iter().map(|lines| -> Pending<'_, Result<(), Error>> {
+            Box::pin(self.request(&part, lines))
+        });
+        for written in join(writes.collect()).await {
+            written?;
+        }
+        self.fall_back(&part, oversized).await
+    }
+
+    /// Cuts the lines into requests, the ones too large for a record apart.
+    fn cut<'a>(&self, part: &'a Part) -> (Vec<Vec<&'a [u8]>>, Vec<&'a [u8]>) {
+        let (mut requests, mut oversized) = (vec![Vec::new()], Vec::new());
+        let mut bytes = 0;
+        for line in part.lines.iter() {
+            let size = line.len() + KEY_BYTES;
+            if size > RECORD_BYTES {
+                oversized.push(line);
+                continue;
+            }
+            let last = requests.last_mut().expect("it starts with one");
+            if last.len() == REQUEST_RECORDS || bytes + size > REQUEST_BYTES {
+                requests.push(vec![line]);
+                bytes = size;
+            } else {
+                last.push(line);
+                bytes += size;
+            }
+        }
+        requests.retain(|lines| !lines.is_empty());
+        (requests, oversized)
+    }
+
+    /// Sends lines until all are taken.
+    async fn request(&self, part: &Part, mut lines: Vec<&[u8]>) -> Result<(), Error> {
+        let mut backoff = Backoff::default();
+        while !lines.is_empty() {
+            let sent = lines.len();
+            let turn = self.requests.acquire().await.expect("the semaphore is never closed");
+            let answer = guard(std::iter::once(&part.origin), self.send(&lines)).await;
+            drop(turn);
+            match answer.inspect_err(|_| self.metrics.left(sent))? {
+                Ok(refused) => {
+                    let mut refused = refused.into_iter();
+                    let taken = |line: &&[u8]| {
+                        let refused = refused.next().unwrap_or(true);
+                        if !refused {
+                            self.metrics.wrote(self.route, "kinesis", 1, line.len());
+                        }
+                        refused
+                    };
+                    lines.retain(taken);
+                    if lines.is_empty() {
+                        break;
+                    }
+                    self.metrics.retried(Retry::Entries);
+                    if lines.len() < sent {
+                        backoff.reset();
+                    }
+                }
+                Err((passing, why)) => {
+                    self.metrics.retried(Retry::Stream);
+                    tracing::warn!(stream = self.stream, why, "records were not written");
+                    if !passing && backoff.failures() >= LASTING_FAILURES {
+                        return Err(Error::failed(format!("writing to {}", self.stream), why));
+                    }
+                }
+            }
+            backoff.wait().await;
+        }
+        Ok(())
+    }
+
+    /// One request. Tells of each entry whether it was refused, or why the whole request was and
+    /// whether that may pass.
+    async fn send(&self, lines: &[&[u8]]) -> Result<Vec<bool>, (bool, String)> {
+        let entries = lines.iter().map(|line| {
+            PutRecordsRequestEntry::builder()
+                .data(Blob::new(*line))
+                .partition_key(self.key.of(line))
+                .build()
+                .expect("data and key are given")
+        });
+        let put = self.client.put_records().stream_name(&self.stream);
+        let answer = put.set_records(Some(entries.collect())).send().await;
+        let answer = answer.map_err(|error| (aws::passes(&error), aws::words(&error)))?;
+        let records = answer.records();
+        if records.len() != lines.len() {
+            return Err((true, format!("{} answers for {}", records.len(), lines.len())));
+        }
+        Ok(records.iter().map(|record| record.sequence_number().is_none()).collect())
+    }
+
+    async fn fall_back(&self, part: &Part, oversized: Vec<&[u8]>) -> Result<Written, Error> {
+        if oversized.is_empty() {
+            return Ok(Written::Durable);
+        }
+        self.metrics.oversized(self.route, oversized.len());
+        match &self.fallback {
+            Fallback::Elsewhere => Ok(Written::Durable),
+            Fallback::Sink(sink) => {
+                let mut lines = crate::pipeline::Lines::default();
+                for line in oversized {
+                    lines.push_with(|out| out.extend_from_slice(line));
+                }
+                sink.write(Arc::new(Part { lines, origin: part.origin.clone() })).await
+            }
+            Fallback::None => {
+                let doing = format!("writing to {}", self.stream);
+                Err(Error::failed(doing, "a line is too large for a record"))
+            }
+        }
+    }
+}
+
+impl Key {
+    fn of(self, line: &[u8]) -> String {
+        let value = match self {
+            Key::Random => None,
+            Key::Column(field) => line.split(|byte| *byte == b'\t').nth(field as usize),
+        };
+        let text = String::from_utf8_lossy(value.unwrap_or_default());
+        match text.char_indices().nth(KEY_BYTES / 4) {
+            // Four bytes are the most a character takes; longer values share their beginning.
+            Some((end, _)) => text[..end].to_owned(),
+            None if text.is_empty() => format!("{:016x}", fastrand::u64(..)),
+            None => text.into_owned(),
+        }
+    }
+}
+
+impl Sink for Kinesis {
+    fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>> {
+        Box::pin(self.put(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_columns_share_a_key_and_empty_ones_are_spread() {
+        let key = Key::Column(event::Field::Platform);
+        assert_eq!(key.of(b"app\tweb\tx"), "web");
+        assert_ne!(key.of(b"app\t\tx"), key.of(b"app\t\tx"));
+        assert_eq!(key.of("app\té".repeat(300).as_bytes()).chars().count(), 4);
+        assert_eq!(Key::Random.of(b"a\tb").len(), 16);
+    }
+}

@@ -1,0 +1,354 @@
+//! The large-file sink: one open object per route, fed by all shards of the worker, compressed as
+//! it grows in memory, and written in one request.
+//!
+//! Each batch's lines become one compressed frame (frames of zstd, like members of gzip, may be
+//! strung together), so lines can be left out until the last moment: when a lease is lost, its
+//! frames are dropped and the other shards' remain. An object closes at a size, at an age, at the
+//! turn of the hour, which its name carries, and whenever somebody calls for hurry. Beside each
+//! object goes a manifest: which records of which shard, in which epoch, it holds.
+//!
+//! Where objects go is a [`Place`]; this module leaves it only the writing of bytes under a name.
+
+pub mod frame;
+pub mod manifest;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use frame::Compression;
+
+use crate::backoff::Backoff;
+use crate::budget::Hurry;
+use crate::clock::Utc;
+use crate::metrics::{Metrics, Retry};
+use crate::pool::Pool;
+use crate::sink::local::Folder;
+use crate::sink::s3::Bucket;
+use crate::sink::{Error, Origin, Part, Route, Sink, Written, guard};
+use crate::source::Pending;
+
+/// The most objects being written at once for one route: enough to keep a connection busy while
+/// another starts, and few enough that an outage does not open hundreds.
+const UPLOADS: usize = 4;
+
+/// Failures in a row that would not pass by themselves (no permission, no such bucket) before the
+/// worker stops. Some do pass: a permission just granted takes a while to be seen everywhere.
+const LASTING_FAILURES: u32 = 8;
+
+/// Where objects are kept.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Amazon S3.
+    S3(Bucket),
+    /// A folder of this machine.
+    Local(Folder),
+}
+
+/// What a place could not do.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Whether trying again may help.
+    pub passing: bool,
+    /// What it said.
+    pub why: String,
+}
+
+/// When objects close, and what they are called.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The route.
+    pub route: Route,
+    /// How names begin: a folder, without the final slash; may be empty.
+    pub prefix: String,
+    /// How names end, before the suffix of the compression: `tsv`, `jsonl`.
+    pub suffix: &'static str,
+    /// The worker's run, part of every name, so that no two workers share one.
+    pub worker: String,
+    /// The compression.
+    pub compression: Compression,
+    /// An object closes when it has so many bytes.
+    pub object_bytes: usize,
+    /// An object closes so long after its first line.
+    pub object_age: Duration,
+}
+
+/// The sink. Dropping it abandons what is open; whoever waits for it learns so.
+#[derive(Debug)]
+pub struct Objects {
+    frames: mpsc::Sender<Frame>,
+    pool: Arc<Pool>,
+    compression: Compression,
+    writer: JoinHandle<()>,
+}
+
+/// The lines of one batch, compressed.
+#[derive(Debug)]
+struct Frame {
+    bytes: Bytes,
+    lines: usize,
+    text_bytes: usize,
+    origin: Origin,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Objects {
+    /// Starts the sink's task.
+    #[allow(clippy::disallowed_methods, reason = "the sink owns the task and aborts it")]
+    pub fn start(
+        place: Place,
+        settings: Settings,
+        pool: Arc<Pool>,
+        hurry: Hurry,
+        metrics: Arc<Metrics>,
+    ) -> Objects {
+        // One frame may wait: its sender holds its bytes of the budget meanwhile.
+        let (frames, receiver) = mpsc::channel(1);
+        let compression = settings.compression;
+        let upload = Upload { place, settings: Arc::new(settings), metrics };
+        let calls = hurry.listen();
+        let writer = Writer {
+            upload,
+            frames: receiver,
+            calls,
+            _hurry: hurry,
+            open: None,
+            written: 0,
+            uploads: JoinSet::new(),
+        };
+        Objects { frames, pool, compression, writer: tokio::spawn(writer.run()) }
+    }
+
+    async fn add(&self, part: Arc<Part>) -> Result<Written, Error> {
+        let (origin, lines) = (part.origin.clone(), part.lines.len());
+        let text_bytes = part.lines.as_bytes().len();
+        let compression = self.compression;
+        let bytes = self
+            .pool
+            .run(move || compression.frame(part.lines.as_bytes()))
+            .await
+            .map_err(|error| Error::failed("compressing lines", error))?;
+        let held = bytes.len();
+        let (done, answer) = oneshot::channel();
+        let frame = Frame { bytes: Bytes::from(bytes), lines, text_bytes, origin, done };
+        self.frames.send(frame).await.map_err(|_| Error::gone())?;
+        Ok(Written::Held { bytes: held, done: answer })
+    }
+}
+
+impl Sink for Objects {
+    fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>> {
+        Box::pin(self.add(part))
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+/// The task behind the sink: owns the open object and those being written.
+struct Writer {
+    upload: Upload,
+    frames: mpsc::Receiver<Frame>,
+    calls: watch::Receiver<u64>,
+    /// Keeps the calls' other end alive.
+    _hurry: Hurry,
+    open: Option<Open>,
+    written: u64,
+    uploads: JoinSet<()>,
+}
+
+/// An object that still grows.
+#[derive(Debug)]
+struct Open {
+    frames: Vec<Frame>,
+    bytes: usize,
+    hour: i64,
+    close_at: Instant,
+    number: u64,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        loop {
+            let close_at = self.open.as_ref().map(|open| open.close_at);
+            tokio::select! {
+                frame = self.frames.recv(), if self.uploads.len() < UPLOADS => match frame {
+                    Some(frame) => self.add(frame),
+                    None => break,
+                },
+                () = until(close_at) => self.close(),
+                _ = self.calls.changed() => self.close(),
+                Some(_) = self.uploads.join_next() => {}
+            }
+        }
+        self.close();
+        while self.uploads.join_next().await.is_some() {}
+    }
+
+    fn add(&mut self, frame: Frame) {
+        const HOUR: i64 = 3_600_000;
+        let hour = frame.origin.now_ms.div_euclid(HOUR);
+        if self.open.as_ref().is_some_and(|open| open.hour != hour) {
+            self.close();
+        }
+        let settings = &self.upload.settings;
+        let open = self.open.get_or_insert_with(|| {
+            self.written += 1;
+            let close_at = Instant::now() + settings.object_age;
+            Open { frames: Vec::new(), bytes: 0, hour, close_at, number: self.written }
+        });
+        open.bytes += frame.bytes.len();
+        open.frames.push(frame);
+        if open.bytes >= settings.object_bytes {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.uploads.spawn(self.upload.clone().write(open));
+        }
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The writing of one object.
+#[derive(Clone)]
+struct Upload {
+    place: Place,
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+}
+
+impl Upload {
+    /// Writes an object and its manifest, and tells everybody who waits for it. Tries as long as
+    /// the leases are held; frames of lost ones are left out.
+    async fn write(self, open: Open) {
+        let Open { mut frames, number, .. } = open;
+        let mut version = 0;
+        let mut backoff = Backoff::default();
+        loop {
+            let dropped = self.drop_lost(&mut frames);
+            if frames.is_empty() {
+                return;
+            }
+            // Other bytes under a name that may be taken need a name of their own.
+            version += u32::from(dropped);
+            let attempt = self.attempt(&frames, number, version);
+            match guard(frames.iter().map(|frame| &frame.origin), attempt).await {
+                Ok(Ok(())) => return self.finish(frames),
+                Err(_) => continue,
+                Ok(Err(refusal)) => {
+                    self.metrics.retried(Retry::Object);
+                    let route = self.settings.route.name();
+                    tracing::warn!(route, why = refusal.why, "an object was not written");
+                    if !refusal.passing && backoff.failures() >= LASTING_FAILURES {
+                        let error = Error::failed("writing an object", refusal.why);
+                        return frames
+                            .into_iter()
+                            .for_each(|f| drop(f.done.send(Err(error.clone()))));
+                    }
+                }
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Tells whether there were any.
+    fn drop_lost(&self, frames: &mut Vec<Frame>) -> bool {
+        let lost: Vec<Frame> = frames.extract_if(.., |frame| !frame.origin.may_write()).collect();
+        let any = !lost.is_empty();
+        for frame in lost {
+            self.metrics.left(frame.lines);
+            let _ = frame.done.send(Err(Error::Lost));
+        }
+        any
+    }
+
+    async fn attempt(&self, frames: &[Frame], number: u64, version: u32) -> Result<(), Refusal> {
+        let name = self.settings.name(frames[0].origin.now_ms, number, version);
+        let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
+        frames.iter().for_each(|frame| body.extend_from_slice(&frame.bytes));
+        let manifest = manifest::write(&self.settings, &name, frames);
+        self.place.put(&name, Bytes::from(body)).await?;
+        self.place.put(&self.settings.manifest(&name), Bytes::from(manifest)).await
+    }
+
+    fn finish(&self, frames: Vec<Frame>) {
+        let route = self.settings.route;
+        let bytes = frames.iter().map(|frame| frame.bytes.len()).sum();
+        self.metrics.object_written(route, bytes);
+        for frame in frames {
+            self.metrics.wrote(route, self.place.name(), frame.lines, frame.text_bytes);
+            let _ = frame.done.send(Ok(()));
+        }
+    }
+}
+
+impl Settings {
+    /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-worker-7.tsv.zst`
+    fn name(&self, now_ms: i64, number: u64, version: u32) -> String {
+        let t = Utc::from_ms(now_ms);
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        let version = if version == 0 { String::new() } else { format!(".{version}") };
+        format!(
+            "{}{slash}date={:04}-{:02}-{:02}/hour={:02}/\
+             {:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{}-{number}{version}.{}{}",
+            self.prefix,
+            t.year,
+            t.month,
+            t.day,
+            t.hour,
+            t.year,
+            t.month,
+            t.day,
+            t.hour,
+            t.minute,
+            t.second,
+            t.milli,
+            self.worker,
+            self.suffix,
+            self.compression.suffix(),
+        )
+    }
+
+    /// Manifests stand under a folder of their own, where a query over the objects does not read
+    /// them: a leading underscore hides a folder from the usual readers.
+    fn manifest(&self, name: &str) -> String {
+        let rest = name.strip_prefix(&self.prefix).unwrap_or(name).trim_start_matches('/');
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        format!("{}{slash}_manifests/{rest}.json", self.prefix)
+    }
+}
+
+impl Place {
+    /// The name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Place::S3(_) => "s3",
+            Place::Local(_) => "local",
+        }
+    }
+
+    /// Writes an object that must not exist yet. Names are this worker's own, so one that exists
+    /// is its own earlier attempt whose answer was lost: then it is written.
+    async fn put(&self, name: &str, body: Bytes) -> Result<(), Refusal> {
+        match self {
+            Place::S3(bucket) => bucket.put(name, body).await,
+            Place::Local(folder) => folder.put(name, body).await,
+        }
+    }
+}

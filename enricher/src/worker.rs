@@ -1,0 +1,121 @@
+//! The composition of a worker, and its life: ready, draining, ended.
+//!
+//! Components are built elsewhere (the commands know the configuration) and meet here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lease::LeaseStore;
+use validator::Resolver;
+
+use crate::budget::{Budget, Hurry};
+use crate::fleet::{Fleet, chain};
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::pool::Pool;
+use crate::shard;
+use crate::signal::Stop;
+use crate::sink::Sinks;
+use crate::source::Source;
+
+/// Everything a shard's loop uses, shared by all of them.
+pub struct Worker {
+    /// Where batches come from.
+    pub source: Arc<dyn Source>,
+    /// What makes output of them.
+    pub pipeline: Arc<Pipeline>,
+    /// Where schemas come from.
+    pub resolver: Arc<Resolver>,
+    /// The threads that compute.
+    pub pool: Arc<Pool>,
+    /// Where output goes.
+    pub sinks: Sinks,
+    /// The bytes in flight.
+    pub budget: Arc<Budget>,
+    /// The call to close what is open.
+    pub hurry: Hurry,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// How a worker came to its end.
+#[derive(Debug)]
+pub enum End {
+    /// Everything read is durable and every lease released.
+    Drained,
+    /// The grace ran out, or a second signal came: what was in flight is read again by others.
+    CutOff,
+    /// A shard could not be worked on; the others were drained.
+    Failed(shard::Error),
+    /// The lease table cannot be used.
+    Leaseless(lease::Error),
+}
+
+/// How often the keeper's counts are copied into the metrics.
+const STATUS: Duration = Duration::from_secs(1);
+
+/// Runs a worker until it is asked to stop or cannot go on.
+pub async fn run(
+    worker: Arc<Worker>,
+    store: Arc<dyn LeaseStore>,
+    leases: lease::Config,
+    grace: Duration,
+    stop: Stop,
+) -> End {
+    let (keeper, leases) = lease::Keeper::start(store, leases);
+    let mut fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
+    let counting = async {
+        loop {
+            worker.metrics.leases(&keeper.status());
+            worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
+            tokio::time::sleep(STATUS).await;
+        }
+    };
+    let life = async {
+        let failed = tokio::select! {
+            end = fleet.run() => end.err(),
+            () = stop.drain.cancelled() => None,
+        };
+        stop.drain.cancel();
+        match tokio::time::timeout(grace, drain(&keeper, &mut fleet)).await {
+            Ok(also) => match failed.or(also) {
+                Some(error) => End::Failed(error),
+                None => fleet.join().await.map_or_else(End::Leaseless, |()| End::Drained),
+            },
+            Err(_) => {
+                tracing::error!(seconds = grace.as_secs(), "gave up draining");
+                End::CutOff
+            }
+        }
+    };
+    let end = tokio::select! {
+        end = life => end,
+        () = stop.now.cancelled() => End::CutOff,
+        never = counting => never,
+    };
+    worker.metrics.leases(&keeper.status());
+    log(&end);
+    end
+}
+
+/// Gives every lease back once its shard has nothing in flight. Answers with the first failure.
+async fn drain(keeper: &lease::Keeper, fleet: &mut Fleet) -> Option<shard::Error> {
+    let joined = async {
+        let mut first = None;
+        while let Err(error) = fleet.run().await {
+            first.get_or_insert(error);
+        }
+        first
+    };
+    let (first, ()) = tokio::join!(joined, keeper.drain());
+    first
+}
+
+fn log(end: &End) {
+    match end {
+        End::Drained => tracing::info!("drained"),
+        End::CutOff => tracing::error!("ended with batches in flight; they will be read again"),
+        End::Failed(error) => tracing::error!(error = chain(error), "a shard failed"),
+        End::Leaseless(error) => tracing::error!(error = chain(error), "leases failed"),
+    }
+}
