@@ -94,24 +94,48 @@ impl StreamReader {
     }
 }
 
-/// Reads every object of a bucket. Returns how many objects there were, too.
-pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<(Arrivals, usize)> {
-    let mut arrivals = Arrivals::default();
-    let mut objects = 0;
+/// What a bucket holds.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    /// The events in its objects.
+    pub arrivals: Arrivals,
+    /// How many objects there are, manifests not counted.
+    pub objects: usize,
+    /// How many lines they have.
+    pub lines: u64,
+    /// How many lines the manifests promise.
+    pub lines_in_manifests: u64,
+}
+
+/// Reads every object of a bucket.
+pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Bucket> {
+    let mut found = Bucket::default();
     let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
     while let Some(page) = pages.next().await {
         for object in page?.contents() {
             let key = object.key().context("an object without a key")?;
             let answer = s3.get_object().bucket(bucket).key(key).send().await?;
             let bytes = answer.body.collect().await?.into_bytes();
-            let text = decompressed(key, &bytes).with_context(|| format!("object {key}"))?;
-            for line in text.lines() {
-                arrivals.count(line).with_context(|| format!("object {key}"))?;
-            }
-            objects += 1;
+            found.add(key, &bytes).with_context(|| format!("object {key}"))?;
         }
     }
-    Ok((arrivals, objects))
+    Ok(found)
+}
+
+impl Bucket {
+    fn add(&mut self, key: &str, bytes: &[u8]) -> Result<()> {
+        if key.contains("/_manifests/") {
+            let manifest: serde_json::Value = serde_json::from_slice(bytes)?;
+            self.lines_in_manifests += manifest["lines"].as_u64().context("no lines")?;
+            return Ok(());
+        }
+        self.objects += 1;
+        for line in decompressed(key, bytes)?.lines() {
+            self.lines += 1;
+            self.arrivals.count(line)?;
+        }
+        Ok(())
+    }
 }
 
 fn decompressed(key: &str, bytes: &[u8]) -> Result<String> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use tokio::task::JoinSet;
 
 use crate::{admin, repository, wait};
@@ -72,6 +73,14 @@ impl Emulators {
             Ok((summary.stream_status().as_str() == "ACTIVE").then_some(()))
         })
         .await
+    }
+
+    /// Makes a bucket in the region.
+    pub async fn create_bucket(&self, name: &str) -> Result<()> {
+        let place = CreateBucketConfiguration::builder().location_constraint(REGION.into());
+        let request = self.s3.create_bucket().bucket(name);
+        request.create_bucket_configuration(place.build()).send().await?;
+        Ok(())
     }
 }
 
