@@ -1,14 +1,69 @@
 //! Everything that adds to an event after its parameters were read, in the order in which it runs.
+//!
+//! [`Enrichments::run`] is that order, in one body: the built-in steps, which every event passes,
+//! and between them the enrichments that the operator configured. Each step sets fields, adds
+//! entities, or fails; a failure stops nothing, all are collected. After the derived entities were
+//! validated the caller has [`Enrichments::anonymise`] mask what must not leave and checks the
+//! [`limits`] of the fields.
+//!
+//! Running is pure: no I/O, no clock. Configurations and assets are read once, by
+//! [`Enrichments::load`].
 
-use event::{Bump, Entity, Event, Failure, RawEvent};
+mod address;
+pub mod anon_ip;
+mod asn_lookups;
+mod assets;
+mod built_in;
+mod caches;
+mod campaign;
+mod client_hints;
+mod config;
+mod cookies;
+mod cross_navigation;
+mod fingerprint;
+mod headers;
+mod iab;
+mod ip_lookups;
+pub mod limits;
+mod pii;
+mod referer;
+mod ua_parser;
+mod woothee;
 
-/// The configured enrichments with their assets loaded. Immutable; swapped whole.
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bumpalo::collections::Vec as BumpVec;
+use event::raw_event::Parameter;
+use event::{Bump, Entity, Event, Failure, Field, RawEvent};
+
+pub use assets::Asset;
+pub use caches::Caches;
+pub use config::{ConfigError, Configuration, Options};
+pub use pii::Change;
+
+/// The configured enrichments with their assets loaded. Immutable; swapped whole. The default has
+/// none configured: only the built-in steps run.
 #[derive(Default)]
-pub struct Enrichments {}
-
-/// What one thread keeps between events (finished outputs by user agent, by address, …).
-#[derive(Default)]
-pub struct Caches {}
+pub struct Enrichments {
+    /// Tells these enrichments from any others of the process, for the threads' caches.
+    generation: u64,
+    iab: Option<iab::Iab>,
+    woothee: woothee::Woothee,
+    ua_parser: Option<ua_parser::UaParser>,
+    referer: Option<referer::Referers>,
+    campaign: Option<campaign::Campaign>,
+    cross_navigation: bool,
+    fingerprint: Option<fingerprint::Fingerprint>,
+    cookies: Option<cookies::Cookies>,
+    headers: Option<headers::Headers>,
+    client_hints: Option<client_hints::ClientHints>,
+    ip_lookups: Option<ip_lookups::IpLookups>,
+    asn_lookups: Option<asn_lookups::AsnLookups>,
+    anon_ip: Option<anon_ip::AnonIp>,
+    pii: Option<pii::Pii>,
+    warnings: Vec<String>,
+}
 
 /// The moments an event carries, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +78,23 @@ pub struct Times {
     pub true_time: Option<i64>,
 }
 
+/// What is known of an event beside its fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'i, 'a> {
+    /// The event as the adapter made it.
+    pub raw: &'i RawEvent<'a>,
+    /// Its moments.
+    pub times: Times,
+    /// The self-describing event, if it has one, with the version that superseded its schema.
+    pub unstruct: Option<&'i Entity<'a>>,
+}
+
 /// What the enrichments made of an event, besides what they set in it.
-#[derive(Default)]
+#[derive(Debug)]
 pub struct Enriched<'a> {
-    /// Entities derived, in the order in which they are written.
-    pub entities: Vec<Entity<'a>>,
-    /// What went wrong, in the order in which bad rows list it.
+    /// Entities derived, in the order in which they are written: the last step's first.
+    pub entities: BumpVec<'a, Entity<'a>>,
+    /// What went wrong, in the order in which bad rows list it: the last step's first.
     pub failures: Vec<Failure>,
 }
 
@@ -36,17 +102,167 @@ impl Enrichments {
     /// Runs every step on one event. Never stops early: failures are collected.
     pub fn run<'a>(
         &self,
-        _event: &mut Event<'a>,
-        _raw: &RawEvent<'a>,
-        _times: &Times,
-        _caches: &mut Caches,
-        _arena: &'a Bump,
+        event: &mut Event<'a>,
+        input: &Input<'_, 'a>,
+        caches: &mut Caches,
+        arena: &'a Bump,
     ) -> Enriched<'a> {
-        todo!()
+        let payload = input.raw.payload;
+        let mut done = Enriched { entities: BumpVec::new_in(arena), failures: Vec::new() };
+        caches.enter(self.generation);
+
+        done.check(built_in::collector_version(event));
+        let page = done.value(built_in::page_url(event, payload.referer_uri, arena)).flatten();
+        built_in::derived_time(event, &input.times, arena);
+        if let Some(iab) = &self.iab {
+            done.step(iab.run(event, &input.times, arena));
+        }
+        done.step(Ok(self.woothee.run(event, &mut caches.woothee, arena)));
+        if let Some(ua_parser) = &self.ua_parser {
+            done.step(Ok(ua_parser.run(event, &mut caches.ua_parser, arena)));
+        }
+        let referrer = done.value(built_in::referrer_url(event, arena)).flatten();
+        if let (Some(referers), Some(referrer)) = (&self.referer, referrer) {
+            referers.run(event, &referrer, arena);
+        }
+        let query =
+            page.and_then(|page| done.value(built_in::page_query(&page, payload.encoding, arena)));
+        if let (Some(campaign), Some(query)) = (&self.campaign, query) {
+            campaign.run(event, query, arena);
+        }
+        if let (Some(referers), Some(query)) = (&self.referer, query) {
+            done.step(Ok(referers.utm_source(query, &mut caches.scratch, arena)));
+        }
+        if let Some(parameter) = query.and_then(built_in::cross_domain_parameter) {
+            done.check(built_in::cross_domain(event, parameter, arena));
+            if self.cross_navigation {
+                done.step(Ok(cross_navigation::run(parameter, &mut caches.scratch, arena)));
+            }
+        }
+        if let Some(fingerprint) = &self.fingerprint {
+            fingerprint.run(event, input.raw.parameters, arena);
+        }
+        if let Some(cookies) = &self.cookies {
+            done.steps(cookies.run(payload.headers, &mut caches.scratch, arena));
+        }
+        if let Some(headers) = &self.headers {
+            done.steps(headers.run(payload.headers, &mut caches.scratch, arena));
+        }
+        if let Some(client_hints) = &self.client_hints {
+            done.step(Ok(client_hints.run(payload.headers, &mut caches.scratch, arena)));
+        }
+        done.check(built_in::event_schema(event, input.unstruct, arena));
+        if let Some(ip_lookups) = &self.ip_lookups {
+            let asn = ip_lookups.run(event, &mut caches.addresses, arena);
+            let entity =
+                asn.map(|asn| asn_lookups::entity(asn, self.asn_lookups.as_ref(), event, arena));
+            done.step(Ok(entity));
+        }
+        done
     }
 
-    /// Masks what must not leave: runs after the derived entities were validated.
-    pub fn anonymise<'a>(&self, _event: &mut Event<'a>, _arena: &'a Bump) {
-        todo!()
+    /// Masks what must not leave: runs after the derived entities were validated and written.
+    /// `headers` are those of the payload. Returns what was pseudonymised, oldest first, when the
+    /// configuration asks for an event about it.
+    pub fn anonymise<'a>(
+        &self,
+        event: &mut Event<'a>,
+        headers: &[&str],
+        arena: &'a Bump,
+    ) -> Vec<Change<'a>> {
+        if let Some(anon_ip) = &self.anon_ip {
+            let masked = event.get(Field::UserIpaddress).map(|ip| anon_ip.mask(ip, arena));
+            event.set(Field::UserIpaddress, masked);
+        }
+        self.pii.as_ref().map_or_else(Vec::new, |pii| pii.run(event, headers, arena))
     }
+
+    /// The event that tells what was pseudonymised, stamped with an identifier and the text of a
+    /// time; none if nothing changed.
+    pub fn pii_event<'a>(
+        &self,
+        parent: &Event<'a>,
+        changes: &[Change<'a>],
+        id: &'a str,
+        now: &'a str,
+        arena: &'a Bump,
+    ) -> Option<Event<'a>> {
+        self.pii.as_ref()?.event(parent, changes, id, now, arena)
+    }
+
+    /// Reads the configurations of a folder and opens the assets they name from another; a folder
+    /// of assets is needed only if one is named. All mistakes are reported at once.
+    pub fn load(
+        folder: &Path,
+        assets: Option<&Path>,
+        options: &Options,
+    ) -> Result<Enrichments, Vec<ConfigError>> {
+        Enrichments::open(Configuration::read(folder, options)?, assets)
+    }
+
+    /// Opens the assets that a configuration names.
+    pub fn open(
+        config: Configuration,
+        assets: Option<&Path>,
+    ) -> Result<Enrichments, Vec<ConfigError>> {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let mut folder = assets::Folder::new(assets);
+        let enrichments = Enrichments {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            iab: config.iab.and_then(|config| iab::Iab::load(config, &mut folder)),
+            woothee: woothee::Woothee {
+                columns: config.woothee || config.user_agent_utils,
+                entity: config.woothee,
+            },
+            ua_parser: config.ua_parser.and_then(|c| ua_parser::UaParser::load(&c, &mut folder)),
+            referer: config.referer.and_then(|c| referer::Referers::load(c, &mut folder)),
+            campaign: config.campaign,
+            cross_navigation: config.cross_navigation,
+            fingerprint: config.fingerprint,
+            cookies: config.cookies,
+            headers: config.headers,
+            client_hints: config.client_hints,
+            ip_lookups: config.ip_lookups.map(|c| ip_lookups::IpLookups::load(&c, &mut folder)),
+            asn_lookups: config.asn_lookups.map(|c| asn_lookups::AsnLookups::load(c, &mut folder)),
+            anon_ip: config.anon_ip,
+            pii: config.pii,
+            warnings: config.warnings,
+        };
+        if folder.errors.is_empty() { Ok(enrichments) } else { Err(folder.errors) }
+    }
+
+    /// What the operator should know although it stopped nothing.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl<'a> Enriched<'a> {
+    /// Notes the failure of a step that makes no entity.
+    fn check(&mut self, outcome: Result<(), Failure>) {
+        self.value(outcome);
+    }
+
+    /// Notes the failure of a step; its value if it has none.
+    fn value<T>(&mut self, outcome: Result<T, Failure>) -> Option<T> {
+        outcome.map_err(|failure| self.failures.insert(0, failure)).ok()
+    }
+
+    /// Takes what a step derived.
+    fn step(&mut self, outcome: Result<Option<Entity<'a>>, Failure>) {
+        if let Some(Some(entity)) = self.value(outcome) {
+            self.entities.insert(0, entity);
+        }
+    }
+
+    /// Takes several entities of one step, which keep their order.
+    fn steps(&mut self, mut derived: BumpVec<'a, Entity<'a>>) {
+        derived.append(&mut self.entities);
+        self.entities = derived;
+    }
+}
+
+/// The last value of a parameter in a query string.
+fn last<'q, 'a>(query: &'q [Parameter<'a>], name: &str) -> Option<&'q Parameter<'a>> {
+    query.iter().rev().find(|(found, _)| *found == name)
 }

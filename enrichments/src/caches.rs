@@ -1,0 +1,197 @@
+//! What one thread keeps between events: finished outputs, by the input that decided them.
+//!
+//! An output is kept as the texts that go into the event, not as what they were made from, so a
+//! hit costs one look-up and one copy into the arena. Every cache is bounded by bytes and forgets
+//! by generations: when the young half is full it becomes the old half and the old half is
+//! dropped; whatever is asked for in the old half moves to the young one. All is forgotten when
+//! the enrichments change, because another generation of assets may answer differently.
+
+use bumpalo::Bump;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// The most bytes that the outputs by user agent occupy in one thread, keys included: some
+/// thirty thousand browsers.
+const USER_AGENT_BYTES: usize = 24 << 20;
+/// The most bytes that the outputs by address occupy in one thread: some fifty thousand.
+const ADDRESS_BYTES: usize = 12 << 20;
+/// What an entry costs beside its texts: two boxes, the bounds of the parts, its share of the
+/// table.
+const ENTRY_BYTES: usize = 96;
+
+/// What one thread keeps between events (finished outputs by user agent, by address, …).
+#[derive(Debug)]
+pub struct Caches {
+    generation: u64,
+    /// Columns and entity by woothee.
+    pub(crate) woothee: Cache,
+    /// The entity by the published user agent rules.
+    pub(crate) ua_parser: Cache,
+    /// Columns by the address databases.
+    pub(crate) addresses: Cache,
+    /// Room for an entity's data while it is written.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Default for Caches {
+    fn default() -> Caches {
+        Caches {
+            generation: 0,
+            woothee: Cache::new(USER_AGENT_BYTES / 2),
+            ua_parser: Cache::new(USER_AGENT_BYTES / 2),
+            addresses: Cache::new(ADDRESS_BYTES),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl Caches {
+    /// Forgets everything if it was made by enrichments other than these.
+    pub(crate) fn enter(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Caches { generation, ..Caches::default() };
+        }
+    }
+}
+
+/// Writes an entity's data with the scratch room and moves it into the arena.
+pub(crate) fn written<'a>(
+    scratch: &mut Vec<u8>,
+    arena: &'a Bump,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> &'a str {
+    scratch.clear();
+    write(scratch);
+    arena.alloc_str(std::str::from_utf8(scratch).expect("entities are made of texts"))
+}
+
+/// Outputs by one kind of input.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    young: HashMap<Box<str>, Packed, FixedState>,
+    old: HashMap<Box<str>, Packed, FixedState>,
+    young_bytes: usize,
+    half: usize,
+}
+
+impl Cache {
+    /// A cache of at most so many bytes.
+    pub(crate) fn new(bytes: usize) -> Cache {
+        Cache {
+            young: HashMap::with_hasher(FixedState::default()),
+            old: HashMap::with_hasher(FixedState::default()),
+            young_bytes: 0,
+            half: bytes / 2,
+        }
+    }
+
+    /// The output for an input, copied into the arena; made and kept if it is not there.
+    pub(crate) fn get<'a, const N: usize>(
+        &mut self,
+        key: &str,
+        arena: &'a Bump,
+        make: impl FnOnce() -> Packed,
+    ) -> [Option<&'a str>; N] {
+        if let Some(packed) = self.young.get(key) {
+            return packed.unpack(arena);
+        }
+        let (key, packed) = self.old.remove_entry(key).unwrap_or_else(|| (key.into(), make()));
+        let output = packed.unpack(arena);
+        self.keep(key, packed);
+        output
+    }
+
+    fn keep(&mut self, key: Box<str>, packed: Packed) {
+        let bytes = key.len() + packed.text.len() + ENTRY_BYTES;
+        if bytes > self.half {
+            return;
+        }
+        if self.young_bytes + bytes > self.half {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+            self.young_bytes = 0;
+        }
+        self.young_bytes += bytes;
+        self.young.insert(key, packed);
+    }
+}
+
+/// Some texts, each present or not, in one allocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Packed {
+    text: Box<str>,
+    /// For each text one more than its length; 0 where it is absent.
+    lengths: Box<[u32]>,
+}
+
+impl Packed {
+    /// Packs texts whose sum stays below 4 GiB, as anything read from one record does.
+    pub(crate) fn new(parts: &[Option<&str>]) -> Packed {
+        let text: String = parts.iter().flatten().copied().collect();
+        let length = |part: &Option<&str>| {
+            part.map_or(0, |text| u32::try_from(text.len() + 1).expect("texts come from a record"))
+        };
+        Packed { text: text.into(), lengths: parts.iter().map(length).collect() }
+    }
+
+    fn unpack<'a, const N: usize>(&self, arena: &'a Bump) -> [Option<&'a str>; N] {
+        let mut rest: &'a str = if self.text.is_empty() { "" } else { arena.alloc_str(&self.text) };
+        let mut parts = [None; N];
+        for (part, length) in parts.iter_mut().zip(&self.lengths) {
+            if let Some(length) = length.checked_sub(1) {
+                let (head, tail) = rest.split_at(length as usize);
+                *part = Some(head);
+                rest = tail;
+            }
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_survive_packing_with_empty_and_absent_told_apart() {
+        let arena = Bump::new();
+        let parts = [Some("Ä"), None, Some(""), Some("xyz")];
+        assert_eq!(Packed::new(&parts).unpack::<4>(&arena), parts);
+        assert_eq!(Packed::default().unpack::<2>(&arena), [None, None]);
+    }
+
+    #[test]
+    fn what_is_asked_for_again_is_not_made_again() {
+        let (arena, mut cache) = (Bump::new(), Cache::new(4096));
+        let mut made = 0;
+        for _ in 0..3 {
+            let [text] = cache.get("key", &arena, || {
+                made += 1;
+                Packed::new(&[Some("value")])
+            });
+            assert_eq!(text, Some("value"));
+        }
+        assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn the_bytes_kept_stay_below_the_bound_and_the_used_stay_in() {
+        let (arena, mut cache) = (Bump::new(), Cache::new(64 * 1024));
+        let mut often = 0;
+        for index in 0..10_000 {
+            let packed = || Packed::new(&[Some("0123456789")]);
+            let [_] = cache.get(&format!("key {index}"), &arena, packed);
+            let [_] = cache.get("often", &arena, || {
+                often += 1;
+                packed()
+            });
+            let entries = cache.young.len() + cache.old.len();
+            assert!(entries * (ENTRY_BYTES + 10) <= 64 * 1024, "{entries} entries at {index}");
+        }
+        assert_eq!(often, 1, "what every event asks for is never forgotten");
+        let [huge]: [Option<&str>; 1] =
+            cache.get("huge", &arena, || Packed::new(&[Some(&"x".repeat(40_000))]));
+        assert_eq!(huge.map(str::len), Some(40_000));
+        assert!(!cache.young.contains_key("huge"), "larger than the half: not kept");
+    }
+}

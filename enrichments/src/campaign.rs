@@ -1,0 +1,90 @@
+//! Campaign attribution: marketing fields from the parameters of the page's URL.
+//!
+//! Configured by `campaign_attribution`. For each field the first configured name that is present
+//! decides, even with an empty value. Sets all seven fields whenever the page has a URL; fails
+//! never.
+
+use event::convert::tsv_safe;
+use event::raw_event::Parameter;
+use event::{Bump, Event, Field};
+
+use crate::config::Node;
+
+/// The networks that every configuration knows by their click identifiers.
+const NETWORKS: [(&str, &str); 3] =
+    [("gclid", "Google"), ("msclkid", "Microsoft"), ("dclid", "DoubleClick")];
+
+/// Which parameters fill which field.
+#[derive(Debug)]
+pub(crate) struct Campaign {
+    fields: Vec<(Field, Vec<String>)>,
+    /// Parameters with a click identifier and the network each stands for, most telling first.
+    networks: Vec<(String, String)>,
+}
+
+impl Campaign {
+    /// Reads the parameters of a configuration.
+    pub(crate) fn read(parameters: &Node<'_>) -> Option<Campaign> {
+        parameters.only(&["mapping", "fields"])?;
+        if let Some(mapping) = parameters.field("mapping").present() {
+            mapping.choice(&[("static", ()), ("script", ())])?;
+        }
+        let node = parameters.field("fields");
+        let names = [
+            ("mktMedium", Field::MktMedium),
+            ("mktSource", Field::MktSource),
+            ("mktTerm", Field::MktTerm),
+            ("mktContent", Field::MktContent),
+            ("mktCampaign", Field::MktCampaign),
+        ];
+        node.only(&[
+            "mktMedium",
+            "mktSource",
+            "mktTerm",
+            "mktContent",
+            "mktCampaign",
+            "mktClickId",
+        ])?;
+        let read = |(name, field)| Some((field, node.field(name).texts()?));
+        let fields: Vec<Option<_>> = names.into_iter().map(read).collect();
+        let mut networks = Vec::new();
+        if let Some(custom) = node.field("mktClickId").present() {
+            for (parameter, network) in custom.members()? {
+                networks.push((parameter.to_owned(), network.text()?));
+            }
+        }
+        Some(Campaign {
+            fields: fields.into_iter().collect::<Option<_>>()?,
+            networks: order(networks),
+        })
+    }
+
+    /// Sets the marketing fields.
+    pub(crate) fn run<'a>(&self, event: &mut Event<'a>, query: &[Parameter<'a>], arena: &'a Bump) {
+        let clean = |value: Option<&'a str>| value.and_then(|value| tsv_safe(value, arena));
+        for (field, names) in &self.fields {
+            let found = names.iter().find_map(|name| crate::last(query, name));
+            event.set(*field, found.and_then(|(_, value)| clean(*value)));
+        }
+        let click = self.networks.iter().find_map(|(parameter, network)| {
+            let (_, value) = crate::last(query, parameter)?;
+            Some((clean(*value), tsv_safe(arena.alloc_str(network), arena)))
+        });
+        let (click_id, network) = click.unwrap_or_default();
+        event.set(Field::MktClickid, click_id);
+        event.set(Field::MktNetwork, network);
+    }
+}
+
+/// Joins the known networks with the configured ones, which may rename them.
+fn order(custom: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut networks: Vec<(String, String)> =
+        NETWORKS.iter().map(|(p, n)| ((*p).to_owned(), (*n).to_owned())).collect();
+    for (parameter, network) in custom {
+        match networks.iter_mut().find(|(known, _)| *known == parameter) {
+            Some(known) => known.1 = network,
+            None => networks.push((parameter, network)),
+        }
+    }
+    networks
+}

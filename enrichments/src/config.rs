@@ -1,0 +1,281 @@
+//! Reading a folder of enrichment configurations, each a self-describing JSON.
+//!
+//! The files are those of a running peer and are read unchanged: which enrichment a file is for is
+//! decided by its schema's name, a disabled one is skipped, and of two for the same enrichment the
+//! later file wins. Every mistake of every file is collected and reported at once, each with file,
+//! JSON pointer, what was expected and what was found. Nothing is ignored silently: what this
+//! crate does not run is refused, unless the caller allows it by name.
+//!
+//! Opening the assets that configurations name is left to [`crate::Enrichments::load`].
+
+mod reader;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use event::schema_key::Parts;
+use serde_json::Value;
+
+use crate::assets::Asset;
+use crate::{
+    anon_ip, asn_lookups, campaign, client_hints, cookies, fingerprint, headers, iab, ip_lookups,
+    pii, referer, ua_parser,
+};
+pub(crate) use reader::Node;
+
+/// Something wrong with one file at one place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}: expected {expected}, found {found}", file.display(), AtPointer(pointer))]
+pub struct ConfigError {
+    /// The configuration file.
+    pub file: PathBuf,
+    /// JSON pointer to the place; empty for the whole file.
+    pub pointer: String,
+    /// What should stand there.
+    pub expected: String,
+    /// What stands there; never a secret.
+    pub found: String,
+}
+
+struct AtPointer<'p>(&'p str);
+
+impl fmt::Display for AtPointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " at {}", self.0) }
+    }
+}
+
+/// What a folder of configurations cannot say about itself.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Names of enrichments whose configurations are skipped with a warning instead of refused
+    /// although nothing here runs them (`yauaa`, `javascript`, …).
+    pub allow_unsupported: Vec<String>,
+    /// What `${NAME}` stands for, where it is the whole of a text.
+    pub variables: BTreeMap<String, String>,
+    /// Masks addresses exactly as a running peer does, see [`crate::anon_ip`].
+    pub peer_masking: bool,
+}
+
+/// The configurations of a folder, checked, with no asset opened yet.
+#[derive(Debug, Default)]
+pub struct Configuration {
+    pub(crate) iab: Option<iab::Config>,
+    pub(crate) user_agent_utils: bool,
+    pub(crate) woothee: bool,
+    pub(crate) ua_parser: Option<ua_parser::Config>,
+    pub(crate) referer: Option<referer::Config>,
+    pub(crate) campaign: Option<campaign::Campaign>,
+    pub(crate) cross_navigation: bool,
+    pub(crate) fingerprint: Option<fingerprint::Fingerprint>,
+    pub(crate) cookies: Option<cookies::Cookies>,
+    pub(crate) headers: Option<headers::Headers>,
+    pub(crate) client_hints: Option<client_hints::ClientHints>,
+    pub(crate) ip_lookups: Option<ip_lookups::Config>,
+    pub(crate) asn_lookups: Option<asn_lookups::Config>,
+    pub(crate) anon_ip: Option<anon_ip::AnonIp>,
+    pub(crate) pii: Option<pii::Pii>,
+    /// What the operator should know although it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// The enrichments known by name: the schema's name, the vendor, model and revision accepted, and
+/// the short name for `allow_unsupported` where nothing here runs them.
+const KNOWN: &[Known] = &[
+    Known::run("ip_lookups", SNOWPLOW, (2, 0)),
+    Known::run("anon_ip", SNOWPLOW, (1, 0)),
+    Known::run("referer_parser", SNOWPLOW, (2, 0)),
+    Known::run("campaign_attribution", SNOWPLOW, (1, 0)),
+    Known::run("user_agent_utils_config", SNOWPLOW, (1, 0)),
+    Known::run("ua_parser_config", SNOWPLOW, (1, 0)),
+    Known::run("event_fingerprint_config", SNOWPLOW, (1, 0)),
+    Known::run("cookie_extractor_config", SNOWPLOW, (1, 0)),
+    Known::run("http_header_extractor_config", ENRICHMENTS, (1, 0)),
+    Known::run("iab_spiders_and_robots_enrichment", ENRICHMENTS, (1, 0)),
+    Known::run("pii_enrichment_config", ENRICHMENTS, (2, 0)),
+    Known::run("cross_navigation_config", ENRICHMENTS, (1, 0)),
+    Known::run("asn_lookups", ENRICHMENTS, (1, 0)),
+    Known::run("woothee_config", OWN, (1, 0)),
+    Known::run("client_hints_config", OWN, (1, 0)),
+    Known::refuse("javascript_script_config", "javascript", "nothing yet"),
+    Known::refuse("sql_query_enrichment_config", "sql_query", "nothing yet"),
+    Known::refuse("api_request_enrichment_config", "api_request", "nothing yet"),
+    Known::refuse("extra_api_request_enrichment_config", "extra_api_request", "nothing yet"),
+    Known::refuse("currency_conversion_config", "currency_conversion", "nothing yet"),
+    Known::refuse("weather_enrichment_config", "weather", "nothing"),
+    Known::refuse("bot_detection_enrichment_config", "bot_detection", "iab or woothee_config"),
+    Known::refuse(
+        "yauaa_enrichment_config",
+        "yauaa",
+        "woothee_config, ua_parser_config or client_hints_config",
+    ),
+];
+
+const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
+const ENRICHMENTS: &str = "com.snowplowanalytics.snowplow.enrichments";
+const OWN: &str = "snowmelt";
+
+struct Known {
+    name: &'static str,
+    fate: Fate,
+}
+
+enum Fate {
+    Run { vendor: &'static str, model: u32, revision: u32 },
+    Refuse { short: &'static str, instead: &'static str },
+}
+
+impl Known {
+    const fn run(name: &'static str, vendor: &'static str, version: (u32, u32)) -> Known {
+        Known { name, fate: Fate::Run { vendor, model: version.0, revision: version.1 } }
+    }
+
+    const fn refuse(name: &'static str, short: &'static str, instead: &'static str) -> Known {
+        Known { name, fate: Fate::Refuse { short, instead } }
+    }
+}
+
+impl Configuration {
+    /// Reads every `*.json` of a folder, in the order of their names.
+    pub fn read(folder: &Path, options: &Options) -> Result<Configuration, Vec<ConfigError>> {
+        let errors = RefCell::new(Vec::new());
+        let mut configuration = Configuration::default();
+        for file in configuration.files(folder, &errors) {
+            if let Some(json) = parse(&file, &errors) {
+                let root = Node::root(&json, &file, &options.variables, &errors);
+                configuration.add(&root, options);
+            }
+        }
+        let errors = errors.into_inner();
+        if errors.is_empty() { Ok(configuration) } else { Err(errors) }
+    }
+
+    /// The assets that the configurations name, for whoever fetches them.
+    pub fn assets(&self) -> Vec<&Asset> {
+        let mut assets = Vec::new();
+        assets.extend(self.iab.iter().flat_map(iab::Config::assets));
+        assets.extend(self.ua_parser.iter().map(|config| &config.rules));
+        assets.extend(self.referer.iter().map(|config| &config.database));
+        assets.extend(self.ip_lookups.iter().flat_map(ip_lookups::Config::assets));
+        assets.extend(self.asn_lookups.iter().filter_map(|config| config.file.as_ref()));
+        assets
+    }
+
+    fn files(&mut self, folder: &Path, errors: &RefCell<Vec<ConfigError>>) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let unreadable = |error: std::io::Error| {
+            errors.borrow_mut().push(ConfigError {
+                file: folder.to_owned(),
+                pointer: String::new(),
+                expected: "a readable folder of enrichment configurations".to_owned(),
+                found: error.to_string(),
+            });
+        };
+        match std::fs::read_dir(folder) {
+            Err(error) => unreadable(error),
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Ok(entry) => files.push(entry.path()),
+                        Err(error) => unreadable(error),
+                    }
+                }
+            }
+        }
+        files.sort();
+        let (json, other): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| file.extension().is_some_and(|e| e == "json"));
+        for file in other {
+            self.warnings.push(format!("{}: not read, its name lacks .json", file.display()));
+        }
+        json
+    }
+
+    fn add(&mut self, root: &Node<'_>, options: &Options) {
+        let schema = root.field("schema");
+        let data = root.field("data");
+        let Some(uri) = schema.text() else { return };
+        let Ok(key) = Parts::parse(&uri) else {
+            return schema.wrong("an Iglu URI");
+        };
+        let enabled = data.field("enabled");
+        if enabled.flag() != Some(true) {
+            return;
+        }
+        let Some(known) = KNOWN.iter().find(|known| known.name == key.name) else {
+            if options.allow_unsupported.iter().any(|allowed| allowed == key.name) {
+                self.warnings.push(format!("{}: {uri} is not an enrichment", root.file()));
+                return;
+            }
+            return schema.wrong("the schema of an enrichment's configuration");
+        };
+        match known.fate {
+            Fate::Refuse { short, instead } => {
+                if options.allow_unsupported.iter().any(|allowed| allowed == short) {
+                    self.warnings.push(format!("{}: {short} does not run here", root.file()));
+                } else {
+                    schema.wrong(&format!(
+                        "an enrichment that runs here; in place of {short}: {instead} (or allow \
+                         it as unsupported: \"{short}\")"
+                    ));
+                }
+            }
+            Fate::Run { vendor, model, revision } => {
+                let version = key.version;
+                if key.vendor != vendor || (version.model, version.revision) != (model, revision) {
+                    let name = known.name;
+                    let wanted = format!("iglu:{vendor}/{name}/jsonschema/{model}-{revision}-*");
+                    return schema.wrong(&wanted);
+                }
+                self.set(&key, &uri, &data, options);
+            }
+        }
+    }
+
+    fn set(&mut self, key: &Parts<'_>, uri: &str, data: &Node<'_>, options: &Options) {
+        let parameters = data.field("parameters");
+        match key.name {
+            "ip_lookups" => self.ip_lookups = ip_lookups::Config::read(&parameters, key.version),
+            "anon_ip" => {
+                self.anon_ip = anon_ip::AnonIp::read(&parameters, options.peer_masking);
+            }
+            "referer_parser" => self.referer = referer::Config::read(&parameters),
+            "campaign_attribution" => self.campaign = campaign::Campaign::read(&parameters),
+            "user_agent_utils_config" => self.user_agent_utils = true,
+            "ua_parser_config" => self.ua_parser = ua_parser::Config::read(&parameters),
+            "event_fingerprint_config" => {
+                self.fingerprint = fingerprint::Fingerprint::read(&parameters);
+            }
+            "cookie_extractor_config" => self.cookies = cookies::Cookies::read(&parameters),
+            "http_header_extractor_config" => self.headers = headers::Headers::read(&parameters),
+            "iab_spiders_and_robots_enrichment" => {
+                self.iab = iab::Config::read(&parameters, uri);
+            }
+            "pii_enrichment_config" => self.pii = pii::Pii::read(data),
+            "cross_navigation_config" => self.cross_navigation = true,
+            "asn_lookups" => self.asn_lookups = asn_lookups::Config::read(&parameters),
+            "woothee_config" => self.woothee = true,
+            "client_hints_config" => {
+                self.client_hints = client_hints::ClientHints::read(&parameters);
+            }
+            other => unreachable!("{other} is not among the enrichments that run"),
+        }
+    }
+}
+
+fn parse(file: &Path, errors: &RefCell<Vec<ConfigError>>) -> Option<Value> {
+    let error = |expected: &str, found: String| {
+        let (file, pointer) = (file.to_owned(), String::new());
+        errors.borrow_mut().push(ConfigError { file, pointer, expected: expected.into(), found });
+    };
+    match std::fs::read(file) {
+        Err(why) => error("a readable file", why.to_string()),
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(json) => return Some(json),
+            Err(why) => error("JSON", why.to_string()),
+        },
+    }
+    None
+}

@@ -1,0 +1,60 @@
+//! Cross navigation: an entity with all that a link from another domain says of its follower.
+//!
+//! Configured by `cross_navigation_config`, which has no parameters. The parameter `_sp` is
+//! `user.time.session.user-id.source-id.platform.reason`, where everything after the time may be
+//! empty or missing, and user id, source id and reason are in URL-safe base64. A part that cannot
+//! be read becomes null; without a user and a time there is no entity. Never fails: the built-in
+//! step reports a time that is none.
+
+use event::convert::{platform, uuid_strict};
+use event::{Bump, Entity, base64, json, time};
+
+use crate::caches::written;
+
+const URI: &str = "iglu:com.snowplowanalytics.snowplow/cross_navigation/jsonschema/1-0-0";
+
+/// Reads the parameter.
+pub(crate) fn run<'a>(
+    parameter: &'a str,
+    scratch: &mut Vec<u8>,
+    arena: &'a Bump,
+) -> Option<Entity<'a>> {
+    let mut parts = parameter.split('.');
+    let mut part = || parts.next().filter(|part| !part.is_empty());
+    let user = part()?;
+    let moment: i64 = part()?.parse().ok()?;
+    if !time::is_redshift_compatible(moment) {
+        return None;
+    }
+    let session = part().and_then(|session| uuid_strict(session, arena));
+    let user_id = part().and_then(|text| decoded(text, arena));
+    let source_id = part().and_then(|text| decoded(text, arena));
+    let source_platform = part().filter(|code| platform(code) || *code == "headset");
+    let reason = part().and_then(|text| decoded(text, arena));
+    let data = written(scratch, arena, |out| {
+        out.extend_from_slice(b"{\"domain_user_id\":");
+        json::write_string(user, out);
+        out.extend_from_slice(b",\"timestamp\":\"");
+        time::write_instant_millis(moment, out);
+        out.push(b'"');
+        for (name, value) in [
+            ("session_id", session),
+            ("user_id", user_id),
+            ("source_id", source_id),
+            ("source_platform", source_platform),
+            ("reason", reason),
+        ] {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
+            json::write_optional(value, out);
+        }
+        out.push(b'}');
+    });
+    Some(Entity::new(URI, data))
+}
+
+/// The text of a part in base64; none where the bytes are no text.
+fn decoded<'a>(text: &str, arena: &'a Bump) -> Option<&'a str> {
+    std::str::from_utf8(base64::decode_bytes(text.as_bytes(), arena)).ok()
+}

@@ -1,0 +1,69 @@
+//! HTTP header extractor: headers whose whole name matches a pattern become entities.
+//!
+//! Configured by `http_header_extractor_config`. The pattern has the syntax of the JVM as far as
+//! it is shared: look-around and back-references included. Never fails, but a value over the
+//! schema's length makes the entity invalid. A pattern that takes too many steps on a name does
+//! not match it.
+
+use bumpalo::collections::Vec as BumpVec;
+use event::{Bump, Entity, json};
+use fancy_regex::{Regex, RegexBuilder};
+
+use crate::caches::written;
+use crate::config::Node;
+
+const URI: &str = "iglu:org.ietf/http_header/jsonschema/1-0-0";
+
+/// The most steps that a pattern with look-around may take on one name.
+const STEPS: usize = 100_000;
+
+/// Which headers are wanted.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    pattern: Regex,
+}
+
+impl Headers {
+    /// Reads the parameters of a configuration.
+    pub(crate) fn read(parameters: &Node<'_>) -> Option<Headers> {
+        parameters.only(&["headersPattern"])?;
+        let node = parameters.field("headersPattern");
+        let whole = format!("\\A(?:{})\\z", node.text()?);
+        match RegexBuilder::new(&whole).backtrack_limit(STEPS).build() {
+            Ok(pattern) => Some(Headers { pattern }),
+            Err(error) => {
+                node.wrong_because("a regular expression", error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The headers wanted, in their order.
+    pub(crate) fn run<'a>(
+        &self,
+        headers: &[&'a str],
+        scratch: &mut Vec<u8>,
+        arena: &'a Bump,
+    ) -> BumpVec<'a, Entity<'a>> {
+        let mut entities = BumpVec::new_in(arena);
+        for (name, value) in headers.iter().filter_map(|header| header.split_once(':')) {
+            if !self.pattern.is_match(name).unwrap_or(false) {
+                continue;
+            }
+            let data = written(scratch, arena, |out| {
+                out.extend_from_slice(b"{\"name\":");
+                json::write_string(trim(name), out);
+                out.extend_from_slice(b",\"value\":");
+                json::write_string(trim(value), out);
+                out.push(b'}');
+            });
+            entities.push(Entity::new(URI, data));
+        }
+        entities
+    }
+}
+
+/// Trims as the JVM does: everything up to the space character.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|character| character <= ' ')
+}
