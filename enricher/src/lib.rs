@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod cores;
 pub mod fleet;
+pub mod generate;
 pub mod in_order;
 pub mod log;
 pub mod metrics;
