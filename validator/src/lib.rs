@@ -8,11 +8,16 @@
 //!
 //! What becomes of an event whose schema is missing or unavailable is the caller's decision.
 
+mod document;
+mod format;
+mod number;
+mod pattern;
+mod registry;
 mod schema;
 mod schemas;
 
 mod resolver;
 
-pub use resolver::{ConfigError, Resolver};
+pub use resolver::{ConfigError, Figures, Resolver};
 pub use schema::Schema;
 pub use schemas::{Lookup, Schemas};

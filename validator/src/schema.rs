@@ -1,18 +1,68 @@
-//! A compiled schema.
+//! One schema, compiled, and the check of data against it.
+//!
+//! [`Schema::check`] first walks the bytes of the data, which allocates nothing and says yes or
+//! "not surely". Only then is a tree built and walked for the report; the tree's word is final,
+//! and both walks follow one table of rules. A schema that is not valid itself is a `Schema` too:
+//! its check says so.
+
+mod compile;
+mod names;
+mod report;
+mod scan;
+mod table;
+
+use std::sync::LazyLock;
 
 use event::SchemaVer;
-use event::reason::ClientError;
+use event::reason::{ClientError, SchemaIssue, Violation};
+
+use crate::document::{self, ParseError, Value};
+use table::Table;
+
+/// How deep schemas and data may be; the root is the first level, and scalars count as one.
+pub(crate) const DEPTH_LIMIT: u32 = 40;
+
+const TOO_DEEP: &str = "Maximum allowed JSON depth exceeded";
+
+/// The values of `$schema` that the peer knows.
+const DIALECTS: [&str; 2] = [
+    "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#",
+    "https://json-schema.org/draft-04/schema",
+];
+
+/// The rules that a schema must follow, as a schema.
+const METASCHEMA: &str = include_str!("schema/metaschema.json");
+
+static METATABLE: LazyLock<Table> = LazyLock::new(|| {
+    let metaschema = document::parse(METASCHEMA, DEPTH_LIMIT).expect("the metaschema is JSON");
+    compile::compile(&metaschema)
+});
 
 /// A compiled schema, or the knowledge that a schema is not valid itself.
+#[derive(Debug)]
 pub struct Schema {
     superseded_by: Option<SchemaVer>,
+    rules: Result<Table, Vec<SchemaIssue>>,
 }
 
 impl Schema {
     /// Compiles the text of a schema. A text that is no valid schema makes a `Schema` whose
     /// [`Schema::check`] says so of any data.
-    pub fn compile(_text: &str) -> Schema {
-        Schema { superseded_by: None }
+    pub fn compile(text: &str) -> Schema {
+        let rules = match document::parse(text, DEPTH_LIMIT) {
+            Ok(value) => examine(&value).map(|()| compile::compile(&value)),
+            Err(ParseError::TooDeep) => Err(vec![issue("/", TOO_DEEP)]),
+            Err(ParseError::Syntax(at)) => {
+                Err(vec![issue("/", &format!("not JSON, as seen at byte {at}"))])
+            }
+        };
+        Schema { superseded_by: None, rules }
+    }
+
+    /// The same schema, as what another version that it superseded is checked against.
+    pub(crate) fn superseding(mut self, version: SchemaVer) -> Schema {
+        self.superseded_by = Some(version);
+        self
     }
 
     /// The version that superseded the one asked for; this schema is then that version's.
@@ -20,8 +70,95 @@ impl Schema {
         self.superseded_by
     }
 
-    /// Validates compact JSON text.
-    pub fn check(&self, _json: &str) -> Result<(), Box<ClientError>> {
-        Ok(())
+    /// What is wrong with the schema itself, if anything is.
+    pub fn issues(&self) -> &[SchemaIssue] {
+        self.rules.as_ref().err().map_or(&[], Vec::as_slice)
+    }
+
+    /// Validates JSON text in compact form. White space is harmless, but slower.
+    pub fn check(&self, json: &str) -> Result<(), Box<ClientError>> {
+        let table = match &self.rules {
+            Ok(table) => table,
+            Err(issues) => return Err(self.bad_schema(issues.clone())),
+        };
+        if scan::accepts(table, json, DEPTH_LIMIT) {
+            return Ok(());
+        }
+        self.explain(table, json)
+    }
+
+    /// Whether [`Schema::check`] would accept the data, by the tree alone. For comparing the two.
+    #[cfg(test)]
+    pub(crate) fn check_tree(&self, json: &str) -> Result<(), Box<ClientError>> {
+        match &self.rules {
+            Ok(table) => self.explain(table, json),
+            Err(issues) => Err(self.bad_schema(issues.clone())),
+        }
+    }
+
+    /// Whether the walk over bytes alone accepts the data. For comparing the two.
+    #[cfg(test)]
+    pub(crate) fn check_bytes(&self, json: &str) -> bool {
+        self.rules.as_ref().is_ok_and(|table| scan::accepts(table, json, DEPTH_LIMIT))
+    }
+
+    #[cold]
+    fn explain(&self, table: &Table, json: &str) -> Result<(), Box<ClientError>> {
+        let violations = match document::parse(json, DEPTH_LIMIT) {
+            Ok(value) => report::report(table, &value)
+                .map_err(|fault| self.bad_schema(vec![issue(&fault.path, &fault.message)]))?,
+            Err(ParseError::TooDeep) => vec![whole_document(TOO_DEEP)],
+            Err(ParseError::Syntax(_)) => vec![whole_document("not JSON")],
+        };
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(Box::new(ClientError::Invalid { superseded_by: self.superseded_by, violations }))
+    }
+
+    fn bad_schema(&self, issues: Vec<SchemaIssue>) -> Box<ClientError> {
+        Box::new(ClientError::BadSchema { superseded_by: self.superseded_by, issues })
+    }
+}
+
+/// Whether a text is one of a schema: its dialect, the metaschema, its `id`.
+fn examine(schema: &Value<'_>) -> Result<(), Vec<SchemaIssue>> {
+    if let Some(dialect) = schema.get("$schema") {
+        let known = dialect.as_str().is_some_and(|dialect| DIALECTS.contains(&dialect));
+        if !known {
+            let name = dialect.as_str().map_or_else(|| dialect.to_json(), str::to_owned);
+            return Err(vec![issue("$", &format!("Unknown MetaSchema: {name}"))]);
+        }
+    }
+    let violations = report::report(&METATABLE, schema).expect("the metaschema has no fault");
+    if !violations.is_empty() {
+        let issue =
+            |v: Violation| SchemaIssue { path: v.path.unwrap_or_default(), message: v.message };
+        return Err(violations.into_iter().map(issue).collect());
+    }
+    match schema.get("id").and_then(Value::as_str) {
+        Some(id) if !is_absolute(id) => {
+            let message = format!("{id}: null is an invalid segment for URI {{2}}");
+            Err(vec![issue("$", &message)])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether an `id` is a URI with a scheme.
+fn is_absolute(id: &str) -> bool {
+    crate::format::Format::Uri.accepts(id)
+}
+
+fn issue(path: &str, message: &str) -> SchemaIssue {
+    SchemaIssue { path: path.to_owned(), message: message.to_owned() }
+}
+
+fn whole_document(message: &str) -> Violation {
+    Violation {
+        message: message.to_owned(),
+        path: Some("/".into()),
+        keyword: None,
+        targets: vec![],
     }
 }

@@ -1,0 +1,164 @@
+//! What the resolver remembers: one entry per key, with its age.
+//!
+//! The book decides when an answer is due to be asked for again and which entries make room; it
+//! asks nobody. It is bounded: entries nobody used since the last sweep go when there are too many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::SchemaKey;
+use event::reason::RegistryHistory;
+use hashbrown::HashMap;
+use tokio::time::Instant;
+
+use crate::schemas::{Known, Lookup, Schemas};
+
+/// How long answers stand.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    /// Entries kept; a few more for a short time.
+    pub(super) size: usize,
+    /// A schema.
+    pub(super) found: Duration,
+    /// That there is none.
+    pub(super) missing: Duration,
+    /// That nobody could be asked.
+    pub(super) unavailable: Duration,
+}
+
+/// Sweeps are this far apart, so that a batch that is processed again still finds what it used.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// At so many times its size the book is swept at once.
+const OVERFLOW: usize = 16;
+
+/// The book.
+#[derive(Default)]
+pub(super) struct Book {
+    entries: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
+    snapshot: Schemas,
+    /// Whether the snapshot is behind.
+    behind: bool,
+    swept: Option<Instant>,
+}
+
+struct Entry {
+    key: SchemaKey,
+    known: Arc<Known>,
+    due: Instant,
+    /// Identifies the texts that a found schema was made of.
+    digest: u64,
+}
+
+impl Book {
+    /// Whether a key has an answer.
+    pub(super) fn has(&self, uri: &str) -> bool {
+        self.entries.contains_key(uri)
+    }
+
+    /// What was last said of a key that no registry gave.
+    pub(super) fn history(&self, uri: &str) -> Option<&[RegistryHistory]> {
+        match &self.entries.get(uri)?.known.lookup {
+            Lookup::Missing(history) | Lookup::Unavailable(history) => Some(history),
+            Lookup::Found(_) => None,
+        }
+    }
+
+    /// Writes an answer down. A schema that was found stays when it cannot be found again;
+    /// `true` if that is so.
+    pub(super) fn write(
+        &mut self,
+        key: SchemaKey,
+        lookup: Lookup,
+        digest: u64,
+        terms: &Terms,
+    ) -> bool {
+        let uri: Arc<str> = key.to_string().into();
+        let now = Instant::now();
+        if let Some(entry) = self.entries.get_mut(&uri)
+            && matches!(entry.known.lookup, Lookup::Found(_))
+        {
+            let found = matches!(lookup, Lookup::Found(_));
+            if !found || entry.digest == digest {
+                entry.due = now + jittered(terms.found);
+                return !found;
+            }
+        }
+        let due = now
+            + jittered(match lookup {
+                Lookup::Found(_) => terms.found,
+                Lookup::Missing(_) => terms.missing,
+                Lookup::Unavailable(_) => terms.unavailable,
+            });
+        let known = Arc::new(Known::new(lookup));
+        self.entries.insert(uri, Entry { key, known, due, digest });
+        self.behind = true;
+        false
+    }
+
+    /// The keys whose answers are due and were used. Other answers that are due are forgotten,
+    /// unless they are schemas.
+    pub(super) fn due(&mut self) -> Vec<SchemaKey> {
+        let now = Instant::now();
+        let mut keys = Vec::new();
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| {
+            if now < entry.due {
+                return true;
+            }
+            if entry.known.take_used() {
+                keys.push(entry.key.clone());
+                return true;
+            }
+            matches!(entry.known.lookup, Lookup::Found(_))
+        });
+        self.behind |= self.entries.len() < before;
+        keys
+    }
+
+    /// Makes room if there are too many entries.
+    pub(super) fn sweep(&mut self, terms: &Terms) {
+        let length = self.entries.len();
+        let recently = self.swept.is_some_and(|swept| swept.elapsed() < SWEEP_INTERVAL);
+        let overflow = length > terms.size.saturating_mul(OVERFLOW);
+        if length <= terms.size || (recently && !overflow) {
+            return;
+        }
+        let mut surplus = length - terms.size;
+        self.entries.retain(|_, entry| {
+            let keep = surplus == 0 || (entry.known.take_used() && !overflow);
+            surplus -= usize::from(!keep);
+            keep
+        });
+        self.swept = Some(Instant::now());
+        self.behind = true;
+    }
+
+    /// Everything there is, as a snapshot.
+    pub(super) fn snapshot(&mut self) -> Schemas {
+        if self.behind {
+            let known = self.entries.iter();
+            self.snapshot = known.map(|(uri, entry)| (uri.clone(), entry.known.clone())).collect();
+            self.behind = false;
+        }
+        self.snapshot.clone()
+    }
+
+    /// How many entries are found, missing and unavailable.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for entry in self.entries.values() {
+            counts[match entry.known.lookup {
+                Lookup::Found(_) => 0,
+                Lookup::Missing(_) => 1,
+                Lookup::Unavailable(_) => 2,
+            }] += 1;
+        }
+        counts
+    }
+}
+
+/// Up to a tenth less, so that what was learnt at once is not asked for again at once.
+fn jittered(term: Duration) -> Duration {
+    term.mul_f64(1.0 - fastrand::f64() / 10.0)
+}

@@ -1,0 +1,251 @@
+//! Getting an answer for one key: who is asked, what follows from what they say.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use event::reason::{RegistryError, RegistryHistory};
+use event::{SchemaKey, SchemaVer};
+
+use crate::document;
+use crate::registry::Answer;
+use crate::resolver::Inner;
+use crate::resolver::registered::Registered;
+use crate::schema::{DEPTH_LIMIT, Schema};
+use crate::schemas::Lookup;
+
+/// Different errors of one registry that a bad row reports, as the peer bounds them.
+const ERRORS_LIMIT: usize = 32;
+
+/// The shortest pause between two attempts at one key.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Counts since the start, and what is known now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Keys whose schema is known.
+    pub found: usize,
+    /// Keys that no registry has.
+    pub missing: usize,
+    /// Keys that no registry could be asked for.
+    pub unavailable: usize,
+    /// Questions to registries.
+    pub asked: u64,
+    /// Questions that got no verdict.
+    pub failed: u64,
+    /// Times a schema stayed in use because it could not be had again.
+    pub stale: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    asked: AtomicU64,
+    failed: AtomicU64,
+    stale: AtomicU64,
+}
+
+/// What all registries together said.
+enum Outcome {
+    /// The schema, and what identifies its texts.
+    Found(Schema, u64),
+    /// What each said, with its index.
+    Nothing(Vec<(usize, RegistryError)>),
+    /// As above, but some could not be asked.
+    Unreachable(Vec<(usize, RegistryError)>),
+}
+
+impl Inner {
+    /// Gets an answer for a key that has none, waiting for registries as long as they may take.
+    pub(super) async fn settle(&self, key: SchemaKey) {
+        let flight = self.flight(&key);
+        let guard = flight.lock().await;
+        if !self.book().has(&key.to_string()) {
+            let outcome = loop {
+                let outcome = self.ask_all(&key).await;
+                let Outcome::Unreachable(errors) = &outcome else { break outcome };
+                let Some(pause) = self.pause(errors) else { break outcome };
+                tokio::time::sleep(pause).await;
+            };
+            self.write(key.clone(), outcome);
+        }
+        drop(guard);
+        self.land(&key, flight);
+    }
+
+    /// Asks once more for a key that has an answer.
+    pub(super) async fn ask_again(&self, key: SchemaKey) {
+        let flight = self.flight(&key);
+        let guard = flight.lock().await;
+        let outcome = self.ask_all(&key).await;
+        self.write(key.clone(), outcome);
+        drop(guard);
+        self.land(&key, flight);
+    }
+
+    /// Counts since the start, and what is known now.
+    pub(super) fn figures(&self) -> Figures {
+        let [found, missing, unavailable] = self.book().counts();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Figures {
+            found,
+            missing,
+            unavailable,
+            asked: read(&self.figures.asked),
+            failed: read(&self.figures.failed),
+            stale: read(&self.figures.stale),
+        }
+    }
+
+    fn flight(&self, key: &SchemaKey) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.flights.lock().expect("nothing panics while it is held");
+        flights.entry(key.clone()).or_default().clone()
+    }
+
+    /// Forgets a flight that nobody else is on.
+    fn land(&self, key: &SchemaKey, flight: Arc<tokio::sync::Mutex<()>>) {
+        let mut flights = self.flights.lock().expect("nothing panics while it is held");
+        drop(flight);
+        if flights.get(key).is_some_and(|flight| Arc::strong_count(flight) == 1) {
+            flights.remove(key);
+        }
+    }
+
+    /// How long to wait before asking again; `None` once every registry that failed has been down
+    /// for too long.
+    fn pause(&self, errors: &[(usize, RegistryError)]) -> Option<Duration> {
+        let down =
+            errors.iter().map(|(index, _)| &self.registries[*index]).filter_map(|registry| {
+                let left = self.wait.checked_sub(registry.down_for()?)?;
+                Some((left, registry.pause()))
+            });
+        let (left, pause) = down.max_by_key(|(left, _)| *left)?;
+        (!left.is_zero()).then(|| pause.clamp(LEAST_PAUSE, left.max(LEAST_PAUSE)))
+    }
+
+    /// Asks the registries in order until one has the schema.
+    async fn ask_all(&self, key: &SchemaKey) -> Outcome {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let mut order: Vec<usize> = (0..self.registries.len()).collect();
+        order.sort_by_key(|index| self.registries[*index].rank(&key.vendor));
+        let (mut errors, mut verdict) = (Vec::new(), true);
+        for index in order {
+            match self.ask_one(&self.registries[index], key).await {
+                Ok((schema, digest)) => return Outcome::Found(schema, digest),
+                Err(Answer::Found(_)) => unreachable!("a schema that was found is no error"),
+                Err(Answer::NotFound) => errors.push((index, RegistryError::NotFound)),
+                Err(Answer::Refused(error)) => errors.push((index, error)),
+                Err(Answer::Unreachable { error, .. }) => {
+                    verdict = false;
+                    errors.push((index, error));
+                }
+            }
+        }
+        if verdict { Outcome::Nothing(errors) } else { Outcome::Unreachable(errors) }
+    }
+
+    /// Asks one registry for a schema and, if another version superseded it, for that.
+    async fn ask_one(
+        &self,
+        registry: &Registered,
+        key: &SchemaKey,
+    ) -> Result<(Schema, u64), Answer> {
+        let text = self.text(registry, key).await?;
+        let Some(version) = superseding(&text, key)? else {
+            return Ok((Schema::compile(&text), digest(&[&text])));
+        };
+        let newer = SchemaKey { version, ..key.clone() };
+        let newer = self.text(registry, &newer).await?;
+        let schema = Schema::compile(&newer).superseding(version);
+        Ok((schema, digest(&[&text, &newer])))
+    }
+
+    async fn text(&self, registry: &Registered, key: &SchemaKey) -> Result<String, Answer> {
+        self.figures.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = registry.ask(key).await;
+        if let Answer::Unreachable { .. } = answer {
+            self.figures.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Answer::Found(text) = answer { Ok(text) } else { Err(answer) }
+    }
+
+    fn write(&self, key: SchemaKey, outcome: Outcome) {
+        let mut book = self.book();
+        let (lookup, digest) = match outcome {
+            Outcome::Found(schema, digest) => (Lookup::Found(Arc::new(schema)), digest),
+            Outcome::Nothing(errors) => {
+                let before = book.history(&key.to_string()).unwrap_or_default();
+                (Lookup::Missing(Arc::new(self.history(errors, before))), 0)
+            }
+            Outcome::Unreachable(errors) => {
+                let before = book.history(&key.to_string()).unwrap_or_default();
+                (Lookup::Unavailable(Arc::new(self.history(errors, before))), 0)
+            }
+        };
+        if book.write(key, lookup, digest, &self.terms) {
+            self.figures.stale.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What each registry said, now and before, sorted by name.
+    fn history(
+        &self,
+        errors: Vec<(usize, RegistryError)>,
+        before: &[RegistryHistory],
+    ) -> Vec<RegistryHistory> {
+        let last_attempt_ms = now_ms();
+        let mut histories: Vec<RegistryHistory> = Vec::with_capacity(errors.len());
+        for (index, error) in errors {
+            let name = &self.registries[index].name;
+            let old = before.iter().find(|history| history.repository == *name);
+            let mut all = old.map_or_else(Vec::new, |history| history.errors.clone());
+            all.retain(|known| *known != error);
+            all.truncate(ERRORS_LIMIT - 1);
+            all.push(error);
+            all.sort();
+            histories.push(RegistryHistory {
+                repository: name.clone(),
+                errors: all,
+                attempts: old.map_or(0, |history| history.attempts).saturating_add(1),
+                last_attempt_ms,
+            });
+        }
+        histories.sort_by(|a, b| a.repository.cmp(&b.repository));
+        histories
+    }
+}
+
+/// The version that a schema says superseded it.
+fn superseding(text: &str, key: &SchemaKey) -> Result<Option<SchemaVer>, Answer> {
+    let refused = |message: String| Err(Answer::Refused(RegistryError::ClientFailure(message)));
+    // The word is rare and reading the document is not free.
+    if !text.contains("$supersededBy") {
+        return Ok(None);
+    }
+    let Ok(document) = document::parse(text, DEPTH_LIMIT) else { return Ok(None) };
+    let Some(value) = document.get("$supersededBy") else { return Ok(None) };
+    let Some(version) = value.as_str().and_then(|text| SchemaVer::parse(text).ok()) else {
+        let value = value.to_json();
+        return refused(format!("Error while trying to decode superseding version: {value}"));
+    };
+    if version <= key.version {
+        return refused(format!(
+            "Superseding version {version} isn't greater than the version of schema {}",
+            key.path()
+        ));
+    }
+    Ok(Some(version))
+}
+
+fn digest(texts: &[&str]) -> u64 {
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+    texts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Bad rows tell when a registry was last asked.
+#[allow(clippy::disallowed_methods, reason = "the resolver is part of the shell")]
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,1 @@
+//! The resolver against registries that are told what to say.
