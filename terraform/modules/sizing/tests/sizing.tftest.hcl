@@ -43,6 +43,12 @@ run "bytes_decide" {
     condition     = output.input_shards == 20
     error_message = "20 MiB a second need 20 shards"
   }
+
+  # 19,600 good events of 2,500 bytes are 46.7 MiB a second.
+  assert {
+    condition     = output.enriched_shards == 47
+    error_message = "enriched events are longer than payloads"
+  }
 }
 
 run "records_decide" {
@@ -88,7 +94,7 @@ run "a_large_fleet" {
     worker_cpus           = 2
     cpu_utilisation       = 0.5
     bad_share             = 0.1
-    enriched_event_bytes  = 1048
+    enriched_event_bytes  = 500
   }
 
   # 150,000 events a second are 10 CPUs of work; a worker gives one of them.
