@@ -129,7 +129,7 @@ pub fn uuid_lenient<'a>(text: &'a str, arena: &'a Bump) -> Option<&'a str> {
         return None;
     }
     let mut groups = text.split('-');
-    let mut group = || groups.next().and_then(|group| digits::parse_hex(group));
+    let mut group = || groups.next().and_then(digits::parse_hex);
     let (a, b, c, d, e) = (group()?, group()?, group()?, group()?, group()?);
     if groups.next().is_some() {
         return None;

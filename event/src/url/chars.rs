@@ -93,12 +93,6 @@ pub(crate) fn scan(text: &str, start: usize, class: Class) -> Result<usize, Malf
     Ok(at)
 }
 
-/// The end of the run of ASCII characters from `start` on that belong to the class.
-pub(crate) fn scan_ascii(text: &str, start: usize, class: Class) -> usize {
-    let run = text.as_bytes()[start..].iter().take_while(|byte| class.has(**byte));
-    start + run.count()
-}
-
 fn is_escape(bytes: &[u8]) -> bool {
     matches!(bytes, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
