@@ -18,6 +18,7 @@ pub mod log;
 pub mod metrics;
 pub mod pipeline;
 pub mod pool;
+pub mod process;
 pub mod shard;
 pub mod signal;
 pub mod sink;

@@ -97,6 +97,31 @@ pub fn unescape<'a>(raw: &'a str, arena: &'a Bump) -> Option<&'a str> {
     Some(scan::unescape(inside, arena))
 }
 
+/// The index of the quote or backslash that ends a run of plain string content from `from`;
+/// `None` where the string holds a bare control character or does not end.
+pub fn string_run(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at = scan::next_special(bytes, at)?;
+        match bytes[at] {
+            b'"' | b'\\' => return Some(at),
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+/// The character that the escape sequence at the start of `bytes` stands for, and its length;
+/// `None` where there is no valid one.
+pub fn escape(bytes: &[u8]) -> Option<(char, usize)> {
+    let valid = match bytes.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => true,
+        b'u' => bytes.get(2..6)?.iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    };
+    valid.then(|| scan::escaped(bytes))
+}
+
 /// Walks the members of an object in compact form: raw key (quotes included), raw value.
 #[derive(Clone, Debug)]
 pub struct Members<'a> {

@@ -1,12 +1,319 @@
-//! `snowmelt enrich`.
+//! `snowmelt enrich`: the worker's transform on files, with no stream, no lease and no cloud.
+//!
+//! [`input`] reads payload records, threads process chunks of them, [`output`] writes what they
+//! became in the records' order, and [`account`] says at the end what it all came to.
 
+mod account;
+mod input;
+mod output;
+mod outcomes;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use anyhow::Context;
+use enrichments::{Enrichments, Options};
+use event::bad_row::Processor;
+use lease::{Position, ShardId};
+use validator::Resolver;
+
+use crate::clock;
+use crate::commands::Usage;
+use crate::pipeline::load::RecordEncoding;
+use crate::pipeline::{Lengths, Outcome, Pipeline, Settings};
+use crate::source::{Batch, Record};
+use crate::terminal;
+use account::Account;
+use input::Input;
+use output::{Destination, Writer};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Files of payloads, or - for standard input: length-prefixed records (u32 big-endian, then
+    /// the record), or lines of Base64; either may be compressed with zstd.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// Folder for the results, or - for standard output (bad rows are then only counted).
+    #[arg(long, default_value = "-", value_name = "DIR")]
+    output: PathBuf,
+    /// Form of the results.
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    format: Format,
+    /// Compress the result files.
+    #[arg(long, value_enum)]
+    compress: Option<output::Compression>,
+    /// An Iglu resolver configuration. Without one, the embedded schemas are all there are.
+    #[arg(long, value_name = "FILE")]
+    resolver: Option<PathBuf>,
+    /// A folder of schemas (an Iglu static registry, `schemas/` inside), asked before all others.
+    #[arg(long, value_name = "DIR")]
+    schemas: Option<PathBuf>,
+    /// A folder of enrichment configurations.
+    #[arg(long, value_name = "DIR")]
+    enrichments: Option<PathBuf>,
+    /// A folder that holds the assets the configurations name, by database name.
+    #[arg(long, value_name = "DIR")]
+    assets: Option<PathBuf>,
+    /// How many threads process.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    threads: usize,
+    /// The time stamped on every event and bad row: milliseconds since the epoch, or
+    /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    now: Option<i64>,
+    /// Name and version stamped on the results, NAME-VERSION.
+    #[arg(long, value_name = "NAME-VERSION", value_parser = processor)]
+    processor: Option<Processor>,
+    /// Enrich events whose fields are longer than the atomic schema allows.
+    #[arg(long)]
+    accept_invalid: bool,
+    /// Take records that are not Thrift as Base64 of it.
+    #[arg(long)]
+    base64: bool,
+}
+
+/// The form of the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Enriched lines of 131 columns, and bad rows.
+    Tsv,
+    /// Enriched flat JSON, and bad rows.
+    Json,
+    /// One line of JSON for each record with everything that became of it.
+    Outcomes,
+}
 
 /// Runs `snowmelt enrich`.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut transform = Transform::new(&args)?;
+    let destination = Destination { folder: args.output, compression: args.compress };
+    let mut writer = Writer::open(args.format, &destination)?;
+    let mut account = Account::start();
+    let input = Input::open(args.input);
+    account.follow(input.bytes());
+    transform.all(input, args.threads.max(1), |chunk, output| {
+        account.add(&chunk, &output);
+        writer.write(chunk.first, &chunk.batch, &output)
+    })?;
+    writer.finish()?;
+    terminal::note(&account.finish());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Records that are processed together.
+struct Chunk {
+    /// The number of its first record in the whole input.
+    first: u64,
+    batch: Batch,
+    bytes: usize,
+}
+
+/// Everything between records and output.
+struct Transform {
+    pipeline: Pipeline,
+    resolver: Resolver,
+    runtime: tokio::runtime::Runtime,
+    now: Option<i64>,
+}
+
+impl Transform {
+    fn new(args: &Args) -> anyhow::Result<Transform> {
+        let mut resolver = match &args.resolver {
+            Some(file) => Resolver::from_file(file).map_err(|error| Usage(error.to_string()))?,
+            None => Resolver::embedded(),
+        };
+        if let Some(folder) = &args.schemas {
+            resolver = resolver.with_folder(folder);
+        }
+        let enrichments = match &args.enrichments {
+            Some(folder) => {
+                Enrichments::load(folder, args.assets.as_deref(), &Options::default())
+                    .map_err(|errors| Usage(list(&errors)))?
+            }
+            None => Enrichments::default(),
+        };
+        for warning in enrichments.warnings() {
+            terminal::note(&format!("snowmelt: {warning}"));
+        }
+        let mut settings = Settings::new(args.processor.clone().unwrap_or_else(this_program));
+        settings.format = match args.format {
+            Format::Json => crate::pipeline::Format::Json,
+            Format::Tsv | Format::Outcomes => crate::pipeline::Format::Tsv,
+        };
+        if args.accept_invalid {
+            settings.lengths = Lengths::Accepted;
+        }
+        if args.base64 {
+            settings.record_encoding = RecordEncoding::PlainOrBase64;
+        }
+        Ok(Transform {
+            pipeline: Pipeline::new(settings, Arc::new(enrichments)),
+            resolver,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            now: args.now,
+        })
+    }
+
+    /// Processes the whole input on some threads; `each` sees the chunks in order.
+    fn all(
+        &mut self,
+        mut input: Input,
+        threads: usize,
+        mut each: impl FnMut(Chunk, crate::pipeline::Output) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if threads == 1 {
+            while let Some(chunk) = next_chunk(&mut input)? {
+                let output = self.process(&chunk.batch);
+                each(chunk, output)?;
+            }
+            return Ok(());
+        }
+        let this = &*self;
+        // A chunk for every thread waits on either side: none ever idles, and memory is bounded.
+        let (give, take) = mpsc::sync_channel::<Chunk>(threads);
+        let take = Mutex::new(take);
+        let (reply, done) = mpsc::sync_channel(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (take, reply) = (&take, reply.clone());
+                scope.spawn(move || {
+                    loop {
+                        let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok(chunk) = next else { break };
+                        let output = this.process(&chunk.batch);
+                        if reply.send((chunk, output)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(reply);
+            let reader = scope.spawn(move || -> anyhow::Result<()> {
+                while let Some(chunk) = next_chunk(&mut input)? {
+                    if give.send(chunk).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            in_order(done, &mut each)?;
+            reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?
+        })
+    }
+
+    fn process(&self, batch: &Batch) -> crate::pipeline::Output {
+        let now = self.now.unwrap_or_else(clock::now_ms);
+        let mut schemas = self.resolver.schemas();
+        loop {
+            match self.pipeline.process(batch, &schemas, now) {
+                Outcome::Done(output) => return output,
+                Outcome::Need(keys) => {
+                    schemas = self.runtime.block_on(self.resolver.resolve(&keys));
+                }
+            }
+        }
+    }
+}
+
+/// Hands over what arrives in any order in the order of the records.
+fn in_order(
+    done: mpsc::Receiver<(Chunk, crate::pipeline::Output)>,
+    each: &mut impl FnMut(Chunk, crate::pipeline::Output) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    for (chunk, output) in done {
+        waiting.insert(chunk.first, (chunk, output));
+        while let Some((chunk, output)) = waiting.remove(&next) {
+            next += chunk.batch.records.len() as u64;
+            each(chunk, output)?;
+        }
+    }
+    Ok(())
+}
+
+/// Small enough for a core's cache to hold a good part of it, large enough that handing it from
+/// thread to thread costs nothing.
+const CHUNK_BYTES: usize = 1 << 20;
+
+fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
+    let first = input.records();
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    while bytes < CHUNK_BYTES {
+        let number = input.records();
+        let Some(data) = input.next().context("cannot read the input")? else { break };
+        bytes += data.len();
+        let sequence = lease::SequenceNumber::parse(&number.to_string());
+        let sequence = sequence.expect("a number without leading zeros is a sequence number");
+        records.push(Record { sequence, sub_sequence: 0, data });
+    }
+    let Some(last) = records.last() else { return Ok(None) };
+    let end = Position::After { sequence: last.sequence.clone(), sub_sequence: 0 };
+    let batch = Batch { shard: ShardId::new("input"), records, lag: None, end };
+    Ok(Some(Chunk { first, batch, bytes }))
+}
+
+fn list(errors: &[enrichments::ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// This program as a processor.
+pub fn this_program() -> Processor {
+    Processor { artifact: "snowmelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+fn processor(text: &str) -> Result<Processor, String> {
+    let (artifact, version) = text
+        .rsplit_once('-')
+        .filter(|(artifact, version)| !artifact.is_empty() && !version.is_empty())
+        .ok_or("expected a name and a version joined by a hyphen, my-enrich-1.0.0")?;
+    Ok(Processor { artifact: artifact.to_owned(), version: version.to_owned() })
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(ms) = text.parse() {
+        return Ok(ms);
+    }
+    instant(text)
+        .ok_or_else(|| "expected milliseconds, or a time like 2024-05-01T10:11:12.345Z".to_owned())
+}
+
+/// Reads `yyyy-MM-ddTHH:mm:ss[.SSS]Z`.
+fn instant(text: &str) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+    let shape: String =
+        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let millis = match shape.as_str() {
+        "0000-00-00T00:00:00Z" => 0,
+        "0000-00-00T00:00:00.000Z" => number(20..23)?,
+        _ => return None,
+    };
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    // Counted from March, so that the leap day is the last of its year.
+    let (years, months) = (year - i64::from(month < 3), (month + 9) % 12);
+    let days = years * 365 + years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400)
+        + (months * 153 + 2) / 5
+        + day
+        - 1
+        - 719_468;
+    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
+    Some((days * 86_400 + seconds) * 1000 + millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_both_forms() {
+        assert_eq!(moment("1714558272345"), Ok(1_714_558_272_345));
+        assert_eq!(moment("2024-05-01T10:11:12.345Z"), Ok(1_714_558_272_345));
+        assert_eq!(moment("2000-02-29T00:00:00Z"), Ok(951_782_400_000));
+        assert_eq!(moment("1969-12-31T23:59:59.999Z"), Ok(-1));
+        assert!(moment("2024-05-01 10:11:12").is_err());
+    }
 }

@@ -14,6 +14,40 @@ pub struct Output {
     pub verdicts: Vec<(u32, Verdict)>,
 }
 
+/// A point in an output to come back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    enriched: usize,
+    bad: usize,
+    verdicts: usize,
+}
+
+impl Output {
+    /// The present point.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            enriched: self.enriched.len(),
+            bad: self.bad.len(),
+            verdicts: self.verdicts.len(),
+        }
+    }
+
+    /// Takes back everything since a point, lines begun but not ended included.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.enriched.truncate(mark.enriched);
+        self.bad.truncate(mark.bad);
+        self.verdicts.truncate(mark.verdicts);
+    }
+
+    /// Appends the output of the records that follow; `records` of them came before.
+    pub fn append(&mut self, other: &Output, records: u32) {
+        self.enriched.append(&other.enriched);
+        self.bad.append(&other.bad);
+        let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
+        self.verdicts.extend(moved);
+    }
+}
+
 /// What became of one event, or of a payload that failed whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
@@ -52,16 +86,29 @@ impl Lines {
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..end - 1])
     }
 
+    /// The newest line without its newline.
+    pub fn last(&self) -> &[u8] {
+        let start = self.ends.iter().rev().nth(1).copied().unwrap_or(0);
+        let end = self.ends.last().map_or(0, |end| end - 1);
+        &self.bytes[start..end]
+    }
+
     /// Appends one line through `write`, which must not write a newline.
-    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
+    pub fn push_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let result = write(&mut self.bytes);
         self.bytes.push(b'\n');
         self.ends.push(self.bytes.len());
+        result
     }
 
     /// Takes back the newest line.
     pub fn pop(&mut self) {
-        self.ends.pop();
+        self.truncate(self.ends.len().saturating_sub(1));
+    }
+
+    /// Keeps the first `lines` lines.
+    fn truncate(&mut self, lines: usize) {
+        self.ends.truncate(lines);
         self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
     }
 

@@ -143,7 +143,9 @@ fn unicode_escape(bytes: &[u8]) -> (char, usize) {
         return (character, 6);
     }
     let low = match bytes.get(6..12) {
-        Some([b'\\', b'u', digits @ ..]) => hex4(digits),
+        Some([b'\\', b'u', digits @ ..]) if digits.iter().all(u8::is_ascii_hexdigit) => {
+            hex4(digits)
+        }
         _ => 0,
     };
     if first < 0xdc00 && (0xdc00..0xe000).contains(&low) {

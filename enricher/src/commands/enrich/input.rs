@@ -1,0 +1,177 @@
+//! Payload records from files or standard input.
+//!
+//! What a file holds is seen from its first bytes: zstd is unpacked; a first byte of zero begins
+//! the length of a record (none is 16 MiB or longer), anything else is lines of Base64.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+
+/// All records of all files.
+pub struct Input {
+    files: std::vec::IntoIter<PathBuf>,
+    current: Option<Stream>,
+    records: u64,
+    total_bytes: Option<u64>,
+    read_bytes: Arc<AtomicU64>,
+}
+
+/// How far the input has been read.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The size of all files, where it is known.
+    pub total: Option<u64>,
+    /// How much of them has been read so far.
+    pub read: Arc<AtomicU64>,
+}
+
+struct Stream {
+    name: String,
+    reader: Box<dyn BufRead + Send>,
+    kind: Kind,
+    /// Bytes of the record length and records read, or lines.
+    place: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    LengthPrefixed,
+    Base64Lines,
+}
+
+impl Input {
+    /// Will read these files in order; `-` is standard input.
+    pub fn open(files: Vec<PathBuf>) -> Input {
+        let size = |file: &PathBuf| std::fs::metadata(file).ok().map(|data| data.len());
+        let total_bytes = files.iter().map(size).sum();
+        Input {
+            files: files.into_iter(),
+            current: None,
+            records: 0,
+            total_bytes,
+            read_bytes: Arc::default(),
+        }
+    }
+
+    /// How many records have been read so far.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The progress of reading, to be followed from elsewhere.
+    pub fn bytes(&self) -> Progress {
+        Progress { total: self.total_bytes, read: Arc::clone(&self.read_bytes) }
+    }
+
+    /// The next record; `None` after the last.
+    pub fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        loop {
+            let Some(stream) = &mut self.current else {
+                let Some(file) = self.files.next() else { return Ok(None) };
+                self.current = Some(Stream::open(&file, &self.read_bytes)?);
+                continue;
+            };
+            if let Some(record) = stream.next()? {
+                self.records += 1;
+                return Ok(Some(record));
+            }
+            self.current = None;
+        }
+    }
+}
+
+/// No collector writes records larger than a stream takes; more is a mistake about the file.
+const RECORD_BYTES_MAX: usize = (1 << 24) - 1;
+
+impl Stream {
+    fn open(file: &Path, read: &Arc<AtomicU64>) -> anyhow::Result<Stream> {
+        let name = file.display().to_string();
+        let source: Box<dyn Read + Send> = match name.as_str() {
+            "-" => Box::new(io::stdin()),
+            _ => Box::new(File::open(file).with_context(|| format!("cannot open {name}"))?),
+        };
+        let counted = Counted { source, read: Arc::clone(read) };
+        let mut reader: Box<dyn BufRead + Send> =
+            Box::new(BufReader::with_capacity(1 << 18, counted));
+        if starts_with_zstd(reader.fill_buf()?) {
+            let unpacked = zstd::Decoder::with_buffer(reader)?;
+            reader = Box::new(BufReader::with_capacity(1 << 18, unpacked));
+        }
+        let kind = match reader.fill_buf()?.first() {
+            Some(0) => Kind::LengthPrefixed,
+            _ => Kind::Base64Lines,
+        };
+        Ok(Stream { name, reader, kind, place: 0 })
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        match self.kind {
+            Kind::LengthPrefixed => self.length_prefixed(),
+            Kind::Base64Lines => self.base64_line(),
+        }
+    }
+
+    fn length_prefixed(&mut self) -> anyhow::Result<Option<Bytes>> {
+        if self.reader.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let (name, place) = (&self.name, self.place);
+        let early = || format!("{name}: the file ends inside the record at byte {place}");
+        let mut length = [0; 4];
+        self.reader.read_exact(&mut length).with_context(early)?;
+        let length = u32::from_be_bytes(length) as usize;
+        ensure!(
+            length <= RECORD_BYTES_MAX,
+            "{name}: at byte {place}: expected the length of a record, at most {RECORD_BYTES_MAX}, \
+             found {length}"
+        );
+        let mut record = vec![0; length];
+        self.reader.read_exact(&mut record).with_context(early)?;
+        self.place += 4 + length as u64;
+        Ok(Some(record.into()))
+    }
+
+    fn base64_line(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let mut line = Vec::new();
+        loop {
+            self.place += 1;
+            line.clear();
+            // Base64 takes four bytes for three; one more byte tells a line that is too long.
+            let bound = (RECORD_BYTES_MAX / 3 * 4 + 8) as u64;
+            if self.reader.by_ref().take(bound).read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            let decoded = base64_simd::forgiving_decode_to_vec(text);
+            let Ok(record) = decoded else {
+                bail!("{}:{}: expected a record in Base64, found another text", self.name, self.place)
+            };
+            return Ok(Some(record.into()));
+        }
+    }
+}
+
+fn starts_with_zstd(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
+
+struct Counted {
+    source: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

@@ -1,0 +1,157 @@
+//! Where the results of `snowmelt enrich` go: files of a folder, or standard output.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::{Format, outcomes};
+use crate::pipeline::Output;
+use crate::source::Batch;
+
+/// Where results go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// A folder, made if it is not there; `-` is standard output.
+    pub folder: PathBuf,
+    /// How files are compressed.
+    pub compression: Option<Compression>,
+}
+
+/// How result files are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compression {
+    /// Adds `.zst`.
+    Zstd,
+    /// Adds `.gz`.
+    Gzip,
+}
+
+/// Writes outputs in the form asked for.
+pub enum Writer {
+    /// Enriched events, and bad rows where they are wanted.
+    Lines {
+        /// Enriched events.
+        enriched: Stream,
+        /// Bad rows.
+        bad: Option<Stream>,
+    },
+    /// Everything that became of each record.
+    Outcomes(Stream),
+}
+
+impl Writer {
+    /// Opens the files.
+    pub fn open(format: Format, destination: &Destination) -> anyhow::Result<Writer> {
+        let on_stdout = destination.folder == Path::new("-");
+        if !on_stdout {
+            let folder = &destination.folder;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        let file = |name: &str| match on_stdout {
+            true => Stream::stdout(destination.compression),
+            false => Stream::file(&destination.folder, name, destination.compression),
+        };
+        let bad = || (!on_stdout).then(|| file("bad.jsonl")).transpose();
+        Ok(match format {
+            Format::Tsv => Writer::Lines { enriched: file("enriched.tsv")?, bad: bad()? },
+            Format::Json => Writer::Lines { enriched: file("enriched.jsonl")?, bad: bad()? },
+            Format::Outcomes => Writer::Outcomes(file("outcomes.jsonl")?),
+        })
+    }
+
+    /// Writes what became of a batch whose first record has that number.
+    pub fn write(&mut self, first: u64, batch: &Batch, output: &Output) -> anyhow::Result<()> {
+        match self {
+            Writer::Lines { enriched, bad } => {
+                enriched.write(output.enriched.as_bytes())?;
+                match bad {
+                    Some(bad) => bad.write(output.bad.as_bytes()),
+                    None => Ok(()),
+                }
+            }
+            Writer::Outcomes(stream) => {
+                stream.write(&outcomes::lines(first, batch.records.len(), output))
+            }
+        }
+    }
+
+    /// Completes the files.
+    pub fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Writer::Lines { enriched, bad } => {
+                enriched.finish()?;
+                bad.map_or(Ok(()), Stream::finish)
+            }
+            Writer::Outcomes(stream) => stream.finish(),
+        }
+    }
+}
+
+/// One stream of bytes on its way to a file.
+pub struct Stream {
+    name: String,
+    sink: Sink,
+}
+
+enum Sink {
+    Plain(BufWriter<Box<dyn Write>>),
+    Zstd(zstd::Encoder<'static, Box<dyn Write>>),
+    Gzip(flate2::write::GzEncoder<Box<dyn Write>>),
+}
+
+impl Stream {
+    fn stdout(compression: Option<Compression>) -> anyhow::Result<Stream> {
+        let sink = Sink::new(Box::new(io::stdout()), compression)?;
+        Ok(Stream { name: "standard output".to_owned(), sink })
+    }
+
+    fn file(
+        folder: &Path,
+        name: &str,
+        compression: Option<Compression>,
+    ) -> anyhow::Result<Stream> {
+        let suffix = match compression {
+            None => "",
+            Some(Compression::Zstd) => ".zst",
+            Some(Compression::Gzip) => ".gz",
+        };
+        let path = folder.join(format!("{name}{suffix}"));
+        let name = path.display().to_string();
+        let file = File::create(&path).with_context(|| format!("cannot write {name}"))?;
+        Ok(Stream { sink: Sink::new(Box::new(file), compression)?, name })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = match &mut self.sink {
+            Sink::Plain(sink) => sink.write_all(bytes),
+            Sink::Zstd(sink) => sink.write_all(bytes),
+            Sink::Gzip(sink) => sink.write_all(bytes),
+        };
+        written.with_context(|| format!("cannot write {}", self.name))
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let finished = match self.sink {
+            Sink::Plain(mut sink) => sink.flush(),
+            Sink::Zstd(sink) => sink.finish().and_then(|mut file| file.flush()),
+            Sink::Gzip(sink) => sink.finish().and_then(|mut file| file.flush()),
+        };
+        finished.with_context(|| format!("cannot complete {}", self.name))
+    }
+}
+
+impl Sink {
+    fn new(file: Box<dyn Write>, compression: Option<Compression>) -> io::Result<Sink> {
+        Ok(match compression {
+            None => Sink::Plain(BufWriter::with_capacity(1 << 18, file)),
+            // Level 1 compresses such lines as well as gzip's best, at several times its speed.
+            Some(Compression::Zstd) => Sink::Zstd(zstd::Encoder::new(file, 1)?),
+            Some(Compression::Gzip) => {
+                Sink::Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::new(6)))
+            }
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! The redirect endpoint `/r/tp2`: a click on a link that goes through the collector.
+//!
+//! The link's target becomes the self-describing event when the query string brings no event of
+//! its own, else a context of that event.
+
+use bumpalo::collections::Vec as BumpVec;
+use event::entity::{CONTEXTS_URI, Entity};
+use event::json::{self, Members, write_string};
+use event::raw_event::Parameter;
+use event::reason::Reason;
+use event::{Bump, CollectorPayload, base64};
+
+use super::{Events, find, map, one, overlay, unstruct};
+use crate::pipeline::schema_check::Stop;
+
+const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
+
+/// One event from the query string.
+pub fn events<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events<'a>, Stop> {
+    let query = map(payload.querystring, arena);
+    if query.is_empty() {
+        let expectation = "empty querystring: not a valid URI redirect";
+        return Err(Reason::input("querystring", None, expectation).into());
+    }
+    let Some(Some(target)) = find(query, "u") else {
+        let expectation = "missing `u` parameter: not a valid URI redirect";
+        return Err(Reason::input("querystring", Some(&rendered(query)), expectation).into());
+    };
+    let mut data = b"{\"uri\":".to_vec();
+    write_string(target, &mut data);
+    data.push(b'}');
+    let data = std::str::from_utf8(&data).expect("texts written are UTF-8");
+
+    let mut parameters = BumpVec::with_capacity_in(query.len() + 4, arena);
+    parameters.extend(query.iter().filter(|(name, _)| *name != "u"));
+    let added = match find(query, "e") {
+        None => [("e", Some("ue")), ("ue_pr", Some(unstruct(URI_REDIRECT, data, arena)))].to_vec(),
+        Some(_) => vec![context(query, data, arena)?],
+    };
+    let forced: [Parameter<'_>; 2] =
+        [("tv", Some("r-tp2")), ("p", find(query, "p").unwrap_or(Some("web")))];
+    let parameters = overlay(&parameters, &added, arena);
+    Ok(one(overlay(parameters, &forced, arena), arena))
+}
+
+/// The query string as it is shown in a bad row.
+fn rendered(query: &[Parameter<'_>]) -> String {
+    let pair = |(name, value): &Parameter<'_>| format!("{name}={}", value.unwrap_or("null"));
+    query.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+/// The contexts with the target put before those that the query string brings. An encoded
+/// parameter without a value counts as none.
+fn context<'a>(
+    query: &[Parameter<'a>],
+    data: &str,
+    arena: &'a Bump,
+) -> Result<Parameter<'a>, Stop> {
+    let given = |name| find(query, name).flatten().filter(|text: &&str| !text.is_empty());
+    if let Some(encoded) = given("cx") {
+        let decoded = base64::decode(encoded, arena);
+        let merged = prepend(decoded, encoded, data, arena)?;
+        return Ok(("cx", Some(arena.alloc_str(&base64::encode_mime_url(merged.as_bytes())))));
+    }
+    let merged = match given("co") {
+        Some(plain) => prepend(plain, plain, data, arena)?,
+        None => {
+            let mut out = open_contexts(CONTEXTS_URI).into_bytes();
+            Entity::new(URI_REDIRECT, data).write(&mut out);
+            out.extend_from_slice(b"]}");
+            String::from_utf8(out).expect("texts written are UTF-8")
+        }
+    };
+    Ok(("co", Some(arena.alloc_str(&merged))))
+}
+
+fn open_contexts(uri: &str) -> String {
+    format!("{{\"schema\":\"{uri}\",\"data\":[")
+}
+
+/// `json` with the redirect put first in its array `data`, if it has one.
+fn prepend(json: &str, shown: &str, data: &str, arena: &Bump) -> Result<String, Stop> {
+    let json = json::compact(arena.alloc_str(json), arena).map_err(|error| Reason::NotJson {
+        field: "co|cx".to_owned(),
+        value: Some(shown.to_owned()),
+        error: format!("invalid json: {error}"),
+    })?;
+    let Some(members) = Members::of(json) else { return Ok(json.to_owned()) };
+    let mut out = b"{".to_vec();
+    for (key, value) in members {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(key.as_bytes());
+        out.push(b':');
+        match value.strip_prefix('[').filter(|_| key == "\"data\"") {
+            Some(rest) => {
+                out.push(b'[');
+                Entity::new(URI_REDIRECT, data).write(&mut out);
+                out.extend_from_slice(if rest == "]" { b"" } else { b"," });
+                out.extend_from_slice(rest.as_bytes());
+            }
+            None => out.extend_from_slice(value.as_bytes()),
+        }
+    }
+    out.push(b'}');
+    Ok(String::from_utf8(out).expect("texts written are UTF-8"))
+}

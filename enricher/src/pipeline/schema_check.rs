@@ -1,0 +1,115 @@
+//! Asks the snapshot of schemas about self-describing JSON, and notes what it does not know.
+
+use event::json::{Members, unescape};
+use event::reason::{ClientError, Reason};
+use event::schema_key::{ParseError, Parts};
+use event::{Bump, SchemaKey, SchemaVer};
+use validator::{Lookup, Schemas};
+
+/// A self-describing JSON taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfDescribing<'a> {
+    /// The Iglu URI.
+    pub uri: &'a str,
+    /// The same in parts.
+    pub parts: Parts<'a>,
+    /// The data, compact JSON.
+    pub data: &'a str,
+}
+
+impl<'a> SelfDescribing<'a> {
+    /// Takes compact JSON apart. Other members than `schema` and `data` are passed over.
+    pub fn parse(json: &'a str, arena: &'a Bump) -> Result<SelfDescribing<'a>, ParseError> {
+        let (mut uri, mut data) = (None, None);
+        for (key, value) in Members::of(json).into_iter().flatten() {
+            match key {
+                "\"schema\"" => uri = unescape(value, arena).filter(|_| value.starts_with('"')),
+                "\"data\"" => data = Some(value),
+                _ => {}
+            }
+        }
+        let (Some(uri), Some(data)) = (uri, data) else {
+            return Err(ParseError::InvalidDataPayload);
+        };
+        Ok(SelfDescribing { uri, parts: Parts::parse(uri)?, data })
+    }
+}
+
+/// Why a step cannot go on with what it has.
+#[derive(Debug)]
+pub enum Stop {
+    /// For these reasons, which are the verdict.
+    Refused(Vec<Reason>),
+    /// A schema must be resolved first; it has been noted.
+    Pending,
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Stop {
+        Stop::Refused(vec![reason])
+    }
+}
+
+/// What the snapshot says of one self-describing JSON.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is valid, perhaps against the schema that superseded its own.
+    Valid(Option<SchemaVer>),
+    /// It is not, or its schema is missing.
+    Invalid(Box<ClientError>),
+    /// Its schema must be resolved first.
+    Pending,
+}
+
+/// Validates against one snapshot.
+pub struct SchemaCheck<'s> {
+    schemas: &'s Schemas,
+    /// The keys not known so far.
+    pub needs: Vec<SchemaKey>,
+}
+
+impl<'s> SchemaCheck<'s> {
+    /// Bounds what one batch may ask for at a time; a bot's invented keys wait for another round.
+    const NEEDS_MAX: usize = 1_000;
+
+    /// With nothing needed yet.
+    pub fn new(schemas: &'s Schemas) -> SchemaCheck<'s> {
+        SchemaCheck { schemas, needs: Vec::new() }
+    }
+
+    /// Validates data against the schema of that URI.
+    pub fn check(&mut self, uri: &str, data: &str) -> Verdict {
+        match self.schemas.get(uri) {
+            Some(Lookup::Found(schema)) => match schema.check(data) {
+                Ok(()) => Verdict::Valid(schema.superseded_by()),
+                Err(error) => Verdict::Invalid(error),
+            },
+            Some(Lookup::Missing(history) | Lookup::Unavailable(history)) => {
+                let history = history.to_vec();
+                Verdict::Invalid(Box::new(ClientError::Resolution { history }))
+            }
+            None => {
+                self.need(uri);
+                Verdict::Pending
+            }
+        }
+    }
+
+    /// As [`check`](Self::check), where being valid is all that matters.
+    pub fn require(&mut self, json: SelfDescribing<'_>) -> Result<(), Stop> {
+        match self.check(json.uri, json.data) {
+            Verdict::Valid(_) => Ok(()),
+            Verdict::Invalid(error) => {
+                Err(Reason::Iglu { schema_key: json.uri.to_owned(), error: *error }.into())
+            }
+            Verdict::Pending => Err(Stop::Pending),
+        }
+    }
+
+    fn need(&mut self, uri: &str) {
+        let key = SchemaKey::parse(uri).expect("the URI was parsed before");
+        if self.needs.len() < Self::NEEDS_MAX && !self.needs.contains(&key) {
+            self.needs.push(key);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Tracker parameters become fields of the event.
+//!
+//! Every parameter that has a value runs its rule; a rule that fails is a failure of the event,
+//! and all failures are collected. A rule may yield nothing (an empty text), which clears the
+//! field. `tnuid` is applied last, so it beats every other network user id.
+
+use enrichments::Times;
+use event::convert::{self, TimestampError};
+use event::json::{self, SyntaxError};
+use event::reason::{Failure, Reason};
+use event::{Bump, Event, Field, RawEvent, base64, time};
+
+use super::parameters::{Parameter, Rule};
+
+/// What every event of a batch starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// `v_etl`.
+    pub v_etl: &'a str,
+    /// `etl_tstamp`.
+    pub etl_tstamp: &'a str,
+    /// `event_id` of an event that brings none.
+    pub event_id: &'a str,
+}
+
+/// An event with its parameters applied.
+pub struct Transformed<'a> {
+    /// The event.
+    pub event: Event<'a>,
+    /// Its moments.
+    pub times: Times,
+    /// What failed; empty for most events.
+    pub failures: Vec<Failure>,
+}
+
+/// Applies all parameters of a raw event.
+pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Transformed<'a> {
+    let mut done = Transformed {
+        event: Event::new(),
+        times: Times {
+            collector: raw.payload.timestamp,
+            created: None,
+            sent: None,
+            true_time: None,
+        },
+        failures: Vec::new(),
+    };
+    initialise(&mut done, raw, start, arena);
+    let given = raw.parameters.iter().filter(|(_, value)| value.is_some()).count();
+    let mut last = None;
+    for &(name, value) in raw.parameters {
+        let (Some(parameter), Some(value)) = (Parameter::of(name), value) else { continue };
+        if let Rule::Last(_) = parameter.rule {
+            last = Some((parameter, value));
+            continue;
+        }
+        let beaten = given > HASHED
+            && parameter.beaten_by.is_some_and(|winner| raw.get(winner).is_some());
+        let applied = match beaten {
+            false => apply(&mut done, parameter, value, arena),
+            true => apply(&mut discard(&done), parameter, value, arena),
+        };
+        if let Err(refusal) = applied {
+            let reason = Reason::input(name, Some(value), refusal);
+            done.failures.push(reason.into());
+        }
+    }
+    if let Some((parameter, value)) = last {
+        let applied = apply(&mut done, parameter, value, arena);
+        debug_assert!(applied.is_ok(), "a text never fails");
+    }
+    done
+}
+
+/// Up to this many parameters the last one given wins a field; see [`Parameter::of`].
+const HASHED: usize = 4;
+
+/// A copy to apply a beaten parameter to: it may still fail the event.
+fn discard<'a>(done: &Transformed<'a>) -> Transformed<'a> {
+    Transformed { event: done.event.clone(), times: done.times, failures: Vec::new() }
+}
+
+fn initialise<'a>(
+    done: &mut Transformed<'a>,
+    raw: &RawEvent<'a>,
+    start: Start<'a>,
+    arena: &'a Bump,
+) {
+    let payload = raw.payload;
+    let event = &mut done.event;
+    event.set(Field::EventId, Some(start.event_id));
+    event.set(Field::VCollector, payload.collector);
+    event.set(Field::VEtl, Some(start.v_etl));
+    event.set(Field::EtlTstamp, Some(start.etl_tstamp));
+    event.set(Field::NetworkUserid, payload.network_userid);
+    event.set(Field::Useragent, payload.useragent.map(|agent| one_line(agent, arena)));
+    match payload.ip_address.map(|address| convert::first_ip(address, arena)) {
+        Some(Ok(address)) => event.set(Field::UserIpaddress, address),
+        Some(Err(_)) | None => {}
+    }
+    if time::is_redshift_compatible(payload.timestamp) {
+        event.set(Field::CollectorTstamp, Some(time::format_ms(payload.timestamp, arena)));
+    } else {
+        let mut instant = Vec::new();
+        time::write_instant_millis(payload.timestamp, &mut instant);
+        let instant = String::from_utf8(instant).expect("an instant is ASCII");
+        let formatted = time::format_ms(payload.timestamp, arena);
+        let expectation = format!("formatted as {formatted} is not Redshift-compatible");
+        let reason = Reason::input("collector_tstamp", Some(&instant), expectation);
+        done.failures.push(reason.into());
+    }
+}
+
+/// The header's user agent without line breaks and tabs; other control characters stay.
+fn one_line<'a>(agent: &'a str, arena: &'a Bump) -> &'a str {
+    if !agent.bytes().any(|b| matches!(b, b'\r' | b'\n' | b'\t')) {
+        return agent;
+    }
+    let clean = agent.replace(['\r', '\n'], "").replace('\t', "    ");
+    arena.alloc_str(&clean)
+}
+
+fn apply<'a>(
+    done: &mut Transformed<'a>,
+    parameter: &Parameter,
+    value: &'a str,
+    arena: &'a Bump,
+) -> Result<(), String> {
+    let event = &mut done.event;
+    let (field, text) = match parameter.rule {
+        Rule::Ignored => return Ok(()),
+        Rule::Text(field) | Rule::Last(field) => (field, convert::tsv_safe(value, arena)),
+        Rule::Ip(field) => (field, convert::first_ip(value, arena).unwrap_or(None)),
+        Rule::EventType(field) => {
+            let name = convert::event_type(value);
+            (field, Some(name.ok_or("not recognized as an event type")?))
+        }
+        Rule::Platform(field) if convert::platform(value) => (field, Some(value)),
+        Rule::Platform(_) => return Err("not recognized as a tracking platform".to_owned()),
+        Rule::Int(field) => {
+            (field, convert::int32(value, arena).map_err(|error| error.to_string())?)
+        }
+        Rule::Decimal(field) => {
+            let refusal = "cannot be converted to java.math.BigDecimal. Error : ";
+            (field, convert::decimal(value, arena).map_err(|error| refusal.to_owned() + &error)?)
+        }
+        Rule::Bool(field) => {
+            let text = convert::bool01(value);
+            (field, Some(text.ok_or("cannot be converted to Boolean-like java.lang.Byte")?))
+        }
+        Rule::Uuid(field) => {
+            (field, Some(convert::uuid_strict(value, arena).ok_or("not a valid UUID")?))
+        }
+        Rule::Timestamp(field) => {
+            let parsed: Result<_, TimestampError> = convert::ms_timestamp(value, arena);
+            let (ms, text) = parsed.map_err(|error| error.to_string())?;
+            match field {
+                Field::DvceCreatedTstamp => done.times.created = Some(ms),
+                Field::DvceSentTstamp => done.times.sent = Some(ms),
+                _ => done.times.true_time = Some(ms),
+            }
+            (field, Some(text))
+        }
+        Rule::Dimensions(width, height) => {
+            let parsed = convert::dimensions(value, arena).map_err(|error| error.to_string())?;
+            event.set(width, Some(parsed.0));
+            (height, Some(parsed.1))
+        }
+        Rule::Json(field) => (field, Some(json::compact(value, arena).map_err(not_json)?)),
+        Rule::Base64Json(field) => {
+            let text = base64::decode(value, arena);
+            (field, Some(json::compact(text, arena).map_err(not_json)?))
+        }
+    };
+    event.set(field, text);
+    Ok(())
+}
+
+fn not_json(error: SyntaxError) -> String {
+    format!("invalid json: {error}")
+}
