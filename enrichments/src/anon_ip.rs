@@ -65,7 +65,8 @@ impl AnonIp {
         if let Some(rest) = text.strip_prefix("::FFFF:") {
             return concat(&["::FFFF:", self.dotted(rest, arena)], arena);
         }
-        if !text.contains('.') && !self.peer_masking {
+        // Masked whole, the peer's text tells nothing and stays.
+        if !text.contains('.') && !self.peer_masking && self.octets < 4 {
             let dotted = arena.alloc_str(&address.to_string());
             return concat(&["::ffff:", self.dotted(dotted, arena)], arena);
         }
@@ -171,5 +172,6 @@ mod tests {
             assert_eq!(mask(text, 2, 2, false), ours, "{text}");
         }
         assert_eq!(mask("::ffff:9810:187b", 4, 4, true), "x");
+        assert_eq!(mask("::ffff:9810:187b", 4, 4, false), "x");
     }
 }

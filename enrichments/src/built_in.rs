@@ -3,18 +3,19 @@
 //! They follow a running peer in what they accept, write and say when they fail, except that a
 //! cross-domain parameter of dots alone sets nothing instead of failing the whole payload.
 
+use event::query::Charset;
 use event::raw_event::Parameter;
 use event::schema_key::Parts;
 use event::url::{CrossDomainError, Url};
-use event::{Bump, Entity, Event, Failure, Field, Reason, query, time, url};
+use event::{Bump, Entity, Event, Failure, Field, Reason, time, url};
 
-use crate::Times;
+use crate::{Step, Times};
 
 /// An event must name the collector it came through.
-pub(crate) fn collector_version(event: &Event<'_>) -> Result<(), Failure> {
+pub(crate) fn collector_version(event: &Event<'_>) -> Step<()> {
     match event.get(Field::VCollector) {
         Some(version) if !version.is_empty() => Ok(()),
-        _ => Err(Reason::input("v_collector", None, "should be set").into()),
+        _ => Err(failed(Reason::input("v_collector", None, "should be set"))),
     }
 }
 
@@ -24,7 +25,7 @@ pub(crate) fn page_url<'a>(
     event: &mut Event<'a>,
     called_from: Option<&'a str>,
     arena: &'a Bump,
-) -> Result<Option<Url<'a>>, Failure> {
+) -> Step<Option<Url<'a>>> {
     let Some(text) = event.get(Field::PageUrl).or(called_from) else { return Ok(None) };
     let page = url::parse(text, arena).map_err(simple)?;
     event.set(Field::PageUrl, Some(page.text));
@@ -38,10 +39,7 @@ pub(crate) fn page_url<'a>(
 }
 
 /// Takes the referrer's URL apart, leaving `page_referrer` as it is.
-pub(crate) fn referrer_url<'a>(
-    event: &mut Event<'a>,
-    arena: &'a Bump,
-) -> Result<Option<Url<'a>>, Failure> {
+pub(crate) fn referrer_url<'a>(event: &mut Event<'a>, arena: &'a Bump) -> Step<Option<Url<'a>>> {
     let Some(text) = event.get(Field::PageReferrer) else { return Ok(None) };
     let referrer = url::parse(text, arena).map_err(simple)?;
     event.set(Field::RefrUrlscheme, referrer.scheme);
@@ -79,12 +77,15 @@ pub(crate) fn page_query<'a>(
     page: &Url<'a>,
     encoding: &str,
     arena: &'a Bump,
-) -> Result<&'a [Parameter<'a>], Failure> {
-    let Some(text) = page.query else { return Ok(&[]) };
-    query::parse(text, encoding, arena).map_err(|error| {
-        let expectation = format!("could not parse uri, expection was thrown: [{error}].");
-        Reason::input("uri", Some(page.text), expectation).into()
-    })
+) -> Step<&'a [Parameter<'a>]> {
+    match Charset::named(encoding) {
+        Some(charset) => Ok(page.parameters(charset, arena)),
+        None => {
+            let expectation =
+                format!("could not parse uri, expection was thrown: [unknown charset {encoding}].");
+            Err(failed(Reason::input("uri", Some(page.text), expectation)))
+        }
+    }
 }
 
 /// The parameter by which a page of another domain says who followed its link.
@@ -97,16 +98,16 @@ pub(crate) fn cross_domain<'a>(
     event: &mut Event<'a>,
     parameter: &'a str,
     arena: &'a Bump,
-) -> Result<(), Failure> {
+) -> Step<()> {
     match url::cross_domain(parameter, arena) {
         Ok((user, time)) => {
             event.set(Field::RefrDomainUserid, user);
             event.set(Field::RefrDvceTstamp, time);
             Ok(())
         }
-        Err(CrossDomainError::Empty) => Ok(()),
-        Err(CrossDomainError::Timestamp(error, value)) => {
-            Err(Reason::input("sp_dtm", Some(&value), error.to_string()).into())
+        Err(CrossDomainError::OnlyDots) => Ok(()),
+        Err(CrossDomainError::Timestamp { value, error }) => {
+            Err(failed(Reason::input("sp_dtm", Some(&value), error.to_string())))
         }
     }
 }
@@ -116,7 +117,7 @@ pub(crate) fn event_schema<'a>(
     event: &mut Event<'a>,
     unstruct: Option<&Entity<'a>>,
     arena: &'a Bump,
-) -> Result<(), Failure> {
+) -> Step<()> {
     const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
     let (vendor, name, format, version) = match event.get(Field::Event) {
         Some(name @ ("page_view" | "page_ping" | "transaction" | "transaction_item")) => {
@@ -139,7 +140,7 @@ pub(crate) fn event_schema<'a>(
                  transaction_item and unstruct\n          ",
                 other.unwrap_or("null")
             );
-            return Err(Reason::input("event", other, expectation).into());
+            return Err(failed(Reason::input("event", other, expectation)));
         }
     };
     event.set(Field::EventVendor, Some(vendor));
@@ -149,8 +150,12 @@ pub(crate) fn event_schema<'a>(
     Ok(())
 }
 
-fn simple(error: String) -> Failure {
-    Reason::Simple { error }.into()
+fn simple(error: String) -> Box<Failure> {
+    failed(Reason::Simple { error })
+}
+
+fn failed(reason: Reason) -> Box<Failure> {
+    Box::new(reason.into())
 }
 
 /// The texts of the two ports that nearly every URL has need no room in the arena.

@@ -76,7 +76,8 @@ impl Campaign {
     }
 }
 
-/// Joins the known networks with the configured ones, which may rename them.
+/// Joins the known networks with the configured ones, which may rename them, in the order in which
+/// a running peer tries them: up to four as they come, more by [`rank`].
 fn order(custom: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut networks: Vec<(String, String)> =
         NETWORKS.iter().map(|(p, n)| ((*p).to_owned(), (*n).to_owned())).collect();
@@ -86,5 +87,40 @@ fn order(custom: Vec<(String, String)>) -> Vec<(String, String)> {
             None => networks.push((parameter, network)),
         }
     }
+    if networks.len() > 4 {
+        networks.sort_by_key(|(parameter, _)| rank(parameter));
+    }
     networks
+}
+
+/// Where a peer's hash map has a name: it is a trie over the bits of the name's hash, five at a
+/// time from the lowest. The order means nothing, but which of two click identifiers an event gets
+/// should not change on the day a pipeline moves here.
+fn rank(name: &str) -> [u32; 7] {
+    let hash = name
+        .encode_utf16()
+        .fold(0u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
+    let hash = hash.wrapping_add(!(hash << 9));
+    let hash = hash ^ (hash >> 14);
+    let hash = hash.wrapping_add(hash << 4);
+    let hash = hash ^ (hash >> 10);
+    std::array::from_fn(|level| (hash >> (5 * level)) & 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_tried_in_the_order_of_a_peer() {
+        let networks = |custom: &[&str]| -> Vec<String> {
+            let custom = custom.iter().map(|name| ((*name).to_owned(), "N".to_owned())).collect();
+            order(custom).into_iter().map(|(parameter, _)| parameter).collect()
+        };
+        assert_eq!(networks(&["x"]), ["gclid", "msclkid", "dclid", "x"]);
+        assert_eq!(networks(&["dclid", "x"]), ["gclid", "msclkid", "dclid", "x"]);
+        let many = networks(&["customclick", "fbclid"]);
+        let at = |name: &str| many.iter().position(|found| found == name);
+        assert!(at("fbclid") < at("gclid") && at("fbclid") < at("customclick"), "{many:?}");
+    }
 }

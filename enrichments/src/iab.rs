@@ -13,7 +13,7 @@ use event::{Bump, Entity, Event, Failure, Field, Reason};
 
 use crate::assets::{Asset, Folder};
 use crate::config::Node;
-use crate::{Times, address, built_in};
+use crate::{Step, Times, address, built_in};
 use lists::{Addresses, Exclude, Impact, Include, Patterns};
 
 const URI: &str = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0";
@@ -103,7 +103,7 @@ impl Iab {
         event: &Event<'_>,
         times: &Times,
         arena: &'a Bump,
-    ) -> Result<Option<Entity<'a>>, Failure> {
+    ) -> Step<Option<Entity<'a>>> {
         let useragent = event.get(Field::Useragent).filter(|ua| !ua.trim().is_empty());
         let address = event.get(Field::UserIpaddress).and_then(address::parse_canonical);
         let (Some(useragent), Some(address)) = (useragent, address) else { return Ok(None) };
@@ -125,7 +125,7 @@ impl Iab {
         Ok(Some(Entity::new(URI, verdict.data(arena))))
     }
 
-    fn by_lists(&self, lower: &str, moment: i64) -> Result<Verdict, Failure> {
+    fn by_lists(&self, lower: &str, moment: i64) -> Step<Verdict> {
         if self.include.first(lower, |record, _| record.is_live(moment)).is_none() {
             return Ok(Verdict::NotIncluded);
         }
@@ -139,14 +139,14 @@ impl Iab {
         }
     }
 
-    fn failure(&self, flag: &str) -> Failure {
-        Failure {
+    fn failure(&self, flag: &str) -> Box<Failure> {
+        Box::new(Failure {
             enrichment: Some(EnrichmentId {
                 schema_key: self.uri.clone(),
                 identifier: "iab-spiders-and-robots",
             }),
             reason: Reason::Simple { error: format!("Invalid value of impression flag: '{flag}'") },
-        }
+        })
     }
 }
 

@@ -98,6 +98,9 @@ pub struct Enriched<'a> {
     pub failures: Vec<Failure>,
 }
 
+/// What a step gives, or its failure, which is boxed because it is large and rare.
+type Step<T> = Result<T, Box<Failure>>;
+
 impl Enrichments {
     /// Runs every step on one event. Never stops early: failures are collected.
     pub fn run<'a>(
@@ -239,17 +242,17 @@ impl Enrichments {
 
 impl<'a> Enriched<'a> {
     /// Notes the failure of a step that makes no entity.
-    fn check(&mut self, outcome: Result<(), Failure>) {
+    fn check(&mut self, outcome: Step<()>) {
         self.value(outcome);
     }
 
     /// Notes the failure of a step; its value if it has none.
-    fn value<T>(&mut self, outcome: Result<T, Failure>) -> Option<T> {
-        outcome.map_err(|failure| self.failures.insert(0, failure)).ok()
+    fn value<T>(&mut self, outcome: Step<T>) -> Option<T> {
+        outcome.map_err(|failure| self.failures.insert(0, *failure)).ok()
     }
 
     /// Takes what a step derived.
-    fn step(&mut self, outcome: Result<Option<Entity<'a>>, Failure>) {
+    fn step(&mut self, outcome: Step<Option<Entity<'a>>>) {
         if let Some(Some(entity)) = self.value(outcome) {
             self.entities.insert(0, entity);
         }

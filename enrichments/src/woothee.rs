@@ -62,7 +62,7 @@ impl Woothee {
 fn parse(useragent: &str) -> Packed {
     let parsed = Parser::new().parse(useragent);
     let data = parsed.as_ref().map(data);
-    let parsed = parsed.unwrap_or_else(WootheeResult::new);
+    let parsed = parsed.unwrap_or(WootheeResult::new());
     let browser = Browser::of(&parsed);
     let system = System::of(&parsed, useragent);
     Packed::new(&[

@@ -154,12 +154,12 @@ impl<'j> Tree<'j> {
                 out.push_str(text);
                 out.push('"');
                 copied = node.end;
-            } else if node.kind == Kind::Number {
-                if let Some(number) = number(&self.text[node.start..node.end]) {
-                    out.push_str(&self.text[copied..node.start]);
-                    out.push_str(&number);
-                    copied = node.end;
-                }
+            } else if node.kind == Kind::Number
+                && let Some(number) = number(&self.text[node.start..node.end])
+            {
+                out.push_str(&self.text[copied..node.start]);
+                out.push_str(&number);
+                copied = node.end;
             }
         }
         out.push_str(&self.text[copied..]);
@@ -250,7 +250,7 @@ mod tests {
         let raw: Vec<_> = tree.children(0).map(|id| (tree.key(id), tree.raw(id))).collect();
         let a = r#"["x",{"b":"q\"]"},[]]"#;
         assert_eq!(raw, [("\"a\"", a), ("\"c\"", "null"), ("\"d\"", "1.50")]);
-        assert_eq!(tree.descendants(1).map(|id| tree.raw(id)).count(), 5);
+        assert_eq!(tree.descendants(1).count(), 5);
         assert_eq!(tree.texts(&[1, 2, 3]), [2]);
         let printed = tree.print(&[(2, "h")], &Bump::new()).to_owned();
         assert_eq!(printed, r#"{"a":["h",{"b":"q\"]"},[]],"c":null,"d":1.5}"#);
