@@ -53,6 +53,7 @@ impl Dynamo {
                 }
                 Err(error) if error.code() == Some("ResourceNotFoundException") => {
                     self.create_table().await?;
+                    continue;
                 }
                 Err(error) => return Err(classify(error)),
             }

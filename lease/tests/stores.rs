@@ -1,0 +1,247 @@
+//! The three stores keep the same promises: any sequence of operations has the same answers on
+//! each, and leaves the same table.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
+use lease::{
+    Change, Counter, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, ShardId,
+    WorkerId, Write, WriteId,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+/// One operation of one of a few workers on one of a few leases.
+#[derive(Clone, Debug)]
+enum Op {
+    Create(Lease),
+    Write(Write),
+    Get(LeaseKey),
+    Delete(LeaseKey, Counter),
+    Scan,
+}
+
+/// What an operation answered.
+#[derive(Clone, Debug, PartialEq)]
+enum Answer {
+    Done(bool),
+    Wrote(Outcome),
+    Got(Option<Lease>),
+    Scanned(Vec<Lease>),
+}
+
+async fn perform(store: &dyn LeaseStore, op: Op) -> lease::Result<Answer> {
+    Ok(match op {
+        Op::Create(lease) => Answer::Done(store.create(lease).await?),
+        Op::Write(write) => Answer::Wrote(store.write(write).await?),
+        Op::Get(key) => Answer::Got(store.get(&key).await?),
+        Op::Delete(key, counter) => Answer::Done(store.delete(&key, counter).await?),
+        Op::Scan => {
+            let mut scan = store.scan().await?;
+            assert_eq!(scan.unreadable, 0);
+            scan.leases.sort_by(|a, b| a.key.cmp(&b.key));
+            Answer::Scanned(scan.leases)
+        }
+    })
+}
+
+fn keys() -> impl Strategy<Value = ShardId> {
+    (0..3).prop_map(|n| ShardId::new(&format!("shardId-{n:012}")))
+}
+
+fn workers() -> impl Strategy<Value = WorkerId> {
+    prop_oneof!["a", "b"].prop_map(|name| WorkerId::parse(&name).expect("a letter"))
+}
+
+fn positions() -> impl Strategy<Value = Position> {
+    let after = ("[1-9][0-9]{0,55}", 0u64..3).prop_map(|(digits, sub_sequence)| {
+        let sequence = SequenceNumber::parse(&digits).expect("digits");
+        Position::After { sequence, sub_sequence }
+    });
+    let named = [
+        Position::TrimHorizon,
+        Position::Latest,
+        Position::AtTimestamp,
+        Position::ShardEnd,
+        Position::ShardEnd,
+    ];
+    prop_oneof![after, proptest::sample::select(named.to_vec())]
+}
+
+fn leases() -> impl Strategy<Value = Lease> {
+    let range = proptest::option::of(Just(("0".to_owned(), "9".repeat(38))));
+    (keys(), positions(), vec(keys(), 0..3), range).prop_map(|(shard, position, parents, range)| {
+        let mut lease = Lease::new(&shard, position);
+        lease.parents = parents;
+        lease.parents.sort();
+        lease.parents.dedup();
+        lease.hash_range = range;
+        lease
+    })
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    let moved = || proptest::option::of(positions());
+    let peer = || proptest::option::of(workers());
+    prop_oneof![
+        (workers(), any::<bool>(), 1u32..4)
+            .prop_map(|(owner, switched, capacity)| { Change::Take { owner, switched, capacity } }),
+        (moved(), 0u64..1 << 40, peer()).prop_map(|(checkpoint, weight, offer)| {
+            Change::Renew { checkpoint, weight, offer }
+        }),
+        (moved(), peer()).prop_map(|(checkpoint, next)| Change::Release { checkpoint, next }),
+        workers().prop_map(|next| Change::Ask { next }),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let writes =
+        (keys(), 0u64..6, any::<u64>(), changes()).prop_map(|(shard, counter, id, change)| {
+            let key = LeaseKey::of(&shard);
+            Op::Write(Write { key, expected: Counter(counter), id: WriteId(id), change })
+        });
+    prop_oneof![
+        2 => leases().prop_map(Op::Create),
+        12 => writes,
+        1 => keys().prop_map(|shard| Op::Get(LeaseKey::of(&shard))),
+        2 => (keys(), 0u64..6).prop_map(|(s, c)| Op::Delete(LeaseKey::of(&s), Counter(c))),
+        1 => Just(Op::Scan),
+    ]
+}
+
+/// The three stores, the last behind a server in this process.
+struct Stores {
+    runtime: Runtime,
+    client: Client,
+    folder: tempfile::TempDir,
+    _server: JoinSet<()>,
+}
+
+impl Stores {
+    fn start() -> Stores {
+        let runtime = Runtime::new().expect("a runtime");
+        let mut server = JoinSet::new();
+        let client = runtime.block_on(async {
+            let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = socket.local_addr().expect("the port is bound");
+            let database = dynoxide::Database::memory().expect("memory");
+            server.spawn(dynoxide::server::serve_on(socket, database));
+            client(&format!("http://{address}"))
+        });
+        let folder = tempfile::tempdir().expect("a folder");
+        Stores { runtime, client, folder, _server: server }
+    }
+
+    fn fresh(&self, name: &str) -> Vec<Arc<dyn LeaseStore>> {
+        let file = self.folder.path().join(format!("{name}.sqlite"));
+        vec![
+            Arc::new(Memory::new()),
+            Arc::new(Sqlite::open(&file).expect("a new file")),
+            Arc::new(Dynamo::new(self.client.clone(), name)),
+        ]
+    }
+}
+
+fn client(endpoint: &str) -> Client {
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+        .endpoint_url(endpoint)
+        .http_client(http)
+        .build();
+    Client::from_conf(config)
+}
+
+#[test]
+fn the_stores_answer_alike() {
+    let stores = Stores::start();
+    let table = std::sync::atomic::AtomicUsize::new(0);
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() };
+    proptest!(config, |(script in vec(ops(), 1..60))| {
+        let n = table.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let stores = (stores.fresh(&format!("alike-{n}")), &stores.runtime);
+        check(stores.0, stores.1, script)?;
+    });
+}
+
+fn check(
+    stores: Vec<Arc<dyn LeaseStore>>,
+    runtime: &Runtime,
+    script: Vec<Op>,
+) -> Result<(), TestCaseError> {
+    runtime.block_on(async {
+        for store in &stores {
+            store.open().await.expect("the store opens");
+            store.open().await.expect("and opens again");
+        }
+        for (n, op) in script.into_iter().chain([Op::Scan]).enumerate() {
+            let expected = perform(stores[0].as_ref(), op.clone()).await.expect("memory answers");
+            for store in &stores[1..] {
+                let answer = perform(store.as_ref(), op.clone()).await.expect("the store answers");
+                prop_assert_eq!(&answer, &expected, "operation {} on {:?}: {:?}", n, store, op);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Ten workers take one lease at once; one of them gets it, every time.
+#[test]
+fn of_many_writers_one_wins() {
+    let stores = Stores::start();
+    for store in stores.fresh("race") {
+        let won = stores.runtime.block_on(race(store.clone(), 20));
+        assert_eq!(won, 20, "{store:?}");
+    }
+}
+
+async fn race(store: Arc<dyn LeaseStore>, rounds: u64) -> usize {
+    store.open().await.expect("the store opens");
+    let shard = ShardId::new("shardId-000000000000");
+    let key = LeaseKey::of(&shard);
+    assert!(store.create(Lease::new(&shard, Position::TrimHorizon)).await.expect("created"));
+    let mut won = 0;
+    for round in 0..rounds {
+        let mut writers = JoinSet::new();
+        for n in 0..10u64 {
+            let (store, key) = (store.clone(), key.clone());
+            let owner = WorkerId::parse(&format!("w{n}")).expect("a name");
+            let change = Change::Take { owner, switched: true, capacity: 1 };
+            let write = Write { key, expected: Counter(round), id: WriteId(n), change };
+            writers.spawn(async move { store.write(write).await });
+        }
+        while let Some(outcome) = writers.join_next().await {
+            let outcome = outcome.expect("no panic").expect("the store answers");
+            won += usize::from(matches!(outcome, Outcome::Applied(_)));
+        }
+    }
+    let lease = store.get(&key).await.expect("the store answers").expect("it is there");
+    assert_eq!((lease.counter, lease.owner_switches), (Counter(rounds), rounds));
+    won
+}
+
+/// Two processes share a file as two connections do.
+#[test]
+fn a_file_is_shared() {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let open = |file: &Path| Sqlite::open(file).expect("the file opens");
+    let (one, two) = (open(&file), open(&file));
+    let shard = ShardId::new("shardId-000000000000");
+    runtime.block_on(async {
+        one.open().await.expect("opens");
+        two.open().await.expect("opens");
+        let lease = Lease::new(&shard, Position::Latest);
+        assert!(one.create(lease.clone()).await.expect("creates"));
+        assert!(!two.create(lease.clone()).await.expect("sees it"));
+        assert_eq!(two.get(&lease.key).await.expect("reads"), Some(lease));
+    });
+}
