@@ -56,14 +56,13 @@ fn context<'a>(
     data: &str,
     arena: &'a Bump,
 ) -> Result<Parameter<'a>, Stop> {
-    let given = |name| find(query, name).flatten().filter(|text: &&str| !text.is_empty());
-    if let Some(encoded) = given("cx") {
+    if let Some(encoded) = find(query, "cx").flatten() {
         let decoded = base64::decode(encoded, arena);
-        let merged = prepend(decoded, encoded, data, arena)?;
+        let merged = prepend(decoded, data, arena)?;
         return Ok(("cx", Some(arena.alloc_str(&base64::encode_mime_url(merged.as_bytes())))));
     }
-    let merged = match given("co") {
-        Some(plain) => prepend(plain, plain, data, arena)?,
+    let merged = match find(query, "co").flatten().filter(|text| !text.is_empty()) {
+        Some(plain) => prepend(plain, data, arena)?,
         None => {
             let mut out = open_contexts(CONTEXTS_URI).into_bytes();
             Entity::new(URI_REDIRECT, data).write(&mut out);
@@ -79,10 +78,10 @@ fn open_contexts(uri: &str) -> String {
 }
 
 /// `json` with the redirect put first in its array `data`, if it has one.
-fn prepend(json: &str, shown: &str, data: &str, arena: &Bump) -> Result<String, Stop> {
-    let json = json::compact(arena.alloc_str(json), arena).map_err(|error| Reason::NotJson {
+fn prepend<'a>(text: &'a str, data: &str, arena: &'a Bump) -> Result<String, Stop> {
+    let json = json::compact(text, arena).map_err(|error| Reason::NotJson {
         field: "co|cx".to_owned(),
-        value: Some(shown.to_owned()),
+        value: Some(text.to_owned()),
         error: format!("invalid json: {error}"),
     })?;
     let Some(members) = Members::of(json) else { return Ok(json.to_owned()) };
