@@ -150,6 +150,7 @@ fn escape<'a>(rest: &'a str, in_class: bool, out: &mut String) -> &'a str {
         'R' => format!(r"(?:\r\n|[{TERMINATORS}])"),
         'Z' => format!(r"(?:\r\n|[{TERMINATORS}])?\z"),
         'e' => r"\x1B".to_owned(),
+        'c' => return control(after, out),
         'Q' => return quoted(after, out),
         'p' | 'P' => return property(character, after, out),
         '<' | '>' => character.to_string(),
@@ -157,6 +158,17 @@ fn escape<'a>(rest: &'a str, in_class: bool, out: &mut String) -> &'a str {
     };
     out.push_str(&written);
     after
+}
+
+/// Writes `\cX`.
+fn control<'a>(rest: &'a str, out: &mut String) -> &'a str {
+    let Some(letter) = rest.chars().next().filter(char::is_ascii) else {
+        // Makes the pattern malformed, as it is in Java.
+        out.push_str("\\c");
+        return rest;
+    };
+    out.push_str(&format!("\\x{{{:x}}}", u32::from(letter) ^ 64));
+    &rest[1..]
 }
 
 /// Writes `\Q…\E`.
@@ -221,6 +233,7 @@ mod tests {
             ("^[~~]$", "~"),
             (r"^\u0041$", "A"),
             (r"^\$.*$", "$.a"),
+            (r"^\cC$", "\u{3}"),
         ] {
             assert!(matches(pattern, text), "{pattern} {text:?}");
         }

@@ -162,3 +162,6 @@ fn whole_document(message: &str) -> Violation {
         targets: vec![],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,17 +29,23 @@ const FATAL_KEYWORDS: [&str; 4] = ["edits", "crossEdits", "uuid", "dateTime"];
 
 /// Compiles a schema that passed the metaschema.
 pub(crate) fn compile(root: &Value<'_>) -> Table {
-    let mut compiler = Compiler { root, table: Table::default(), known: HashMap::default() };
+    let mut compiler = Compiler { root, schemas: Vec::new(), known: HashMap::default() };
     compiler.node(root);
-    let mut table = compiler.table;
+    let mut table = Table::default();
+    // Building a node may add schemas to the list; nothing recurses.
+    while let Some(schema) = compiler.schemas.get(table.nodes.len()) {
+        table.nodes.push(compiler.build(schema));
+    }
     break_loops(&mut table);
     mark_trivial(&mut table);
+    table.faulty = table.nodes.iter().any(|node| node.fault.is_some());
     table
 }
 
 struct Compiler<'a> {
     root: &'a Value<'a>,
-    table: Table,
+    /// Every schema object met so far, by the index of its node.
+    schemas: Vec<&'a Value<'a>>,
     /// The nodes of schema objects met so far, by their place in memory.
     known: HashMap<*const Value<'a>, NodeId, foldhash::fast::RandomState>,
 }
@@ -50,11 +56,9 @@ impl<'a> Compiler<'a> {
         if let Some(id) = self.known.get(&std::ptr::from_ref(schema)) {
             return *id;
         }
-        let id = NodeId::try_from(self.table.nodes.len()).expect("a schema is far smaller");
+        let id = NodeId::try_from(self.schemas.len()).expect("a schema is far smaller");
         self.known.insert(std::ptr::from_ref(schema), id);
-        self.table.nodes.push(Node::anything());
-        let node = self.build(schema);
-        self.table.nodes[id as usize] = node;
+        self.schemas.push(schema);
         id
     }
 

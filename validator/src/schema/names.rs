@@ -51,11 +51,6 @@ impl Names {
             _ => self.find(name),
         }
     }
-
-    /// How many names there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
 }
 
 fn hash(name: &[u8]) -> usize {

@@ -20,6 +20,8 @@ pub(crate) type NodeId = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) nodes: Vec<Node>,
+    /// Whether some node has a fault.
+    pub(crate) faulty: bool,
 }
 
 /// A set of types, one bit each.
