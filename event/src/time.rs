@@ -335,6 +335,13 @@ mod tests {
                 "2024-02-29 00:00:00.000",
                 "2024-04-01 00:00:00.000",
             ),
+            // Twelve calendar months that are no year: eleven months and twenty days.
+            (
+                "2024-02-29 00:00:00.000",
+                "2020-05-20 00:00:00.000",
+                "2021-05-10 00:00:00.000",
+                "2023-03-09 00:00:00.000",
+            ),
             // From one leap day to the day before the next year's.
             (
                 "2024-05-01 00:00:00.000",

@@ -24,3 +24,33 @@ pub fn columns(line: &str) -> Option<[&str; COUNT]> {
     }
     texts.next().is_none().then_some(columns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::{FIELDS, Field};
+
+    #[test]
+    fn a_line_has_all_columns_in_order() {
+        let mut event = Event::new();
+        let mut out = Vec::new();
+        write(&event, &mut out);
+        assert_eq!(out, "\t".repeat(130).into_bytes());
+
+        event.set(Field::AppId, Some("first é"));
+        event.set(Field::TrueTstamp, Some("last"));
+        out.clear();
+        write(&event, &mut out);
+        let line = String::from_utf8(out).expect("UTF-8");
+        let columns = columns(&line).expect("131 columns");
+        for (field, text) in FIELDS.into_iter().zip(columns) {
+            assert_eq!(text, event.get(field).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn other_numbers_of_columns_are_no_line() {
+        assert_eq!(columns(&"\t".repeat(129)), None);
+        assert_eq!(columns(&"\t".repeat(131)), None);
+    }
+}

@@ -315,7 +315,8 @@ impl Predicted {
             }
             let (field, expectation) =
                 (message["field"].as_str()?, message["expectation"].as_str()?);
-            let ours = field == "sp_dtm" || !rule(field).0.is_empty() && parameters.contains_key(field);
+            let known = !rule(field).0.is_empty() && parameters.contains_key(field);
+            let ours = known || field == "sp_dtm";
             ours.then(|| (field.to_owned(), expectation.to_owned()))
         });
         refusals.collect()
