@@ -18,6 +18,9 @@ const URI: &str = "iglu:snowmelt/woothee_context/jsonschema/1-0-0";
 /// What woothee says where it does not know.
 const UNKNOWN: &str = "UNKNOWN";
 
+/// Longer versions are nonsense and would fail the event by the length of its columns.
+const LONGEST: usize = 40;
+
 /// What is wanted of woothee.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Woothee {
@@ -61,8 +64,11 @@ impl Woothee {
 
 fn parse(useragent: &str) -> Packed {
     let parsed = Parser::new().parse(useragent);
-    let data = parsed.as_ref().map(data);
-    let parsed = parsed.unwrap_or(WootheeResult::new());
+    let data = parsed.as_ref().filter(|parsed| parsed.category != UNKNOWN).map(data);
+    let parsed = match parsed {
+        Some(parsed) => parsed,
+        None => WootheeResult::new(),
+    };
     let browser = Browser::of(&parsed);
     let system = System::of(&parsed, useragent);
     Packed::new(&[
@@ -105,7 +111,9 @@ impl<'u> Browser<'u> {
         }
         // Other kinds of row keep a handset's model or a library's name in the version.
         let version = Some(parsed.version).filter(|v| {
-            v.starts_with(|c: char| c.is_ascii_digit()) && parsed.category != "mobilephone"
+            v.starts_with(|c: char| c.is_ascii_digit())
+                && v.len() <= LONGEST
+                && parsed.category != "mobilephone"
         });
         let major = version.and_then(|version| version.split('.').next());
         let name = match major {
@@ -159,7 +167,7 @@ impl<'u> System<'u> {
             _ => "Unknown",
         };
         let version = parsed.os_version.split('.').next().unwrap_or_default();
-        let known = parsed.os_version != UNKNOWN;
+        let known = parsed.os_version != UNKNOWN && version.len() <= LONGEST / 2;
         let name = match parsed.os {
             UNKNOWN => "Unknown".into(),
             "Mac OSX" => "Mac OS X".into(),
@@ -198,21 +206,25 @@ fn family(os: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// The entity's data. Name and category, which the schema requires, keep woothee's `UNKNOWN`.
 fn data(parsed: &WootheeResult<'_>) -> String {
+    fn known(text: &str) -> Option<&str> {
+        (text != UNKNOWN && text.len() <= LONGEST).then_some(text)
+    }
     let mut out = Vec::with_capacity(192);
     for (name, value) in [
-        ("name", parsed.name),
-        ("category", parsed.category),
-        ("os", parsed.os),
-        ("osVersion", &parsed.os_version),
-        ("browserType", parsed.browser_type),
-        ("version", parsed.version),
-        ("vendor", parsed.vendor),
+        ("name", Some(parsed.name)),
+        ("category", Some(parsed.category)),
+        ("os", known(parsed.os)),
+        ("osVersion", known(&parsed.os_version)),
+        ("browserType", known(parsed.browser_type)),
+        ("version", known(parsed.version)),
+        ("vendor", known(parsed.vendor)),
     ] {
         out.push(if out.is_empty() { b'{' } else { b',' });
         json::write_string(name, &mut out);
         out.push(b':');
-        json::write_optional(Some(value).filter(|value| *value != UNKNOWN), &mut out);
+        json::write_optional(value, &mut out);
     }
     out.push(b'}');
     String::from_utf8(out).expect("made of texts")
@@ -334,5 +346,15 @@ mod tests {
             )
         );
         assert_eq!(run("something else entirely").1, None);
+        assert_eq!(run("-").1, None);
+    }
+
+    #[test]
+    fn no_version_is_long_enough_to_fail_an_event() {
+        let version = "1.".repeat(200);
+        let (columns, entity) =
+            run(&format!("Mozilla/5.0 (Windows NT 10.0) Chrome/{version} Safari/537.36"));
+        assert!(columns.iter().flatten().all(|text| text.len() <= 50), "{columns:?}");
+        assert!(entity.is_some_and(|data| data.len() < 300 && data.contains("\"version\":null")));
     }
 }
