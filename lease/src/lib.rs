@@ -11,6 +11,8 @@ pub mod position;
 mod protocol;
 mod shards;
 mod sightings;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 
 pub use config::Config;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::lease::{Counter, Lease, LeaseKey, WorkerId};
+use crate::position::Position;
 use crate::sightings::Seen;
 
 /// What an idle lease weighs, in bytes per second: so much that differences between idle shards
@@ -22,6 +23,8 @@ const MARGIN: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) me: WorkerId,
+    /// Parents whose leases are not there, as a read that is never stale has shown.
+    pub(crate) gone: BTreeSet<LeaseKey>,
     /// An owned lease whose counter has not moved for so long is expired.
     pub(crate) lease_duration: Duration,
     /// How long a lease is left to the worker it is meant for before anybody takes it.
@@ -81,10 +84,34 @@ pub(crate) fn standings<'a>(
     view: &'a [Seen<'a>],
     rules: &'a Rules,
 ) -> Vec<(&'a Seen<'a>, Standing<'a>)> {
-    let unfinished: BTreeSet<&str> =
-        view.iter().filter(|s| !s.lease.ended()).map(|s| s.lease.key.as_str()).collect();
-    let blocked = |lease: &Lease| lease.parents.iter().any(|p| unfinished.contains(p.as_str()));
+    let leases = by_key(view);
+    let blocked = |lease: &Lease| {
+        let mut parents = lease.parents.iter().map(LeaseKey::of);
+        parents.any(|parent| match leases.get(&parent) {
+            Some(parent) => !parent.ended(),
+            None => is_untouched(lease) && !rules.gone.contains(&parent),
+        })
+    };
     view.iter().map(|seen| (seen, standing(seen, blocked(seen.lease), rules))).collect()
+}
+
+/// The parents to read before their children may be taken. A parent's lease that a scan does not
+/// show may have been deleted when its shard was done; or the scan is stale, and shows the child
+/// but not yet the parent, which was created first.
+pub(crate) fn doubts(view: &[Seen], rules: &Rules) -> Vec<LeaseKey> {
+    let leases = by_key(view);
+    let untouched = view.iter().filter(|seen| is_untouched(seen.lease));
+    let parents = untouched.flat_map(|seen| seen.lease.parents.iter().map(LeaseKey::of));
+    parents.filter(|key| !leases.contains_key(key) && !rules.gone.contains(key)).collect()
+}
+
+fn by_key<'a>(view: &[Seen<'a>]) -> BTreeMap<&'a LeaseKey, &'a Lease> {
+    view.iter().map(|seen| (&seen.lease.key, seen.lease)).collect()
+}
+
+/// Whether no record of the shard has been done. One that has was rightly begun.
+fn is_untouched(lease: &Lease) -> bool {
+    lease.checkpoint <= Position::Latest
 }
 
 fn standing<'a>(seen: &Seen<'a>, blocked: bool, rules: &'a Rules) -> Standing<'a> {

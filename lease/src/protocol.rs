@@ -97,6 +97,10 @@ const ASKS: usize = 4;
 /// The most leases created or deleted at a time.
 const LINEAGE: usize = 64;
 
+/// An ended lease is kept for so many lease durations: longer than any request to create it could
+/// still be on its way, which would begin the shard anew.
+const WITNESS: u32 = 12;
+
 /// One worker's part in the protocol.
 #[derive(Debug)]
 pub(crate) struct Protocol {
@@ -105,13 +109,17 @@ pub(crate) struct Protocol {
     sightings: Sightings,
     holdings: BTreeMap<LeaseKey, Holding>,
     listing: Option<Vec<Shard>>,
-    /// Leases being created or deleted.
-    lineage: BTreeSet<LeaseKey>,
+    /// Leases being created or deleted; and, until the next scan, those where that failed or
+    /// somebody else was faster.
+    lineage: BTreeMap<LeaseKey, Attempt>,
     /// Requests for other workers' leases that are on their way to the store.
     asking: BTreeSet<LeaseKey>,
     /// When we asked for leases, in the last minute.
     asked: VecDeque<Duration>,
-    /// Leases whose hand-over to us is watched, and when to look next.
+    /// Parents that have been found not to have a lease.
+    gone: BTreeSet<LeaseKey>,
+    /// Single leases that are read: those whose hand-over to us is watched, and parents that the
+    /// scans do not show.
     polls: BTreeMap<LeaseKey, Poll>,
     /// Leases whose tasks failed here, and until when we leave them to others.
     barred: BTreeMap<LeaseKey, Duration>,
@@ -124,6 +132,12 @@ pub(crate) struct Protocol {
 struct Poll {
     due: Duration,
     in_flight: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    InFlight,
+    Over,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +159,10 @@ impl Protocol {
             sightings: Sightings::default(),
             holdings: BTreeMap::new(),
             listing: None,
-            lineage: BTreeSet::new(),
+            lineage: BTreeMap::new(),
             asking: BTreeSet::new(),
             asked: VecDeque::new(),
+            gone: BTreeSet::new(),
             polls: BTreeMap::new(),
             barred: BTreeMap::new(),
             scan: Poll { due: phase / 4, in_flight: false },
@@ -162,9 +177,9 @@ impl Protocol {
         let mut out = Vec::new();
         match event {
             Event::Scanned(scan) => self.scanned(scan, now, &mut out),
-            Event::Got(key, lease) => self.got(key, lease, now),
+            Event::Got(key, lease) => self.got(key, lease, now, &mut out),
             Event::Wrote(write, outcome) => self.wrote(write, outcome, now, &mut out),
-            Event::Created(lease, done) => self.created(lease, done, now),
+            Event::Created(lease, done) => self.created(lease, done, now, &mut out),
             Event::Deleted(key, done) => self.deleted(key, done),
             Event::Worked(progress) => self.worked(progress),
             Event::Dropped(key, position) => self.dropped(key, position, now),
@@ -237,6 +252,7 @@ impl Protocol {
             self.status.scan_errors += 1;
             return;
         };
+        self.lineage.retain(|_, attempt| *attempt == Attempt::InFlight);
         self.status.unreadable = scan.unreadable as u64;
         for lease in &scan.leases {
             if let Some(holding) = self.holdings.get_mut(&lease.key) {
@@ -248,7 +264,13 @@ impl Protocol {
         self.replan(now, out);
     }
 
-    fn got(&mut self, key: LeaseKey, lease: Option<Option<Lease>>, now: Duration) {
+    fn got(
+        &mut self,
+        key: LeaseKey,
+        lease: Option<Option<Lease>>,
+        now: Duration,
+        out: &mut Vec<Command>,
+    ) {
         if let Some(poll) = self.polls.get_mut(&key) {
             *poll = Poll { due: now + self.config.poll_interval, in_flight: false };
         }
@@ -257,8 +279,12 @@ impl Protocol {
                 self.sightings.saw(lease, now);
                 self.take_over(&key, now);
             }
-            Some(None) => drop(self.polls.remove(&key)),
-            _ => {}
+            Some(None) => {
+                self.polls.remove(&key);
+                self.gone.insert(key);
+                self.replan(now, out);
+            }
+            Some(Some(_)) | None => {}
         }
     }
 
@@ -364,13 +390,15 @@ impl Protocol {
             return;
         }
         self.barred.retain(|_, until| *until > now);
+        self.forget_parents();
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage_changes(now);
         let (actions, polls) = {
             let rules = self.rules();
             let view = self.view(now);
-            let actions = plan::plan(&view, &rules);
-            (actions, self.hand_overs(&view, &rules))
+            let mut polls = hand_overs(&view, &rules);
+            polls.extend(plan::doubts(&view, &rules));
+            (plan::plan(&view, &rules), polls)
         };
         self.count(now);
         self.polls.retain(|key, poll| poll.in_flight || polls.contains(key));
@@ -383,6 +411,14 @@ impl Protocol {
         for action in actions {
             self.act(action, now, out);
         }
+    }
+
+    /// Keeps in mind only those missing parents that a lease still names.
+    fn forget_parents(&mut self) {
+        let view = self.view(Duration::ZERO);
+        let named = view.iter().flat_map(|seen| seen.lease.parents.iter().map(LeaseKey::of));
+        let named: BTreeSet<LeaseKey> = named.collect();
+        self.gone.retain(|key| named.contains(key));
     }
 
     fn act(&mut self, action: Action, now: Duration, out: &mut Vec<Command>) {
@@ -425,21 +461,12 @@ impl Protocol {
         }
     }
 
-    /// The leases that are being handed to us.
-    fn hand_overs(&self, view: &[Seen], rules: &Rules) -> BTreeSet<LeaseKey> {
-        let ours = |seen: &&Seen| {
-            seen.lease.next.as_ref() == Some(&rules.me)
-                && !seen.mine
-                && seen.asked <= rules.hand_over_limit
-        };
-        view.iter().filter(ours).map(|seen| seen.lease.key.clone()).collect()
-    }
-
     fn lineage_changes(&self, now: Duration) -> Vec<shards::Change> {
         let Some(listing) = &self.listing else { return Vec::new() };
         let view = self.view(now);
         let config = &self.config;
-        shards::changes(listing, &view, &config.initial_position, config.lease_duration)
+        let witness = config.lease_duration * WITNESS;
+        shards::changes(listing, &view, &config.initial_position, witness)
     }
 
     fn change_lineage(&mut self, change: shards::Change, out: &mut Vec<Command>) {
@@ -447,34 +474,27 @@ impl Protocol {
             shards::Change::Create(lease) => (lease.key.clone(), Command::Create(lease)),
             shards::Change::Delete(key, counter) => (key.clone(), Command::Delete(key, counter)),
         };
-        if self.lineage.len() < LINEAGE && self.lineage.insert(key) {
+        if self.lineage.len() < LINEAGE && !self.lineage.contains_key(&key) {
+            self.lineage.insert(key, Attempt::InFlight);
             out.push(command);
         }
     }
 
-    fn created(&mut self, lease: Lease, done: Option<bool>, now: Duration) {
-        self.lineage.remove(&lease.key);
-        match done {
-            Some(true) => {
-                self.status.created += 1;
-                self.sightings.saw(lease, now);
-            }
-            // Somebody else created it; a scan will show how it stands by now.
-            Some(false) | None => {}
+    fn created(&mut self, lease: Lease, done: Option<bool>, now: Duration, out: &mut Vec<Command>) {
+        self.lineage.insert(lease.key.clone(), Attempt::Over);
+        if done == Some(true) {
+            self.status.created += 1;
+            self.lineage.remove(&lease.key);
+            self.sightings.saw(lease, now);
         }
-        self.scan_soon(now);
+        if self.lineage.values().all(|attempt| *attempt == Attempt::Over) {
+            self.replan(now, out);
+        }
     }
 
     fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
-        self.lineage.remove(&key);
+        self.lineage.insert(key, Attempt::Over);
         self.status.deleted += u64::from(done == Some(true));
-    }
-
-    /// New leases are there to be taken: look again when the last of a batch is created.
-    fn scan_soon(&mut self, now: Duration) {
-        if self.lineage.is_empty() {
-            self.scan.due = self.scan.due.min(now);
-        }
     }
 
     fn drain(&mut self, now: Duration) {
@@ -525,6 +545,7 @@ impl Protocol {
         let renew = config.renew_interval.as_millis().max(1);
         Rules {
             me: config.worker_id.clone(),
+            gone: self.gone.clone(),
             lease_duration: config.lease_duration,
             patience: config.scan_interval,
             hand_over_limit: config.lease_duration * 3,
@@ -556,6 +577,16 @@ impl Protocol {
 
 /// What [`Config::moves_per_minute`] counts over.
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The leases that are being handed to us.
+fn hand_overs(view: &[Seen], rules: &Rules) -> BTreeSet<LeaseKey> {
+    let ours = |seen: &&Seen| {
+        seen.lease.next.as_ref() == Some(&rules.me)
+            && !seen.mine
+            && seen.asked <= rules.hand_over_limit
+    };
+    view.iter().filter(ours).map(|seen| seen.lease.key.clone()).collect()
+}
 
 /// Whether a lease names a next owner other than `me`.
 fn wanted_by_another(lease: &Lease, me: &WorkerId) -> bool {

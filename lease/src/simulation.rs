@@ -1,0 +1,119 @@
+//! The protocol against whatever can go wrong, for thousands of seeded worlds.
+//!
+//! Two to ten workers run the real [`Protocol`](crate::protocol::Protocol) on clocks that drift by
+//! up to 10 %, against one table. Requests and replies are lost, late and doubled, reads are
+//! stale, the store throttles; workers crash, stand still for longer than a lease lasts, are cut
+//! off, join and leave; shards split and merge. Then the faults stop, and the fleet must come to
+//! rest. The functions `invariant_*` say what must hold after every step and at the end.
+//!
+//! `SNOWMELT_SIM_SEEDS=20000 cargo test -p lease simulation` runs more worlds than the usual;
+//! `SNOWMELT_SIM_SEED=17` replays one and prints its last steps.
+
+mod bugs;
+mod invariants;
+mod stream;
+mod table;
+mod task;
+mod world;
+
+use bugs::Bug;
+use world::{Account, World};
+
+/// Worlds run by default: some seconds' worth.
+const SEEDS: u64 = 60;
+
+/// Worlds in which a planted bug must show itself.
+const BUG_SEEDS: u64 = 300;
+
+fn setting(name: &str) -> Option<u64> {
+    #[allow(clippy::disallowed_methods, reason = "a test's own setting, not the program's")]
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("the setting is a number"))
+}
+
+fn run(seed: u64, bug: Option<Bug>) -> Result<Account, String> {
+    World::new(seed, bug, false).run().0
+}
+
+/// Runs a world again, with its story.
+fn replay(seed: u64, bug: Option<Bug>) -> String {
+    let (verdict, world) = World::new(seed, bug, true).run();
+    let log = world.log();
+    let tail = log[log.len().saturating_sub(200_000)..].join("\n");
+    format!("{tail}\nseed {seed}: {verdict:?}")
+}
+
+#[test]
+fn no_fault_breaks_the_protocol() {
+    if let Some(seed) = setting("SNOWMELT_SIM_SEED") {
+        panic!("{}", replay(seed, None));
+    }
+    let seeds = setting("SNOWMELT_SIM_SEEDS").unwrap_or(SEEDS);
+    let mut total = Account::default();
+    for seed in 0..seeds {
+        match run(seed, None) {
+            Ok(account) => total.add(&account),
+            Err(violation) => {
+                panic!("seed {seed}: {violation}\nSNOWMELT_SIM_SEED={seed} replays it")
+            }
+        }
+    }
+    println!("{seeds} seeds: {}", total.summary());
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    for bug in bugs::ALL {
+        let caught = (0..BUG_SEEDS).find_map(|seed| run(seed, Some(bug)).err().map(|v| (seed, v)));
+        let (seed, violation) = caught.unwrap_or_else(|| panic!("{bug:?} is not caught"));
+        println!("{bug:?}: seed {seed}: {violation}");
+    }
+}
+
+/// How many worlds it takes to catch each planted bug: the median over many starts.
+#[test]
+#[ignore = "takes minutes; a figure for BENCHMARKS.md"]
+fn seeds_to_detection() {
+    for bug in bugs::ALL {
+        let mut needed: Vec<u64> = (0..15u64)
+            .map(|start| {
+                let seeds = (0..BUG_SEEDS).map(|n| start * 1_000_000 + n);
+                seeds.take_while(|seed| run(*seed, Some(bug)).is_ok()).count() as u64 + 1
+            })
+            .collect();
+        needed.sort_unstable();
+        println!("{bug:?}: median {}, most {}", needed[needed.len() / 2], needed[14]);
+    }
+}
+
+impl Account {
+    fn add(&mut self, other: &Account) {
+        self.steps += other.steps;
+        self.writes += other.writes;
+        self.takes += other.takes;
+        self.records += other.records;
+        self.duplicates += other.duplicates;
+        self.hand_overs.extend(&other.hand_overs);
+        self.failovers.extend(&other.failovers);
+    }
+
+    fn summary(&self) -> String {
+        let quantile = |times: &[u64], q: f64| {
+            let mut times = times.to_vec();
+            times.sort_unstable();
+            times.get((times.len() as f64 * q) as usize).copied().unwrap_or(0) / 1000
+        };
+        format!(
+            "{} steps, {} writes, {} takes, {} records, {} doubled; \
+             hand-over p50 {} ms, p99 {} ms of {}",
+            self.steps,
+            self.writes,
+            self.takes,
+            self.records,
+            self.duplicates,
+            quantile(&self.hand_overs, 0.5),
+            quantile(&self.hand_overs, 0.99),
+            self.hand_overs.len(),
+        )
+    }
+}

@@ -1,0 +1,170 @@
+//! Protocol bugs to plant: each breaks one rule, from outside the shipped code, and each must be
+//! caught by an invariant.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::lease::{Change, Lease, WorkerId, Write};
+use crate::position::Position;
+use crate::protocol::{Command, Event, Progress};
+use crate::store::Outcome;
+
+/// A planted bug, named by the rule it breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// A renewal is conditional on the owner, not on the counter.
+    RenewalIgnoresCounter,
+    /// A take is conditional on nothing.
+    TakeIgnoresCounter,
+    /// A release leaves the counter alone, so the next take has an epoch that was used before.
+    ReleaseKeepsCounter,
+    /// Asking for a lease moves its counter.
+    AskMovesCounter,
+    /// The deadline counts from the reply of a renewal, not from its sending.
+    DeadlineFromReply,
+    /// The deadline has no margin for clocks that drift.
+    DeadlineWithoutMargin,
+    /// The deadline is not looked at at all.
+    NoDeadline,
+    /// A lease counts as expired after half its duration.
+    ExpiryTooSoon,
+    /// A write whose reply was lost is not recognised.
+    LostReplyIsLostLease,
+    /// A refused renewal is taken for a stored one.
+    RefusalIgnored,
+    /// The checkpoint is what was read, not what is durable.
+    CheckpointWhatWasRead,
+    /// A checkpoint is written from an old report.
+    CheckpointFromTheStart,
+    /// The lease is released while output is under way.
+    ReleaseBeforeOutputEnds,
+    /// A child is taken without regard to its parents.
+    ChildrenDoNotWait,
+    /// A child starts at the newest record.
+    ChildrenStartAtLatest,
+    /// The announced next owner takes the lease while its owner still works.
+    NextOwnerDoesNotWait,
+    /// The shard's task is not told that the lease is lost, and holds on to it.
+    LossIsNotTold,
+    /// A shard counts as ended when it is closed, whatever is still unread.
+    ClosedIsEnded,
+}
+
+pub(super) const ALL: [Bug; 18] = [
+    Bug::RenewalIgnoresCounter,
+    Bug::TakeIgnoresCounter,
+    Bug::ReleaseKeepsCounter,
+    Bug::AskMovesCounter,
+    Bug::DeadlineFromReply,
+    Bug::DeadlineWithoutMargin,
+    Bug::NoDeadline,
+    Bug::ExpiryTooSoon,
+    Bug::LostReplyIsLostLease,
+    Bug::RefusalIgnored,
+    Bug::CheckpointWhatWasRead,
+    Bug::CheckpointFromTheStart,
+    Bug::ReleaseBeforeOutputEnds,
+    Bug::ChildrenDoNotWait,
+    Bug::ChildrenStartAtLatest,
+    Bug::NextOwnerDoesNotWait,
+    Bug::LossIsNotTold,
+    Bug::ClosedIsEnded,
+];
+
+impl Bug {
+    /// Changes the settings of a worker.
+    pub(super) fn configure(self, config: &mut Config) {
+        if self == Bug::ExpiryTooSoon {
+            let full = config.lease_duration;
+            config.lease_duration = full / 2;
+            config.renew_interval = full / 3;
+        }
+    }
+
+    /// Changes a write before the store looks at it.
+    pub(super) fn before_store(self, old: &Lease, write: &mut Write) {
+        let blind = match (self, &write.change) {
+            (Bug::RenewalIgnoresCounter, Change::Renew { .. }) => true,
+            (Bug::TakeIgnoresCounter, Change::Take { .. }) => true,
+            _ => false,
+        };
+        if blind {
+            write.expected = old.counter;
+        }
+    }
+
+    /// Changes what the store stores.
+    pub(super) fn after_store(self, write: &Write, new: &mut Lease) {
+        match (self, &write.change) {
+            (Bug::ReleaseKeepsCounter, Change::Release { .. }) => new.counter = write.expected,
+            (Bug::AskMovesCounter, Change::Ask { .. }) => new.counter = write.expected.next(),
+            _ => {}
+        }
+    }
+
+    /// Changes an event before a worker's protocol sees it.
+    pub(super) fn before_step(self, event: &mut Event, me: &WorkerId) {
+        match (self, event) {
+            (Bug::LostReplyIsLostLease, Event::Wrote(_, Some(Outcome::Refused(Some(lease))))) => {
+                lease.written = None;
+            }
+            (Bug::RefusalIgnored, Event::Wrote(write, Some(outcome))) => {
+                if let (Outcome::Refused(Some(lease)), Change::Renew { .. }) =
+                    (&*outcome, &write.change)
+                {
+                    *outcome = Outcome::Applied(lease.clone());
+                }
+            }
+            (Bug::CheckpointFromTheStart, Event::Worked(progress)) => {
+                for Progress { position, .. } in progress {
+                    *position = Position::TrimHorizon;
+                }
+            }
+            (Bug::ChildrenDoNotWait, Event::Scanned(Some(scan))) => {
+                scan.leases.iter_mut().for_each(|lease| lease.parents.clear());
+            }
+            (Bug::NextOwnerDoesNotWait, Event::Got(_, Some(Some(lease)))) => {
+                if lease.next.as_ref() == Some(me) {
+                    lease.owner = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes what a worker's protocol commands; `now` and the settings are that worker's.
+    pub(super) fn after_step(
+        self,
+        commands: &mut Vec<Command>,
+        now: Duration,
+        config: &Config,
+        honest_duration: Duration,
+    ) {
+        let margin = config.margin();
+        for command in commands.iter_mut() {
+            let deadline = match command {
+                Command::Extend(_, deadline) => Some(deadline),
+                Command::Grant(grant) => Some(&mut grant.deadline),
+                _ => None,
+            };
+            if let Some(deadline) = deadline {
+                *deadline = match self {
+                    Bug::DeadlineFromReply => now + config.lease_duration - margin,
+                    Bug::DeadlineWithoutMargin => *deadline + margin,
+                    Bug::NoDeadline => now + Duration::from_secs(100_000),
+                    // The owner itself goes by the true duration: only the taker errs.
+                    Bug::ExpiryTooSoon => *deadline + honest_duration.mul_f64(0.4),
+                    _ => *deadline,
+                };
+            }
+            if let (Bug::ChildrenStartAtLatest, Command::Create(lease)) = (self, &mut *command)
+                && !lease.parents.is_empty()
+            {
+                lease.checkpoint = Position::Latest;
+            }
+        }
+        if self == Bug::LossIsNotTold {
+            commands.retain(|command| !matches!(command, Command::Lose(_)));
+        }
+    }
+}
