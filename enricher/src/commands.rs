@@ -5,6 +5,9 @@
 
 pub mod bench;
 pub mod enrich;
+pub mod generate;
+pub mod local;
+pub mod rules;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,10 @@ pub struct Cli {
 enum Command {
     /// Enrich payloads from files or standard input.
     Enrich(enrich::Args),
+    /// Make synthetic payloads.
+    Generate(generate::Args),
+    /// Run a fleet on this machine alone, on embedded parts.
+    Local(local::Args),
     /// Measure the transform on this machine.
     Bench(bench::Args),
 }
@@ -37,6 +44,8 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Enrich(args) => enrich::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Local(args) => local::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -83,7 +83,8 @@ fn rejoin(outcomes: impl Iterator<Item = (Outcome, usize)>) -> Outcome {
     let mut needed: Vec<SchemaKey> = Vec::new();
     for (outcome, start) in outcomes {
         match outcome {
-            Outcome::Done(part) => append(&mut whole, part, start as u32),
+            Outcome::Done(part) if start == 0 => whole = part,
+            Outcome::Done(part) => whole.append(&part, start as u32),
             Outcome::Need(keys) => needed.extend(keys),
         }
     }
@@ -93,16 +94,6 @@ fn rejoin(outcomes: impl Iterator<Item = (Outcome, usize)>) -> Outcome {
     needed.sort();
     needed.dedup();
     Outcome::Need(needed)
-}
-
-fn append(whole: &mut Output, part: Output, start: u32) {
-    if start == 0 {
-        *whole = part;
-        return;
-    }
-    whole.enriched.append(&part.enriched);
-    whole.bad.append(&part.bad);
-    whole.verdicts.extend(part.verdicts.iter().map(|(record, verdict)| (record + start, *verdict)));
 }
 
 #[cfg(test)]

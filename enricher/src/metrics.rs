@@ -40,6 +40,19 @@ pub struct Metrics {
     shard_listings: IntCounterVec,
 }
 
+/// A few counts at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events enriched.
+    pub enriched: u64,
+    /// Bad rows made.
+    pub bad: u64,
+    /// Objects written.
+    pub objects: u64,
+    /// Leases held.
+    pub held: u64,
+}
+
 /// The steps of a batch that are timed.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
@@ -209,11 +222,19 @@ impl Metrics {
         self.in_flight_limit.set(limit as i64);
     }
 
-    /// Events enriched and bad rows made so far.
-    pub fn verdicts(&self) -> (u64, u64) {
-        let families = prometheus::core::Collector::collect(&self.bad);
-        let bad = families.iter().flat_map(|family| family.get_metric());
-        (self.enriched.get(), bad.map(|metric| metric.get_counter().get_value() as u64).sum())
+    /// What a line of progress tells.
+    pub fn counts(&self) -> Counts {
+        let sum = |family: &IntCounterVec| {
+            let families = family.collect();
+            let metrics = families.iter().flat_map(|family| family.get_metric());
+            metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
+        };
+        Counts {
+            enriched: self.enriched.get(),
+            bad: sum(&self.bad),
+            objects: sum(&self.objects),
+            held: self.leases.with_label_values(&["held"]).get().unsigned_abs(),
+        }
     }
 
     /// The text that a scrape gets.

@@ -25,7 +25,7 @@ pub struct Worker {
     /// What makes output of them.
     pub pipeline: Arc<Pipeline>,
     /// Where schemas come from.
-    pub resolver: Arc<Resolver>,
+    pub resolver: Resolver,
     /// The threads that compute.
     pub pool: Arc<Pool>,
     /// Where output goes.

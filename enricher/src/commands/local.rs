@@ -1,0 +1,295 @@
+//! `snowmelt local`: a fleet on one machine, on embedded parts: stream and leases in SQLite files,
+//! outputs in files, generated traffic. The same loop as in production, with nothing to install.
+//!
+//! Everything is in one folder. A run that was killed goes on where its leases stand when the
+//! folder is given again, and the account at the end is of all runs in it.
+
+mod account;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use lease::store::sqlite::Sqlite;
+use lease::{LeaseStore, Position, WorkerId};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Usage;
+use super::rules::Rules;
+use crate::budget::{Budget, Hurry};
+use crate::generate::Generator;
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Pipeline};
+use crate::pool::Pool;
+use crate::signal::Stop;
+use crate::sink::local::Folder;
+use crate::sink::object::{Compression, Objects, Place, Settings};
+use crate::sink::{Route, Sinks};
+use crate::source::local::{Local, Put};
+use crate::worker::{self, End, Worker};
+use crate::{clock, log, terminal};
+
+/// What `snowmelt local` was asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Feed generated traffic.
+    #[arg(long, required = true)]
+    demo: bool,
+    /// The folder of the stream, the leases and the outputs.
+    #[arg(long, default_value = "snowmelt-local", value_name = "DIR")]
+    dir: PathBuf,
+    /// How many workers.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// How many shards a new stream has.
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    shards: u16,
+    /// Stop when so many events were sent in this folder, those of earlier runs included.
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
+    /// Stop after so many seconds; 20 if no number of events is given either.
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+    /// Events sent a second.
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    rate: u64,
+    /// The share of payloads that are bad, from 0 to 1.
+    #[arg(long, default_value_t = 0.02, value_name = "SHARE")]
+    bad: f64,
+    /// The same seed makes the same traffic.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    #[command(flatten)]
+    rules: Rules,
+}
+
+/// How long a demo runs that was not told.
+const SECONDS: u64 = 20;
+
+/// Short, so that a reader sees the next worker take over: a machine's own clock does not drift
+/// against itself.
+const LEASE: Duration = Duration::from_secs(4);
+
+/// Objects close after a second or two, so that files appear while one watches.
+const OBJECT_AGE: Duration = Duration::from_secs(2);
+const OBJECT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The bytes in flight of one worker.
+const BUDGET: usize = 64 * 1024 * 1024;
+
+/// How long the workers may take to finish once the traffic stops.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Runs `snowmelt local`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !(0.0..=1.0).contains(&args.bad) {
+        return Err(Usage("--bad is a share from 0 to 1".to_owned()).into());
+    }
+    log::start("warn");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(demo(args))
+}
+
+async fn demo(args: Args) -> anyhow::Result<ExitCode> {
+    let dir = &args.dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let stream = Local::open(&dir.join("stream.db"), args.shards.into())?;
+    let leases = Arc::new(Sqlite::open(&dir.join("leases.db"))?);
+    leases.open().await?;
+    let stop = Stop::default();
+    let mut fleet = Fleet::start(&args, &stream, &leases, &stop)?;
+    let code = tokio::select! {
+        code = fleet.run(&args, &stream, &leases, &stop) => code?,
+        signals = stop.on_signals() => { signals?; unreachable!("signals never end") }
+    };
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
+    let left = backlog(&stream, leases.as_ref()).await?;
+    let account = account::take(dir, stream.sum().await?, left)?;
+    terminal::line(&account.to_string());
+    Ok(if account.adds_up() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All workers of the demo.
+struct Fleet {
+    workers: JoinSet<End>,
+    metrics: Vec<Arc<Metrics>>,
+}
+
+impl Fleet {
+    fn start(
+        args: &Args,
+        stream: &Local,
+        leases: &Arc<Sqlite>,
+        stop: &Stop,
+    ) -> anyhow::Result<Fleet> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = Arc::new(Pool::new(cores)?);
+        let (resolver, enrichments) = (args.rules.resolver()?, args.rules.enrichments()?);
+        let mut settings = pipeline::Settings::new(super::enrich::this_program());
+        settings.stream = "local".to_owned();
+        let pipeline = Arc::new(Pipeline::new(settings, enrichments));
+        let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
+        for n in 0..args.workers {
+            // A run's own names: a worker that was killed must not come back under its old one.
+            let name = format!("local-{}-{n}", clock::now_ms());
+            let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
+            let worker = Worker {
+                source: Arc::new(stream.clone()),
+                pipeline: Arc::clone(&pipeline),
+                resolver: resolver.clone(),
+                sinks: sinks(&args.dir, &name, &pool, &hurry, &metrics),
+                pool: Arc::clone(&pool),
+                budget: Arc::new(Budget::new(BUDGET, hurry.clone())),
+                hurry,
+                metrics: Arc::clone(&metrics),
+            };
+            let id = WorkerId::parse(&name).context("a worker id is letters and digits")?;
+            let config = lease::Config::with_lease_duration(id, LEASE);
+            let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;
+            fleet.metrics.push(metrics);
+            fleet.workers.spawn(worker::run(Arc::new(worker), store, config, GRACE, stop.clone()));
+        }
+        Ok(fleet)
+    }
+
+    /// Runs until the traffic is worked off or somebody asks to stop, then drains.
+    async fn run(
+        &mut self,
+        args: &Args,
+        stream: &Local,
+        leases: &Arc<Sqlite>,
+        stop: &Stop,
+    ) -> anyhow::Result<ExitCode> {
+        let traffic = async {
+            feed(stream, args, &stop.drain).await?;
+            while backlog(stream, leases.as_ref()).await? > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            done = traffic => done?,
+            () = stop.drain.cancelled() => {}
+            end = self.workers.join_next() => tracing::error!(?end, "a worker ended early"),
+            never = live(&self.metrics, stream) => never?,
+        }
+        stop.drain.cancel();
+        let mut code = ExitCode::SUCCESS;
+        while let Some(end) = self.workers.join_next().await {
+            match end? {
+                End::Drained => {}
+                End::CutOff => code = ExitCode::from(super::EXIT_GRACE),
+                End::Failed(error) => return Err(error.into()),
+                End::Leaseless(error) => return Err(error.into()),
+            }
+        }
+        Ok(code)
+    }
+}
+
+fn sinks(
+    dir: &Path,
+    worker: &str,
+    pool: &Arc<Pool>,
+    hurry: &Hurry,
+    metrics: &Arc<Metrics>,
+) -> Sinks {
+    let mut sinks = Sinks::default();
+    for (route, suffix) in [(Route::Enriched, "tsv"), (Route::Bad, "jsonl")] {
+        let settings = Settings {
+            route,
+            prefix: route.name().to_owned(),
+            suffix,
+            worker: worker.to_owned(),
+            compression: Compression::Zstd,
+            object_bytes: OBJECT_BYTES,
+            object_age: OBJECT_AGE,
+        };
+        let place = Place::Local(Folder::new(dir));
+        let (pool, metrics) = (Arc::clone(pool), Arc::clone(metrics));
+        let objects = Objects::start(place, settings, pool, hurry.clone(), metrics);
+        sinks = sinks.with(route, Arc::new(objects));
+    }
+    sinks
+}
+
+/// How often a producer puts its share, and how often somebody looks whether all is worked off.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Puts traffic into the stream until there is enough of it.
+async fn feed(stream: &Local, args: &Args, stop: &CancellationToken) -> anyhow::Result<()> {
+    let (shards, sent) = (stream.shard_ids().await?, stream.sum().await?);
+    // Another run in this folder goes on with other events.
+    let mut generator = Generator::new(args.seed ^ sent.records, args.bad, clock::now_ms());
+    let mut events = sent.good + sent.bad;
+    let most = args.events.unwrap_or(u64::MAX);
+    let seconds = args.seconds.or(args.events.is_none().then_some(SECONDS));
+    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let share = args.rate.div_ceil(10).max(1);
+    let mut tick = tokio::time::interval(LOOK);
+    while events < most && until.is_none_or(|until| Instant::now() < until) {
+        tick.tick().await;
+        if stop.is_cancelled() {
+            break;
+        }
+        generator.advance_to(clock::now_ms());
+        let mut records = Vec::new();
+        let target = most.min(events + share);
+        while events < target {
+            let payload = generator.payload();
+            let (good, bad) = (payload.good.len(), payload.bad.len());
+            let shard = shards[fastrand::usize(..shards.len())].clone();
+            events += (good + bad) as u64;
+            records.push(Put { shard, data: payload.bytes, good, bad });
+        }
+        stream.put(records).await?;
+    }
+    Ok(())
+}
+
+/// How many records are in the stream that no stored position has passed.
+async fn backlog(stream: &Local, leases: &dyn LeaseStore) -> anyhow::Result<u64> {
+    let scan = leases.scan().await?;
+    let mut left = 0;
+    for shard in stream.shard_ids().await? {
+        let lease = scan.leases.iter().find(|lease| lease.key.shard() == &shard);
+        let from = lease.map_or(Position::TrimHorizon, |lease| lease.checkpoint.clone());
+        left += stream.left(&shard, &from).await?;
+    }
+    Ok(left)
+}
+
+/// Prints a line a second, for ever.
+async fn live(metrics: &[Arc<Metrics>], stream: &Local) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut before = 0;
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let sent = stream.sum().await?;
+        let (mut enriched, mut bad, mut objects, mut held) = (0, 0, 0, Vec::new());
+        for worker in metrics {
+            let counts = worker.counts();
+            enriched += counts.enriched;
+            bad += counts.bad;
+            objects += counts.objects;
+            held.push(counts.held.to_string());
+        }
+        let speed = (enriched + bad).saturating_sub(before);
+        before = enriched + bad;
+        terminal::note(&format!(
+            "{:>4}s  sent {:>8}  enriched {enriched:>8}  bad {bad:>6}  {speed:>6}/s  \
+             objects {objects:>4}  leases {}",
+            started.elapsed().as_secs(),
+            sent.good + sent.bad,
+            held.join("+"),
+        ));
+    }
+}
