@@ -2,6 +2,11 @@
 //!
 //! The table is sorted by path, `vendor/name/format/version`, for a binary search.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build script is told where to work by the environment"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

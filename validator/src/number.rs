@@ -258,7 +258,7 @@ mod tests {
         }
 
         #[test]
-        fn multiples_of_integers_are_those_of_arithmetic(a in -1_000_000_i64..1_000_000, b in 1_i64..1000) {
+        fn multiples_of_integers_are_arithmetics(a in -1_000_000_i64..1_000_000, b in 1_i64..1000) {
             prop_assert_eq!(is_multiple(&a.to_string(), b as f64), a % b == 0);
         }
     }

@@ -3,7 +3,8 @@
 //! A pattern is translated to the `regex` crate's syntax, which runs in linear time; one that
 //! looks around or refers back goes to a backtracking engine with a bounded number of steps.
 //! Where Java and Rust give one notation two meanings the translation spells out Java's: `\d`,
-//! `\w`, `\s` and `\b` are ASCII, `.` stops at every line terminator, `$` matches before a last one.
+//! `\w`, `\s` and `\b` are ASCII, `.` stops at every line terminator, `$` matches before a last
+//! one.
 
 /// A compiled pattern.
 #[derive(Debug)]

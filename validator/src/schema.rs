@@ -6,6 +6,7 @@
 //! its check says so.
 
 mod compile;
+mod loops;
 mod names;
 mod report;
 mod scan;

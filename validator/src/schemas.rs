@@ -55,9 +55,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// An answer that somebody just asked for.
+    /// An answer that nobody has read yet.
     pub(crate) fn new(lookup: Lookup) -> Known {
-        Known { lookup, used: AtomicBool::new(true) }
+        Known { lookup, used: AtomicBool::new(false) }
     }
 
     /// Written only when it changes, so that readers on many cores share the cache line.

@@ -21,8 +21,3 @@ fn find(key: &SchemaKey) -> Option<&'static str> {
     let index = SCHEMAS.binary_search_by(|(known, _)| (*known).cmp(path.as_str())).ok()?;
     Some(SCHEMAS[index].1)
 }
-
-/// Path and text of every schema in the binary, in order of paths.
-pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SCHEMAS.iter().copied()
-}

@@ -1,7 +1,8 @@
 //! What the resolver remembers: one entry per key, with its age.
 //!
 //! The book decides when an answer is due to be asked for again and which entries make room; it
-//! asks nobody. It is bounded: entries nobody used since the last sweep go when there are too many.
+//! asks nobody. It is bounded: when there are too many entries, those go that nobody used since the
+//! last sweep, and when there are far too many, everything that is no schema.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) struct Terms {
 /// Sweeps are this far apart, so that a batch that is processed again still finds what it used.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// At so many times its size the book is swept at once.
+/// At so many times its size the book is swept at once, and of what is no schema.
 const OVERFLOW: usize = 16;
 
 /// The book.
@@ -45,9 +46,16 @@ pub(super) struct Book {
 struct Entry {
     key: SchemaKey,
     known: Arc<Known>,
+    born: Instant,
     due: Instant,
     /// Identifies the texts that a found schema was made of.
     digest: u64,
+}
+
+impl Entry {
+    fn is_found(&self) -> bool {
+        matches!(self.known.lookup, Lookup::Found(_))
+    }
 }
 
 impl Book {
@@ -76,7 +84,7 @@ impl Book {
         let uri: Arc<str> = key.to_string().into();
         let now = Instant::now();
         if let Some(entry) = self.entries.get_mut(&uri)
-            && matches!(entry.known.lookup, Lookup::Found(_))
+            && entry.is_found()
         {
             let found = matches!(lookup, Lookup::Found(_));
             if !found || entry.digest == digest {
@@ -91,7 +99,7 @@ impl Book {
                 Lookup::Unavailable(_) => terms.unavailable,
             });
         let known = Arc::new(Known::new(lookup));
-        self.entries.insert(uri, Entry { key, known, due, digest });
+        self.entries.insert(uri, Entry { key, known, born: now, due, digest });
         self.behind = true;
         false
     }
@@ -110,7 +118,7 @@ impl Book {
                 keys.push(entry.key.clone());
                 return true;
             }
-            matches!(entry.known.lookup, Lookup::Found(_))
+            entry.is_found()
         });
         self.behind |= self.entries.len() < before;
         keys
@@ -124,9 +132,13 @@ impl Book {
         if length <= terms.size || (recently && !overflow) {
             return;
         }
+        let now = Instant::now();
         let mut surplus = length - terms.size;
         self.entries.retain(|_, entry| {
-            let keep = surplus == 0 || (entry.known.take_used() && !overflow);
+            // The batch that brought a young entry may not have used it yet.
+            let young = now < entry.born + SWEEP_INTERVAL;
+            let wanted = entry.known.take_used() || young;
+            let keep = surplus == 0 || (wanted && (entry.is_found() || !overflow));
             surplus -= usize::from(!keep);
             keep
         });

@@ -275,16 +275,19 @@ mod tests {
             ),
             (
                 r#"{"cacheSize":1,"cachTtl":1,"repositories":[]}"#.to_owned(),
-                r#"at "/data/cachTtl": expected one of cacheSize, cacheTtl, repositories, found "cachTtl""#,
+                "at \"/data/cachTtl\": expected one of cacheSize, cacheTtl, repositories, \
+                 found \"cachTtl\"",
             ),
             (named(""), r#"at "/data/repositories/0/connection": expected a value, found nothing"#),
             (
                 named(r#","connection":{}"#),
-                r#"at "/data/repositories/0/connection": expected one of http, embedded, folder, found nothing"#,
+                "at \"/data/repositories/0/connection\": expected one of http, embedded, folder, \
+                 found nothing",
             ),
             (
                 named(r#","connection":{"http":{"uri":"ftp://x"}}"#),
-                r#"at "/data/repositories/0/connection/http/uri": expected a URI that starts with http:// or https://, found ftp://x"#,
+                "at \"/data/repositories/0/connection/http/uri\": expected a URI that starts with \
+                 http:// or https://, found ftp://x",
             ),
             (
                 one(r#"{"name":5}"#)
@@ -295,7 +298,8 @@ mod tests {
             let found = check(&data).expect_err(error).to_string();
             assert_eq!(found, format!("resolver.json: {error}"));
         }
-        let twice = r#"{"name":"A","priority":0,"vendorPrefixes":[],"connection":{"embedded":{"path":""}}}"#;
+        let twice = r#"{"name":"A","priority":0,"vendorPrefixes":[],
+            "connection":{"embedded":{"path":""}}}"#;
         let found =
             check(&one(&format!("{twice},{twice}"))).expect_err("one name twice").to_string();
         assert!(found.contains("/data/repositories/1/name"), "{found}");

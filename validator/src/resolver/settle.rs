@@ -1,6 +1,6 @@
 //! Getting an answer for one key: who is asked, what follows from what they say.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -238,9 +238,7 @@ fn superseding(text: &str, key: &SchemaKey) -> Result<Option<SchemaVer>, Answer>
 }
 
 fn digest(texts: &[&str]) -> u64 {
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    texts.hash(&mut hasher);
-    hasher.finish()
+    foldhash::quality::FixedState::default().hash_one(texts)
 }
 
 /// Bad rows tell when a registry was last asked.

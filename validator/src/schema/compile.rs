@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use crate::document::Value;
 use crate::format::Format;
 use crate::pattern::Pattern;
+use crate::schema::loops;
 use crate::schema::names::Names;
 use crate::schema::table::{
     ArrayRules, Bound, Dependency, Entry, Enumeration, InPlace, Items, Needs, Node, NodeId,
@@ -19,10 +20,6 @@ use crate::schema::table::{
 
 /// Names per object that can be watched for; a `u64` has as many bits.
 const BITS: usize = 64;
-
-/// Nodes that one value may be held against one after the other, each through the former.
-/// Together with the depth of data this bounds the stack.
-const IN_PLACE_LIMIT: u32 = 64;
 
 /// Keywords that the peer takes for its own and then fails on.
 const FATAL_KEYWORDS: [&str; 4] = ["edits", "crossEdits", "uuid", "dateTime"];
@@ -36,7 +33,7 @@ pub(crate) fn compile(root: &Value<'_>) -> Table {
     while let Some(schema) = compiler.schemas.get(table.nodes.len()) {
         table.nodes.push(compiler.build(schema));
     }
-    break_loops(&mut table);
+    loops::break_loops(&mut table);
     mark_trivial(&mut table);
     table.faulty = table.nodes.iter().any(|node| node.fault.is_some());
     table
@@ -433,62 +430,6 @@ fn count(schema: &Value<'_>, keyword: &str) -> Option<u64> {
         Some(Value::Number(literal)) => Some(literal.parse().unwrap_or(u64::MAX)),
         _ => None,
     }
-}
-
-/// Makes a fault of every node from which the same value could be passed on for ever, or too far.
-fn break_loops(table: &mut Table) {
-    let mut heights = vec![Height::Unknown; table.nodes.len()];
-    for id in 0..table.nodes.len() {
-        height(table, &mut heights, id, 0);
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Height {
-    Unknown,
-    InProgress,
-    Is(u32),
-}
-
-fn height(table: &mut Table, heights: &mut [Height], id: usize, above: u32) -> u32 {
-    match heights[id] {
-        Height::Is(height) => return height,
-        // The node that closes the loop is the one that was asked first.
-        Height::InProgress => return IN_PLACE_LIMIT,
-        Height::Unknown if above >= IN_PLACE_LIMIT => return IN_PLACE_LIMIT,
-        Height::Unknown => heights[id] = Height::InProgress,
-    }
-    let below = neighbours(&table.nodes[id])
-        .into_iter()
-        .map(|next| height(table, heights, next as usize, above + 1))
-        .max();
-    let mut height = below.map_or(0, |below| below + 1);
-    if height > IN_PLACE_LIMIT {
-        let node = &mut table.nodes[id];
-        node.in_place.clear();
-        node.fault.get_or_insert("references go on for too long".into());
-        height = 0;
-    }
-    heights[id] = Height::Is(height);
-    height
-}
-
-/// The nodes that a value is passed on to.
-fn neighbours(node: &Node) -> Vec<NodeId> {
-    let mut ids: Vec<NodeId> = Vec::new();
-    for rule in &node.in_place {
-        match rule {
-            InPlace::Reference(id) | InPlace::Not(id, _) => ids.push(*id),
-            InPlace::All(list) | InPlace::Any(list) => ids.extend(list),
-            InPlace::One(list) => ids.extend(list.iter().map(|(id, _)| id)),
-        }
-    }
-    let dependencies = node.object.iter().flat_map(|rules| &rules.dependencies);
-    ids.extend(dependencies.filter_map(|dependency| match dependency.needs {
-        Needs::Node(id) => Some(id),
-        Needs::Entries(_) => None,
-    }));
-    ids
 }
 
 fn mark_trivial(table: &mut Table) {

@@ -58,7 +58,8 @@ fn a_rule_is_seen_by_both_walks() {
             "[[],[1,1],[1,2,3]]",
         ),
         (
-            r#"{"properties":{"a":{"type":"integer"}},"required":["a","b"],"additionalProperties":false}"#,
+            r#"{"properties":{"a":{"type":"integer"}},"required":["a","b"],
+                "additionalProperties":false}"#,
             "[]",
             r#"[{},{"a":1},{"a":"x","b":1},{"a":1,"b":2},{"a":1,"b":1,"c":1}]"#,
         ),
@@ -68,7 +69,8 @@ fn a_rule_is_seen_by_both_walks() {
             r#"[{"a\"b":""},{"c":1}]"#,
         ),
         (
-            r#"{"patternProperties":{"^s_":{"type":"string"}},"additionalProperties":{"type":"null"}}"#,
+            r#"{"patternProperties":{"^s_":{"type":"string"}},
+                "additionalProperties":{"type":"null"}}"#,
             r#"[{"s_a":"","b":null}]"#,
             r#"[{"s_a":1},{"b":1}]"#,
         ),
@@ -82,7 +84,8 @@ fn a_rule_is_seen_by_both_walks() {
         (r#"{"oneOf":[{"type":"integer"},{"minimum":2}]}"#, "[1,2.5]", "[2,1.5]"),
         (r#"{"not":{"required":["a"]}}"#, "[1,{}]".replace("1,", "").as_str(), r#"[{"a":1}]"#),
         (
-            r##"{"properties":{"n":{"$ref":"#"},"v":{"$ref":"#/definitions/v"}},"definitions":{"v":{"type":"null"}}}"##,
+            r##"{"properties":{"n":{"$ref":"#"},"v":{"$ref":"#/definitions/v"}},
+                "definitions":{"v":{"type":"null"}}}"##,
             r#"[{"n":{"n":{"v":null}}}]"#,
             r#"[{"n":{"n":{"v":1}}}]"#,
         ),
@@ -108,7 +111,8 @@ fn a_fault_is_met_only_by_data_that_reaches_it() {
         r#"{"properties":{"a":{"pattern":"(unclosed"}}}"#,
         r#"{"properties":{"a":{"patternProperties":{"[a":{}}}}}"#,
         r#"{"properties":{"a":{"dateTime":true}}}"#,
-        r##"{"properties":{"a":{"$ref":"#/definitions/l"}},"definitions":{"l":{"$ref":"#/definitions/l"}}}"##,
+        r##"{"properties":{"a":{"$ref":"#/definitions/l"}},
+            "definitions":{"l":{"$ref":"#/definitions/l"}}}"##,
         r##"{"properties":{"a":{"allOf":[{"not":{"$ref":"#/properties/a"}}]}}}"##,
     ] {
         let schema = Schema::compile(schema);

@@ -2,8 +2,10 @@
 //! schema, each with generated and mutated data.
 //!
 //! The generators keep to where the two agree by design. Where they do not: an integer must be
-//! written as one here, `format` has the peer's rules, a pattern is Java's, members named `#…` are
-//! exempt from `additionalProperties`, in containers `1` and `1.0` differ.
+//! written as one here, `format` has the peer's rules, a pattern is Java's, members named `#…`
+//! are exempt from `additionalProperties`, in containers `1` and `1.0` differ.
+
+#![allow(clippy::print_stderr, reason = "whoever runs the tests should know")]
 
 use std::path::{Path, PathBuf};
 
@@ -67,7 +69,10 @@ fn schema() -> impl Strategy<Value = Value> {
                 .boxed(),
             (members(), closed(), inner.clone())
                 .prop_map(|(m, c, s)| {
-                    json!({"properties": m, "patternProperties": {"^[ad]": s}, "additionalProperties": c})
+                    let patterns = json!({"^[ad]": s});
+                    json!({
+                        "properties": m, "patternProperties": patterns, "additionalProperties": c
+                    })
                 })
                 .boxed(),
             (name(), inner.clone()).prop_map(|(n, s)| json!({"dependencies": {n: s}})).boxed(),
