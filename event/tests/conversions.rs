@@ -70,7 +70,9 @@ fn check(payload: &Value, out: &Value) -> Result<(), String> {
     let pairs = match query::parse(querystring, encoding, &arena) {
         Ok(pairs) => pairs,
         Err(error) => {
-            return expect(error.as_str(), bad["message"]["expectation"].as_str().unwrap_or(""));
+            let expectation = bad["message"]["expectation"].as_str().unwrap_or("");
+            let detail = expectation.split_once(": ").map_or("", |(_, detail)| detail);
+            return expect(error.as_str(), detail);
         }
     };
     if bad["message"]["payloadField"].as_str().is_some_and(|field| field == "querystring") {

@@ -88,6 +88,7 @@ fn check_parts<'a>(
     let some = |bytes: Option<&'a [u8]>| bytes.map(|bytes| text(bytes, arena));
     let querystring = some(wire.querystring).map_or(Ok(&[][..]), |querystring| {
         query::parse(querystring, charset, arena).map_err(|error| {
+            let charset = query::Charset::named(charset).map_or(charset, |known| known.name());
             let expectation = format!(
                 "could not extract name-value pairs from querystring with encoding {charset}: \
                  {error}"
@@ -152,8 +153,5 @@ fn undecodable(error: impl std::fmt::Display) -> Reason {
 
 /// A text of the record; what is not UTF-8 becomes the replacement character.
 fn text<'a>(bytes: &'a [u8], arena: &'a Bump) -> &'a str {
-    match simdutf8::basic::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => arena.alloc_str(&String::from_utf8_lossy(bytes)),
-    }
+    convert::utf8(bytes, arena)
 }
