@@ -94,3 +94,25 @@ pub(crate) fn entity<'a>(
     data.push_str(",\"likelyBot\":true}");
     Entity::new(MARKED_URI, data.into_bump_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_number_marks_the_entity_unless_the_platform_is_bypassed() {
+        let lookups =
+            AsnLookups { numbers: ["7".to_owned()].into(), bypassed: vec!["srv".to_owned()] };
+        let arena = Bump::new();
+        for (number, platform, marked) in
+            [("7", "web", true), ("7", "srv", false), ("8", "web", false)]
+        {
+            let mut event = Event::new();
+            event.set(Field::Platform, Some(platform));
+            let data = arena.alloc_str(&format!("{{\"number\":{number},\"organization\":null}}"));
+            let entity = entity(Asn { number, data }, Some(&lookups), &event, &arena);
+            assert_eq!(entity.uri, if marked { MARKED_URI } else { URI });
+            assert_eq!(entity.data.ends_with(",\"likelyBot\":true}"), marked);
+        }
+    }
+}

@@ -166,3 +166,46 @@ fn port(port: i32, arena: &Bump) -> &str {
         port => arena.alloc_str(&port.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_derived_time_trusts_the_collector_more_than_the_device() {
+        let times =
+            |created, sent, true_time| Times { collector: 10_000, created, sent, true_time };
+        assert_eq!(derived_ms(&times(None, None, None)), 10_000);
+        assert_eq!(derived_ms(&times(Some(1_000), Some(3_500), None)), 7_500);
+        assert_eq!(derived_ms(&times(Some(3_500), Some(1_000), None)), 10_000);
+        assert_eq!(derived_ms(&times(Some(1_000), None, None)), 10_000);
+        assert_eq!(derived_ms(&times(Some(1_000), Some(3_500), Some(5))), 5);
+    }
+
+    #[test]
+    fn an_event_is_described_by_a_schema_or_fails() {
+        let arena = Bump::new();
+        let entity = Entity {
+            superseded_by: Some(event::SchemaVer::new(1, 0, 7)),
+            ..Entity::new("iglu:com.acme/click/jsonschema/1-0-0", "{}")
+        };
+        for (name, unstruct, expected) in [
+            ("page_ping", None, "com.snowplowanalytics.snowplow page_ping jsonschema 1-0-0"),
+            ("struct", None, "com.google.analytics event jsonschema 1-0-0"),
+            ("unstruct", Some(&entity), "com.acme click jsonschema 1-0-7"),
+            ("unstruct", None, "   "),
+        ] {
+            let mut event = Event::new();
+            event.set(Field::Event, Some(name));
+            assert!(event_schema(&mut event, unstruct, &arena).is_ok());
+            let fields =
+                [Field::EventVendor, Field::EventName, Field::EventFormat, Field::EventVersion];
+            let found = fields.map(|field| event.get(field).unwrap_or_default()).join(" ");
+            assert_eq!(found, expected, "{name}");
+        }
+        let mut event = Event::new();
+        assert!(event_schema(&mut event, None, &arena).is_err());
+        event.set(Field::Event, Some("ad_impression"));
+        assert!(event_schema(&mut event, None, &arena).is_err());
+    }
+}

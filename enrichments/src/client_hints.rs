@@ -8,13 +8,8 @@
 use event::{Bump, Entity, json};
 
 use crate::caches::written;
-use crate::config::Node;
 
 const URI: &str = "iglu:org.ietf/http_client_hints/jsonschema/1-0-0";
-
-/// Derives client hints.
-#[derive(Debug)]
-pub(crate) struct ClientHints;
 
 /// The headers that are a single text, and their names in the entity.
 const TEXTS: [(&str, &str); 5] = [
@@ -25,53 +20,42 @@ const TEXTS: [(&str, &str); 5] = [
     ("uaFullVersion", "sec-ch-ua-full-version"),
 ];
 
-impl ClientHints {
-    /// Reads the parameters of a configuration.
-    pub(crate) fn read(parameters: &Node<'_>) -> Option<ClientHints> {
-        if let Some(parameters) = parameters.clone().present() {
-            parameters.only(&[])?;
-        }
-        Some(ClientHints)
-    }
-
-    /// Derives the entity from the headers.
-    pub(crate) fn run<'a>(
-        &self,
-        headers: &[&'a str],
-        scratch: &mut Vec<u8>,
-        arena: &'a Bump,
-    ) -> Option<Entity<'a>> {
-        let mobile = match header(headers, "sec-ch-ua-mobile")? {
-            "?1" => "true",
-            "?0" => "false",
-            _ => return None,
-        };
-        let full = header(headers, "sec-ch-ua-full-version-list").and_then(brands);
-        let brands = full.or_else(|| brands(header(headers, "sec-ch-ua")?))?;
-        let data = written(scratch, arena, |out| {
-            out.extend_from_slice(b"{\"isMobile\":");
-            out.extend_from_slice(mobile.as_bytes());
-            out.extend_from_slice(b",\"brands\":[");
-            for (index, (brand, version)) in brands.iter().enumerate() {
-                out.extend_from_slice(if index == 0 { b"{\"brand\":" } else { b",{\"brand\":" });
-                json::write_string(brand, out);
-                out.extend_from_slice(b",\"version\":");
-                json::write_string(version, out);
-                out.push(b'}');
-            }
-            out.push(b']');
-            for (name, source) in TEXTS {
-                if let Some((text, _)) = header(headers, source).and_then(string) {
-                    out.extend_from_slice(b",\"");
-                    out.extend_from_slice(name.as_bytes());
-                    out.extend_from_slice(b"\":");
-                    json::write_string(&text, out);
-                }
-            }
+/// Derives the entity from the headers.
+pub(crate) fn run<'a>(
+    headers: &[&'a str],
+    scratch: &mut Vec<u8>,
+    arena: &'a Bump,
+) -> Option<Entity<'a>> {
+    let mobile = match header(headers, "sec-ch-ua-mobile")? {
+        "?1" => "true",
+        "?0" => "false",
+        _ => return None,
+    };
+    let full = header(headers, "sec-ch-ua-full-version-list").and_then(brands);
+    let brands = full.or_else(|| brands(header(headers, "sec-ch-ua")?))?;
+    let data = written(scratch, arena, |out| {
+        out.extend_from_slice(b"{\"isMobile\":");
+        out.extend_from_slice(mobile.as_bytes());
+        out.extend_from_slice(b",\"brands\":[");
+        for (index, (brand, version)) in brands.iter().enumerate() {
+            out.extend_from_slice(if index == 0 { b"{\"brand\":" } else { b",{\"brand\":" });
+            json::write_string(brand, out);
+            out.extend_from_slice(b",\"version\":");
+            json::write_string(version, out);
             out.push(b'}');
-        });
-        Some(Entity::new(URI, data))
-    }
+        }
+        out.push(b']');
+        for (name, source) in TEXTS {
+            if let Some((text, _)) = header(headers, source).and_then(string) {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                json::write_string(&text, out);
+            }
+        }
+        out.push(b'}');
+    });
+    Some(Entity::new(URI, data))
 }
 
 fn header<'h>(headers: &[&'h str], wanted: &str) -> Option<&'h str> {
@@ -123,15 +107,15 @@ mod tests {
             "Sec-CH-UA-Platform: Android",
         ];
         let arena = Bump::new();
-        let entity = ClientHints.run(&headers, &mut Vec::new(), &arena).expect("an entity");
+        let entity = run(&headers, &mut Vec::new(), &arena).expect("an entity");
         assert_eq!(
             entity.data,
             r#"{"isMobile":true,"brands":[{"brand":"Chromium","version":"124"},{"brand":"#
                 .to_owned()
                 + r#""Not:A-Brand","version":"99"}],"model":"Pixel \"8\""}"#
         );
-        assert_eq!(ClientHints.run(&headers[..2], &mut Vec::new(), &arena), None);
+        assert_eq!(run(&headers[..2], &mut Vec::new(), &arena), None);
         let broken = ["Sec-CH-UA: \"x\";v=1", "Sec-CH-UA-Mobile: ?0"];
-        assert_eq!(ClientHints.run(&broken, &mut Vec::new(), &arena), None);
+        assert_eq!(run(&broken, &mut Vec::new(), &arena), None);
     }
 }

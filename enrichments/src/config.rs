@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use crate::assets::Asset;
 use crate::{
-    anon_ip, asn_lookups, campaign, client_hints, cookies, fingerprint, headers, iab, ip_lookups,
-    pii, referer, ua_parser,
+    anon_ip, asn_lookups, campaign, cookies, fingerprint, headers, iab, ip_lookups, pii, referer,
+    ua_parser,
 };
 pub(crate) use reader::Node;
 
@@ -72,7 +72,7 @@ pub struct Configuration {
     pub(crate) fingerprint: Option<fingerprint::Fingerprint>,
     pub(crate) cookies: Option<cookies::Cookies>,
     pub(crate) headers: Option<headers::Headers>,
-    pub(crate) client_hints: Option<client_hints::ClientHints>,
+    pub(crate) client_hints: bool,
     pub(crate) ip_lookups: Option<ip_lookups::Config>,
     pub(crate) asn_lookups: Option<asn_lookups::Config>,
     pub(crate) anon_ip: Option<anon_ip::AnonIp>,
@@ -185,6 +185,11 @@ impl Configuration {
             }
         }
         files.sort();
+        // Hidden files are an editor's or a repository's, not the operator's.
+        let hidden = |file: &PathBuf| {
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        };
+        files.retain(|file| !hidden(file));
         let (json, other): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| file.extension().is_some_and(|e| e == "json"));
         for file in other {
@@ -243,7 +248,7 @@ impl Configuration {
             }
             "referer_parser" => self.referer = referer::Config::read(&parameters),
             "campaign_attribution" => self.campaign = campaign::Campaign::read(&parameters),
-            "user_agent_utils_config" => self.user_agent_utils = true,
+            "user_agent_utils_config" => self.user_agent_utils = without_parameters(&parameters),
             "ua_parser_config" => self.ua_parser = ua_parser::Config::read(&parameters),
             "event_fingerprint_config" => {
                 self.fingerprint = fingerprint::Fingerprint::read(&parameters);
@@ -254,15 +259,18 @@ impl Configuration {
                 self.iab = iab::Config::read(&parameters, uri);
             }
             "pii_enrichment_config" => self.pii = pii::Pii::read(data),
-            "cross_navigation_config" => self.cross_navigation = true,
+            "cross_navigation_config" => self.cross_navigation = without_parameters(&parameters),
             "asn_lookups" => self.asn_lookups = asn_lookups::Config::read(&parameters),
-            "woothee_config" => self.woothee = true,
-            "client_hints_config" => {
-                self.client_hints = client_hints::ClientHints::read(&parameters);
-            }
+            "woothee_config" => self.woothee = without_parameters(&parameters),
+            "client_hints_config" => self.client_hints = without_parameters(&parameters),
             other => unreachable!("{other} is not among the enrichments that run"),
         }
     }
+}
+
+/// Checks that an enrichment which has no parameters is given none.
+fn without_parameters(parameters: &Node<'_>) -> bool {
+    parameters.clone().present().is_none_or(|given| given.only(&[]).is_some())
 }
 
 fn parse(file: &Path, errors: &RefCell<Vec<ConfigError>>) -> Option<Value> {
@@ -279,3 +287,6 @@ fn parse(file: &Path, errors: &RefCell<Vec<ConfigError>>) -> Option<Value> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

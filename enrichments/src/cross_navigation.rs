@@ -58,3 +58,34 @@ pub(crate) fn run<'a>(
 fn decoded<'a>(text: &str, arena: &'a Bump) -> Option<&'a str> {
     std::str::from_utf8(base64::decode_bytes(text.as_bytes(), arena)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_read_or_null() {
+        let data = |parameter| {
+            let arena = Bump::new();
+            run(parameter, &mut Vec::new(), &arena).map(|entity| entity.data.to_owned())
+        };
+        let full =
+            "6de9.1680681134458.2f7c2b8a-0b2b-4a3c-9d2e-3c2c3ce43f9a.dXNlcg.bXktYXBw.web.bGluaw";
+        assert_eq!(
+            data(full).as_deref(),
+            Some(
+                "{\"domain_user_id\":\"6de9\",\"timestamp\":\"2023-04-05T07:52:14.458Z\",\
+                 \"session_id\":\"2f7c2b8a-0b2b-4a3c-9d2e-3c2c3ce43f9a\",\"user_id\":\"user\",\
+                 \"source_id\":\"my-app\",\"source_platform\":\"web\",\"reason\":\"link\"}"
+            )
+        );
+        let short = data("6de9.1680681134458...bXktYXBw.nowhere").expect("an entity");
+        assert!(short.contains("\"session_id\":null,\"user_id\":null,\"source_id\":\"my-app\""));
+        assert!(short.ends_with("\"source_platform\":null,\"reason\":null}"));
+        for nothing in
+            ["", "6de9", "6de9.", ".1680681134458", "6de9.soon", "6de9.99999999999999999"]
+        {
+            assert_eq!(data(nothing), None, "{nothing}");
+        }
+    }
+}

@@ -67,3 +67,31 @@ impl Headers {
 fn trim(text: &str) -> &str {
     text.trim_matches(|character| character <= ' ')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_name_must_match() {
+        let headers =
+            ["X-Acme: one", "x-acme: two", "XX-Acme: three", "X-Acme-Id :  a:b  ", "X-Acme"];
+        for (pattern, expected) in [
+            ("X-Acme", &["one"][..]),
+            ("X-.*", &["one", "a:b"]),
+            ("(?i)x-acme", &["one", "two"]),
+            ("X-(?!Acme$).*", &["a:b"]),
+            ("a|X-Acme", &["one"]),
+        ] {
+            let whole = format!("\\A(?:{pattern})\\z");
+            let extractor = Headers { pattern: Regex::new(&whole).expect("a pattern") };
+            let arena = Bump::new();
+            let entities = extractor.run(&headers, &mut Vec::new(), &arena);
+            let values = entities.iter().filter_map(|entity| json::member(entity.data, "value"));
+            assert!(
+                values.map(|value| value.trim_matches('"')).eq(expected.iter().copied()),
+                "{pattern}"
+            );
+        }
+    }
+}

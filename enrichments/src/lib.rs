@@ -57,7 +57,7 @@ pub struct Enrichments {
     fingerprint: Option<fingerprint::Fingerprint>,
     cookies: Option<cookies::Cookies>,
     headers: Option<headers::Headers>,
-    client_hints: Option<client_hints::ClientHints>,
+    client_hints: bool,
     ip_lookups: Option<ip_lookups::IpLookups>,
     asn_lookups: Option<asn_lookups::AsnLookups>,
     anon_ip: Option<anon_ip::AnonIp>,
@@ -151,8 +151,8 @@ impl Enrichments {
         if let Some(headers) = &self.headers {
             done.steps(headers.run(payload.headers, &mut caches.scratch, arena));
         }
-        if let Some(client_hints) = &self.client_hints {
-            done.step(Ok(client_hints.run(payload.headers, &mut caches.scratch, arena)));
+        if self.client_hints {
+            done.step(Ok(client_hints::run(payload.headers, &mut caches.scratch, arena)));
         }
         done.check(built_in::event_schema(event, input.unstruct, arena));
         if let Some(ip_lookups) = &self.ip_lookups {
@@ -269,3 +269,6 @@ impl<'a> Enriched<'a> {
 fn last<'q, 'a>(query: &'q [Parameter<'a>], name: &str) -> Option<&'q Parameter<'a>> {
     query.iter().rev().find(|(found, _)| *found == name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,3 +178,72 @@ fn decoded<'a>(text: &'a str, plus: u8, arena: &'a Bump) -> &'a str {
     }
     arena.alloc_str(&std::string::String::from_utf8_lossy(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = r#"{
+        "search": {
+            "Google": {"domains": ["google.com"], "parameters": ["q", "query"]},
+            "Google Images": {"domains": ["google.com/imgres"], "parameters": ["q"]}
+        },
+        "social": {"Hacker News": {"domains": ["news.example"], "parameters": ["q"]}},
+        "unknown": {"Google": {"domains": ["support.google.com"]}},
+        "chatbot": {"Claude": {"domains": ["claude.ai"], "utm_sources": ["claude.ai"]}}
+    }"#;
+
+    fn run(url: &str) -> [Option<String>; 3] {
+        let arena = Bump::new();
+        let list = List::read(LIST.as_bytes()).expect("a list");
+        let referers = Referers { internal: vec!["www.internal.example".to_owned()], list };
+        let referrer = event::url::parse(url, &arena).expect("a URL");
+        let mut event = Event::new();
+        event.set(Field::PageUrlhost, Some("www.acme.example"));
+        referers.run(&mut event, &referrer, &arena);
+        [Field::RefrMedium, Field::RefrSource, Field::RefrTerm]
+            .map(|field| event.get(field).map(str::to_owned))
+    }
+
+    #[test]
+    fn the_most_telling_entry_wins() {
+        for (url, expected) in [
+            (
+                "https://www.google.com/search?q=a+b&hl=en",
+                [Some("search"), Some("Google"), Some("a b")],
+            ),
+            (
+                "https://a.b.google.com/search?query=%C3%A9",
+                [Some("search"), Some("Google"), Some("é")],
+            ),
+            ("http://google.com./?q=&query=x", [Some("search"), Some("Google"), None]),
+            (
+                "http://www.google.com/imgres/more?q=c",
+                [Some("search"), Some("Google Images"), Some("c")],
+            ),
+            ("http://support.google.com/answer?q=x", [Some("unknown"), None, None]),
+            ("http://news.example/item?q=x", [Some("social"), Some("Hacker News"), None]),
+            ("android-app://news.example", [Some("social"), Some("Hacker News"), None]),
+            ("https://www.acme.example/", [Some("internal"), None, None]),
+            ("https://www.internal.example/", [Some("internal"), None, None]),
+            ("https://WWW.GOOGLE.COM/", [Some("unknown"), None, None]),
+            ("ftp://www.google.com/", [None, None, None]),
+            ("www.google.com/search?q=x", [None, None, None]),
+        ] {
+            assert_eq!(run(url).each_ref().map(Option::as_deref), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_page_may_name_its_source() {
+        let arena = Bump::new();
+        let list = List::read(LIST.as_bytes()).expect("a list");
+        let referers = Referers { internal: Vec::new(), list };
+        let mut run = |value| {
+            let query = [("utm_source", Some(value))];
+            referers.utm_source(&query, &mut Vec::new(), &arena).map(|entity| entity.data)
+        };
+        assert_eq!(run("claude.ai"), Some(r#"{"source":"Claude","medium":"chatbot"}"#));
+        assert_eq!(run("Claude.ai"), None);
+    }
+}

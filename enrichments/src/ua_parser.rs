@@ -181,3 +181,47 @@ fn optional(rule: &Yaml<'_>, name: &str) -> Result<Option<String>, String> {
         Some(_) => Err(format!("a rule whose {name} is no text")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = r"
+user_agent_parsers:
+  - regex: '(Acme)/(\d+)\.(\d+)'
+    family_replacement: '$1 Browser'
+os_parsers:
+  - regex: 'AcmeOS (\d+)'
+    os_replacement: 'Acme OS'
+    os_v1_replacement: '$1'
+device_parsers:
+  - regex: 'ACMEPHONE-([A-Z]+)'
+    regex_flag: 'i'
+    device_replacement: 'Phone $1'
+";
+
+    fn run(useragent: &str) -> String {
+        let extractor = Extractor::try_from(rules(RULES).expect("rules")).expect("rules");
+        String::from_utf8(UaParser { extractor }.data(useragent)).expect("text")
+    }
+
+    #[test]
+    fn every_property_is_written_and_the_unknown_is_other() {
+        assert_eq!(
+            run("Acme/1.2 (AcmeOS 7; acmephone-x)"),
+            "{\"useragentFamily\":\"Acme Browser\",\"useragentMajor\":\"1\",\
+             \"useragentMinor\":\"2\",\"useragentPatch\":null,\
+             \"useragentVersion\":\"Acme Browser 1.2\",\"osFamily\":\"Acme OS\",\
+             \"osMajor\":\"7\",\"osMinor\":null,\"osPatch\":null,\"osPatchMinor\":null,\
+             \"osVersion\":\"Acme OS 7\",\"deviceFamily\":\"Phone x\"}"
+        );
+        assert_eq!(run("?").matches("\"Other\"").count(), 5);
+    }
+
+    #[test]
+    fn rules_that_are_none_are_refused() {
+        for text in ["", "- a", "user_agent_parsers: []", "a: [", "user_agent_parsers: [{a: b}]"] {
+            assert!(rules(text).is_err(), "{text}");
+        }
+    }
+}
