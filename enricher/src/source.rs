@@ -4,6 +4,7 @@
 //! and a last batch that ends at [`Position::ShardEnd`] when the shard is closed and read to its
 //! end. It may repeat records. It retries what passes by itself; what it reports does not.
 
+pub mod kinesis;
 pub mod local;
 pub mod memory;
 
