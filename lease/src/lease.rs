@@ -145,6 +145,11 @@ impl Lease {
         self.checkpoint == Position::ShardEnd
     }
 
+    /// Whether no record of the shard has been done yet, so far as is stored.
+    pub fn is_untouched(&self) -> bool {
+        self.checkpoint <= Position::Latest
+    }
+
     /// Whether the last write was this one.
     pub fn is_written_by(&self, write: &Write) -> bool {
         self.written == Some((write.expected.next(), write.id))

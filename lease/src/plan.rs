@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::lease::{Counter, Lease, LeaseKey, WorkerId};
-use crate::position::Position;
 use crate::sightings::Seen;
 
 /// What an idle lease weighs, in bytes per second: so much that differences between idle shards
@@ -23,7 +22,7 @@ const MARGIN: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) me: WorkerId,
-    /// Parents whose leases are not there, as a read that is never stale has shown.
+    /// Parents whose leases are not there, as a read that is never stale has just shown.
     pub(crate) gone: BTreeSet<LeaseKey>,
     /// An owned lease whose counter has not moved for so long is expired.
     pub(crate) lease_duration: Duration,
@@ -89,7 +88,7 @@ pub(crate) fn standings<'a>(
         let mut parents = lease.parents.iter().map(LeaseKey::of);
         parents.any(|parent| match leases.get(&parent) {
             Some(parent) => !parent.ended(),
-            None => is_untouched(lease) && !rules.gone.contains(&parent),
+            None => lease.is_untouched() && !rules.gone.contains(&parent),
         })
     };
     view.iter().map(|seen| (seen, standing(seen, blocked(seen.lease), rules))).collect()
@@ -100,18 +99,16 @@ pub(crate) fn standings<'a>(
 /// but not yet the parent, which was created first.
 pub(crate) fn doubts(view: &[Seen], rules: &Rules) -> Vec<LeaseKey> {
     let leases = by_key(view);
-    let untouched = view.iter().filter(|seen| is_untouched(seen.lease));
+    let untouched = view.iter().filter(|seen| {
+        let open = matches!(standing(seen, false, rules), Standing::Open(_));
+        open && seen.lease.is_untouched()
+    });
     let parents = untouched.flat_map(|seen| seen.lease.parents.iter().map(LeaseKey::of));
     parents.filter(|key| !leases.contains_key(key) && !rules.gone.contains(key)).collect()
 }
 
 fn by_key<'a>(view: &[Seen<'a>]) -> BTreeMap<&'a LeaseKey, &'a Lease> {
     view.iter().map(|seen| (&seen.lease.key, seen.lease)).collect()
-}
-
-/// Whether no record of the shard has been done. One that has was rightly begun.
-fn is_untouched(lease: &Lease) -> bool {
-    lease.checkpoint <= Position::Latest
 }
 
 fn standing<'a>(seen: &Seen<'a>, blocked: bool, rules: &'a Rules) -> Standing<'a> {

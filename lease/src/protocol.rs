@@ -17,7 +17,7 @@ use crate::keeper::Status;
 use crate::lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
 use crate::plan::{self, Action, Rules, Standing, Why};
 use crate::position::Position;
-use crate::shards::{self, Shard};
+use crate::shards::{self, Lineage, Shard};
 use crate::sightings::{Seen, Sightings};
 use crate::store::{Outcome, Scan};
 
@@ -97,8 +97,7 @@ const ASKS: usize = 4;
 /// The most leases created or deleted at a time.
 const LINEAGE: usize = 64;
 
-/// An ended lease is kept for so many lease durations: longer than any request to create it could
-/// still be on its way, which would begin the shard anew.
+/// How many lease durations an ended lease is kept for.
 const WITNESS: u32 = 12;
 
 /// One worker's part in the protocol.
@@ -111,12 +110,12 @@ pub(crate) struct Protocol {
     listing: Option<Vec<Shard>>,
     /// Leases being created or deleted; and, until the next scan, those where that failed or
     /// somebody else was faster.
-    lineage: BTreeMap<LeaseKey, Attempt>,
+    attempts: BTreeMap<LeaseKey, Attempt>,
     /// Requests for other workers' leases that are on their way to the store.
     asking: BTreeSet<LeaseKey>,
     /// When we asked for leases, in the last minute.
     asked: VecDeque<Duration>,
-    /// Parents that have been found not to have a lease.
+    /// Leases that were read since the last scan and are not there.
     gone: BTreeSet<LeaseKey>,
     /// Single leases that are read: those whose hand-over to us is watched, and parents that the
     /// scans do not show.
@@ -159,7 +158,7 @@ impl Protocol {
             sightings: Sightings::default(),
             holdings: BTreeMap::new(),
             listing: None,
-            lineage: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             asking: BTreeSet::new(),
             asked: VecDeque::new(),
             gone: BTreeSet::new(),
@@ -252,13 +251,14 @@ impl Protocol {
             self.status.scan_errors += 1;
             return;
         };
-        self.lineage.retain(|_, attempt| *attempt == Attempt::InFlight);
+        self.attempts.retain(|_, attempt| *attempt == Attempt::InFlight);
         self.status.unreadable = scan.unreadable as u64;
         for lease in &scan.leases {
             if let Some(holding) = self.holdings.get_mut(&lease.key) {
                 holding.noticed(lease, &self.config.worker_id, out);
             }
         }
+        self.gone.clear();
         let kept = self.holdings.keys().cloned().collect();
         self.sightings.scanned(scan.leases, now, &kept);
         self.replan(now, out);
@@ -326,6 +326,8 @@ impl Protocol {
         let key = &write.key;
         let holding = self.holdings.get_mut(key).expect("the caller has just settled it");
         self.sightings.saw(holding.lease.clone(), now);
+        let mut parents = holding.lease.parents.iter().map(LeaseKey::of);
+        let has_parent = parents.any(|parent| self.sightings.get(&parent).is_some());
         match &write.change {
             Change::Take { .. } => {
                 match holding.why {
@@ -335,7 +337,7 @@ impl Protocol {
                 }
                 self.polls.remove(key);
                 match self.drain {
-                    Drain::No => out.push(Command::Grant(holding.grant())),
+                    Drain::No => out.push(Command::Grant(holding.grant(has_parent))),
                     _ => holding.end(holding.lease.checkpoint.clone(), now),
                 }
             }
@@ -390,14 +392,14 @@ impl Protocol {
             return;
         }
         self.barred.retain(|_, until| *until > now);
-        self.forget_parents();
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
-        let lineage = self.lineage_changes(now);
+        let lineage = self.lineage(now);
         let (actions, polls) = {
             let rules = self.rules();
             let view = self.view(now);
             let mut polls = hand_overs(&view, &rules);
             polls.extend(plan::doubts(&view, &rules));
+            polls.extend(lineage.doubts);
             (plan::plan(&view, &rules), polls)
         };
         self.count(now);
@@ -405,20 +407,12 @@ impl Protocol {
         for key in polls {
             self.polls.entry(key).or_insert(Poll { due: now, in_flight: false });
         }
-        for change in lineage {
+        for change in lineage.changes {
             self.change_lineage(change, out);
         }
         for action in actions {
             self.act(action, now, out);
         }
-    }
-
-    /// Keeps in mind only those missing parents that a lease still names.
-    fn forget_parents(&mut self) {
-        let view = self.view(Duration::ZERO);
-        let named = view.iter().flat_map(|seen| seen.lease.parents.iter().map(LeaseKey::of));
-        let named: BTreeSet<LeaseKey> = named.collect();
-        self.gone.retain(|key| named.contains(key));
     }
 
     fn act(&mut self, action: Action, now: Duration, out: &mut Vec<Command>) {
@@ -461,12 +455,11 @@ impl Protocol {
         }
     }
 
-    fn lineage_changes(&self, now: Duration) -> Vec<shards::Change> {
-        let Some(listing) = &self.listing else { return Vec::new() };
-        let view = self.view(now);
-        let config = &self.config;
-        let witness = config.lease_duration * WITNESS;
-        shards::changes(listing, &view, &config.initial_position, witness)
+    fn lineage(&self, now: Duration) -> Lineage {
+        let Some(listing) = &self.listing else { return Lineage::default() };
+        let witness = self.config.lease_duration * WITNESS;
+        let initial = &self.config.initial_position;
+        shards::lineage(listing, &self.view(now), &self.gone, initial, witness)
     }
 
     fn change_lineage(&mut self, change: shards::Change, out: &mut Vec<Command>) {
@@ -474,26 +467,26 @@ impl Protocol {
             shards::Change::Create(lease) => (lease.key.clone(), Command::Create(lease)),
             shards::Change::Delete(key, counter) => (key.clone(), Command::Delete(key, counter)),
         };
-        if self.lineage.len() < LINEAGE && !self.lineage.contains_key(&key) {
-            self.lineage.insert(key, Attempt::InFlight);
+        if self.attempts.len() < LINEAGE && !self.attempts.contains_key(&key) {
+            self.attempts.insert(key, Attempt::InFlight);
             out.push(command);
         }
     }
 
     fn created(&mut self, lease: Lease, done: Option<bool>, now: Duration, out: &mut Vec<Command>) {
-        self.lineage.insert(lease.key.clone(), Attempt::Over);
+        self.attempts.insert(lease.key.clone(), Attempt::Over);
         if done == Some(true) {
             self.status.created += 1;
-            self.lineage.remove(&lease.key);
+            self.attempts.remove(&lease.key);
             self.sightings.saw(lease, now);
         }
-        if self.lineage.values().all(|attempt| *attempt == Attempt::Over) {
+        if self.attempts.values().all(|attempt| *attempt == Attempt::Over) {
             self.replan(now, out);
         }
     }
 
     fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
-        self.lineage.insert(key, Attempt::Over);
+        self.attempts.insert(key, Attempt::Over);
         self.status.deleted += u64::from(done == Some(true));
     }
 

@@ -1,6 +1,6 @@
 //! Lineage: which leases a stream's shards need.
 //!
-//! From a listing of the stream and the leases seen, [`changes`] says which leases to create and
+//! From a listing of the stream and the leases seen, [`lineage`] says which leases to create and
 //! which to delete. It is run after every scan, by every worker, and comes to the same result
 //! wherever it left off; nothing about a reshard is remembered anywhere else. A child's lease may
 //! exist long before it may be taken: that it waits for its parents is the plan's business.
@@ -34,34 +34,68 @@ pub(crate) enum Change {
     Delete(LeaseKey, Counter),
 }
 
+/// What to do about a stream's lineage.
+#[derive(Debug, Default)]
+pub(crate) struct Lineage {
+    pub(crate) changes: Vec<Change>,
+    /// Leases to read before more can be said.
+    pub(crate) doubts: BTreeSet<LeaseKey>,
+}
+
 /// The leases to create and to delete now. More may follow once these are done: a child's lease is
 /// created when its parents' are there, so that no worker ever sees a child whose parent seems
 /// to have been deleted long ago, and starts on it.
-pub(crate) fn changes(
+///
+/// The view may be stale; `gone` are leases that a read that is never stale has just shown not to
+/// exist. An ended lease stays for the time `witness` as what tells that its shard is done: longer
+/// than any view is stale, and than any request to create it could still be on its way.
+pub(crate) fn lineage(
     listing: &[Shard],
     view: &[Seen],
+    gone: &BTreeSet<LeaseKey>,
     initial: &Position,
-    patience: Duration,
-) -> Vec<Change> {
+    witness: Duration,
+) -> Lineage {
     let family = Family::of(listing, view);
-    let missing = listing.iter().filter_map(|shard| family.missing(shard, initial));
-    let finished = view.iter().filter(|seen| seen.unchanged > patience);
-    let finished = finished.filter(|seen| family.is_finished(seen.lease)).map(|seen| {
-        let Lease { key, counter, .. } = seen.lease;
-        Change::Delete(key.clone(), *counter)
-    });
-    missing.map(Change::Create).chain(finished).collect()
+    let mut lineage = Lineage::default();
+    for shard in listing {
+        let Some(lease) = family.missing(shard, initial) else { continue };
+        let doubts = match lease.checkpoint {
+            // If an ancestor has a lease, the shard must not start here.
+            Position::Latest => family.unseen_ancestors(shard, gone),
+            _ => BTreeSet::new(),
+        };
+        match doubts.is_empty() {
+            true => lineage.changes.push(Change::Create(lease)),
+            false => lineage.doubts.extend(doubts),
+        }
+    }
+    for Seen { lease, unchanged, .. } in view {
+        if *unchanged > witness && family.is_finished(lease, witness) {
+            lineage.changes.push(Change::Delete(lease.key.clone(), lease.counter));
+        }
+    }
+    lineage
+}
+
+/// Where the owner of a lease starts. A child that was created at the newest record while its
+/// parent was being created elsewhere has to start at its beginning.
+pub(crate) fn start(lease: &Lease, has_parent: bool) -> Position {
+    match &lease.checkpoint {
+        Position::Latest if has_parent => Position::TrimHorizon,
+        checkpoint => checkpoint.clone(),
+    }
 }
 
 /// Who descends from whom, by the listing and by the leases.
 struct Family<'a> {
     listed: BTreeMap<&'a ShardId, &'a Shard>,
-    leases: BTreeMap<&'a ShardId, &'a Lease>,
+    leases: BTreeMap<&'a ShardId, &'a Seen<'a>>,
     children: BTreeMap<&'a ShardId, BTreeSet<&'a ShardId>>,
 }
 
 impl<'a> Family<'a> {
-    fn of(listing: &'a [Shard], view: &[Seen<'a>]) -> Family<'a> {
+    fn of(listing: &'a [Shard], view: &'a [Seen<'a>]) -> Family<'a> {
         let mut children: BTreeMap<&ShardId, BTreeSet<&ShardId>> = BTreeMap::new();
         let listed = listing.iter().flat_map(|s| s.parents.iter().map(|p| (p, &s.id)));
         let leased = view.iter().map(|seen| seen.lease);
@@ -71,13 +105,13 @@ impl<'a> Family<'a> {
         }
         Family {
             listed: listing.iter().map(|shard| (&shard.id, shard)).collect(),
-            leases: view.iter().map(|seen| (seen.lease.key.shard(), seen.lease)).collect(),
+            leases: view.iter().map(|seen| (seen.lease.key.shard(), seen)).collect(),
             children,
         }
     }
 
     /// The lease that a shard lacks, if it lacks one and its parents lack none.
-    fn missing(&self, shard: &Shard, initial: &Position) -> Option<Lease> {
+    fn missing(&self, shard: &'a Shard, initial: &Position) -> Option<Lease> {
         let position = self.start(shard, initial)?;
         let parents = shard.parents.iter().filter_map(|parent| self.listed.get(parent));
         if parents.into_iter().any(|parent| self.start(parent, initial).is_some()) {
@@ -92,27 +126,33 @@ impl<'a> Family<'a> {
 
     /// Where a shard without a lease starts; `None` if it needs none. A descendant of a shard with
     /// a lease starts at its beginning whatever is configured, or records would be skipped.
-    fn start(&self, shard: &Shard, initial: &Position) -> Option<Position> {
-        if self.leases.contains_key(&shard.id) || self.has_leased_descendant(&shard.id) {
+    fn start(&self, shard: &'a Shard, initial: &Position) -> Option<Position> {
+        let begun = |seen: &Seen| !seen.lease.is_untouched();
+        if self.leases.contains_key(&shard.id) || self.has_descendant(&shard.id, begun) {
+            return None;
+        }
+        let follows = self.has_leased_ancestor(shard);
+        // Leases are deleted from the oldest on: one that is missing below another was skipped.
+        if !follows && self.has_descendant(&shard.id, |_| true) {
             return None;
         }
         match initial {
             Position::AtTimestamp => Some(Position::AtTimestamp),
-            Position::Latest if self.has_leased_ancestor(shard) => Some(Position::TrimHorizon),
+            Position::Latest if follows => Some(Position::TrimHorizon),
             Position::Latest if shard.closed => None,
             other => Some(other.clone()),
         }
     }
 
-    fn has_leased_descendant(&self, shard: &ShardId) -> bool {
-        let mut seen = BTreeSet::new();
+    fn has_descendant(&self, shard: &ShardId, which: impl Fn(&Seen) -> bool) -> bool {
+        let mut met = BTreeSet::new();
         let mut open = vec![shard];
         while let Some(id) = open.pop() {
             for child in self.children.get(id).into_iter().flatten() {
-                if self.leases.contains_key(child) {
+                if self.leases.get(child).is_some_and(|seen| which(seen)) {
                     return true;
                 }
-                if seen.insert(*child) {
+                if met.insert(*child) {
                     open.push(child);
                 }
             }
@@ -120,32 +160,39 @@ impl<'a> Family<'a> {
         false
     }
 
-    fn has_leased_ancestor(&self, shard: &Shard) -> bool {
-        let mut seen = BTreeSet::new();
+    fn has_leased_ancestor(&self, shard: &'a Shard) -> bool {
+        self.ancestors(shard).iter().any(|ancestor| self.leases.contains_key(ancestor))
+    }
+
+    /// The listed ancestors of which we do not know whether they have a lease.
+    fn unseen_ancestors(&self, shard: &'a Shard, gone: &BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
+        let listed = self.ancestors(shard).into_iter().filter(|id| self.listed.contains_key(id));
+        listed.map(LeaseKey::of).filter(|key| !gone.contains(key)).collect()
+    }
+
+    fn ancestors(&self, shard: &'a Shard) -> BTreeSet<&'a ShardId> {
+        let mut ancestors = BTreeSet::new();
         let mut open: Vec<&ShardId> = shard.parents.iter().collect();
         while let Some(id) = open.pop() {
-            if self.leases.contains_key(id) {
-                return true;
-            }
-            if let Some(parent) = self.listed.get(id)
-                && seen.insert(id)
-            {
-                open.extend(&parent.parents);
+            if ancestors.insert(id) {
+                let parents = self.listed.get(id).map(|shard| &shard.parents);
+                open.extend(parents.into_iter().flatten());
             }
         }
-        false
+        ancestors
     }
 
     /// Whether a lease has served: its shard is worked to the end, every child has a lease and has
-    /// come further than its start, and no parent's lease is left. Until then the lease is the
+    /// long come further than its start, and no parent's lease is left. Until then the lease is the
     /// only witness that its records are done.
-    fn is_finished(&self, lease: &Lease) -> bool {
+    fn is_finished(&self, lease: &Lease, witness: Duration) -> bool {
         let shard = lease.key.shard();
         let parents_gone = lease.parents.iter().all(|parent| !self.leases.contains_key(parent));
         let children = self.children.get(shard).into_iter().flatten();
         let mut known = 0;
         let started = children.inspect(|_| known += 1).all(|child| {
-            self.leases.get(child).is_some_and(|lease| lease.checkpoint > Position::Latest)
+            let begun = self.leases.get(child).and_then(|seen| seen.begun);
+            begun.is_some_and(|begun| begun > witness)
         });
         let followed = known > 0 || !self.listed.contains_key(shard);
         lease.ended() && parents_gone && started && followed

@@ -18,6 +18,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) unchanged: Duration,
     /// How long the same worker has been named as the next owner.
     pub(crate) asked: Duration,
+    /// How long it has not been [untouched](Lease::is_untouched).
+    pub(crate) begun: Option<Duration>,
     /// We hold it or are about to.
     pub(crate) mine: bool,
     /// We must not take it now: our last attempt at the shard failed a moment ago, or its task is
@@ -36,6 +38,7 @@ struct Sighting {
     lease: Lease,
     since: Duration,
     next_since: Duration,
+    begun: Option<Duration>,
 }
 
 impl Sightings {
@@ -54,8 +57,9 @@ impl Sightings {
             Some(known) if lease.counter < known.lease.counter => {}
             Some(known) => known.replace(lease, now),
             None => {
-                let first = Sighting { since: now, next_since: now, lease: lease.clone() };
-                self.leases.insert(lease.key, first);
+                let begun = (!lease.is_untouched()).then_some(now);
+                let key = lease.key.clone();
+                self.leases.insert(key, Sighting { lease, since: now, next_since: now, begun });
             }
         }
     }
@@ -86,6 +90,7 @@ impl Sightings {
             lease: &sighting.lease,
             unchanged: now.saturating_sub(sighting.since),
             asked: now.saturating_sub(sighting.next_since),
+            begun: sighting.begun.map(|begun| now.saturating_sub(begun)),
             mine: mine(&sighting.lease.key),
             barred: barred(&sighting.lease.key),
         });
@@ -101,6 +106,7 @@ impl Sighting {
         if lease.next != self.lease.next {
             self.next_since = now;
         }
+        self.begun = self.begun.or(Some(now)).filter(|_| !lease.is_untouched());
         self.lease = lease;
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::lease::{Change, Lease, WorkerId, Write, WriteId};
 use crate::plan::Why;
 use crate::position::Position;
+use crate::shards;
 use crate::store::Outcome;
 
 /// How far a holding is.
@@ -92,11 +93,12 @@ impl Holding {
         (waiting && self.stage != Stage::Lost).then_some(self.due)
     }
 
-    pub(super) fn grant(&self) -> Grant {
+    /// What the shard's task is told; `has_parent`: a parent has a lease.
+    pub(super) fn grant(&self, has_parent: bool) -> Grant {
         Grant {
             key: self.lease.key.clone(),
             epoch: self.lease.counter,
-            position: self.lease.checkpoint.clone(),
+            position: shards::start(&self.lease, has_parent),
             fruitless_owners: self.lease.owner_switches,
             weight: self.lease.weight,
             deadline: self.deadline,
@@ -175,7 +177,7 @@ impl Holding {
     }
 
     fn next_change(&self, config: &Config) -> Option<Change> {
-        let moved = (self.position != self.lease.checkpoint).then(|| self.position.clone());
+        let moved = (self.position > self.lease.checkpoint).then(|| self.position.clone());
         match self.stage {
             Stage::Taking => Some(Change::Take {
                 owner: config.worker_id.clone(),

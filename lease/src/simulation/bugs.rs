@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::lease::{Change, Lease, WorkerId, Write};
 use crate::position::Position;
-use crate::protocol::{Command, Event, Progress};
+use crate::protocol::{Command, Event};
 use crate::store::Outcome;
 
 /// A planted bug, named by the rule it breaks.
@@ -83,6 +83,11 @@ impl Bug {
 
     /// Changes a write before the store looks at it.
     pub(super) fn before_store(self, old: &Lease, write: &mut Write) {
+        if let (Bug::CheckpointFromTheStart, Change::Renew { checkpoint: Some(to), .. }) =
+            (self, &mut write.change)
+        {
+            *to = Position::TrimHorizon;
+        }
         let blind = match (self, &write.change) {
             (Bug::RenewalIgnoresCounter, Change::Renew { .. }) => true,
             (Bug::TakeIgnoresCounter, Change::Take { .. }) => true,
@@ -113,11 +118,6 @@ impl Bug {
                     (&*outcome, &write.change)
                 {
                     *outcome = Outcome::Applied(lease.clone());
-                }
-            }
-            (Bug::CheckpointFromTheStart, Event::Worked(progress)) => {
-                for Progress { position, .. } in progress {
-                    *position = Position::TrimHorizon;
                 }
             }
             (Bug::ChildrenDoNotWait, Event::Scanned(Some(scan))) => {

@@ -137,11 +137,11 @@ impl World {
             lost_reply: some(&mut rng, 60),
             duplicate: some(&mut rng, 60),
             throttle: some(&mut rng, 150),
-            slow: some(&mut rng, 40),
+            slow: some(&mut rng, 200),
             stale: some(&mut rng, 500),
             crash: some(&mut rng, 250),
             pause: some(&mut rng, 400),
-            partition: some(&mut rng, 300),
+            partition: some(&mut rng, 500),
             drain: some(&mut rng, 200),
             reshard: some(&mut rng, 300),
             join: some(&mut rng, 300),
@@ -395,7 +395,10 @@ impl World {
         } else {
             self.operate(worker, command)?
         };
-        let delay = self.rng.u64(500..15_000);
+        let mut delay = self.rng.u64(500..15_000);
+        if self.chance(self.rates.slow) {
+            delay += self.rng.u64(0..4 * SECOND);
+        }
         if answer {
             self.later(delay, Happening::Answer(worker, id, event));
         }
@@ -436,7 +439,9 @@ impl World {
         let key = grant.key.clone();
         let last = self.epochs.insert(key.clone(), grant.epoch.0);
         let recreated = last.is_some() && !self.last_seen.contains_key(&key) && grant.epoch.0 == 1;
-        if !recreated {
+        // A worker that stood still may hear late of a take; its deadline has passed then.
+        let late = grant.deadline <= self.workers[number].clock(self.now);
+        if !recreated && !late {
             invariants::invariant_epochs_grow(&key, last, grant.epoch.0)?;
         }
         self.account.takes += 1;
@@ -552,10 +557,16 @@ impl World {
             bug.configure(&mut config);
         }
         let seed = self.rng.u64(..);
+        // Often as fast or as slow as a clock may be.
+        let rate = match self.rng.u32(0..3) {
+            0 => 0.9,
+            1 => 1.1,
+            _ => 0.9 + 0.2 * self.rng.f64(),
+        };
         self.workers.push(Worker {
             protocol: Protocol::new(config.clone(), seed),
             config,
-            rate: 0.9 + 0.2 * self.rng.f64(),
+            rate,
             born: self.now,
             alive: true,
             paused_until: 0,
