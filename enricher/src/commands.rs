@@ -8,6 +8,7 @@ pub mod enrich;
 pub mod generate;
 pub mod local;
 pub mod rules;
+pub mod worker;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Enrich payloads from files or standard input.
     Enrich(enrich::Args),
+    /// Read a Kinesis stream as one of a fleet.
+    Worker(worker::Args),
     /// Make synthetic payloads.
     Generate(generate::Args),
     /// Run a fleet on this machine alone, on embedded parts.
@@ -44,6 +47,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Enrich(args) => enrich::run(args),
+        Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),
         Command::Bench(args) => bench::run(args),

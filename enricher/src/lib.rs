@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod budget;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod cores;
 pub mod fleet;
 pub mod generate;

@@ -1,6 +1,8 @@
 //! The composition of a worker, and its life: ready, draining, ended.
 //!
-//! Components are built elsewhere (the commands know the configuration) and meet here.
+//! [`parts`] builds the components of a worker in production from its configuration.
+
+pub mod parts;
 
 use std::sync::Arc;
 use std::time::Duration;

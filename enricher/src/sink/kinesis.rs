@@ -22,9 +22,11 @@ const REQUEST_RECORDS: usize = 500;
 /// The most bytes of one request, partition keys included.
 const REQUEST_BYTES: usize = 5 * 1024 * 1024;
 /// The most bytes of one record with its partition key.
-pub const RECORD_BYTES: usize = 1024 * 1024;
-/// A partition key has at most so many characters; so many bytes is safe.
+const RECORD_BYTES: usize = 1024 * 1024;
+/// What a partition key may take of a record.
 const KEY_BYTES: usize = 256;
+/// The longest line that fits into a record with any key.
+pub const LINE_BYTES: usize = RECORD_BYTES - KEY_BYTES;
 
 /// Requests on their way at once, for all shards together: enough to hide the network's delay,
 /// few enough to keep copies of lines out of the bytes that the budget does not see.

@@ -1,0 +1,71 @@
+//! `snowmelt worker`: one of a fleet that reads a Kinesis stream.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Usage;
+use crate::config::{self, Config};
+use crate::signal::Stop;
+use crate::worker::{self, End, parts};
+use crate::{admin, clock, log, terminal};
+
+/// What `snowmelt worker` was asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Read the configuration and everything it names, say what is wrong with it, and end.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs `snowmelt worker`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = config::load(&args.config).map_err(|error| Usage(error.to_string()))?;
+    log::start(&config.log.level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(work(&config, args.check));
+    // What still runs after a drain that was cut off is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
+    // A process that starts anew must not be taken for its predecessor.
+    let run = format!("{:x}-{:04x}", clock::now_ms(), fastrand::u16(..));
+    let parts = parts::build(config, &run).await?;
+    if check {
+        terminal::line("the configuration can be used");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stop = Stop::default();
+    let listener = admin::bind(parts.admin)
+        .await
+        .with_context(|| format!("cannot listen on {}", parts.admin))?;
+    let address = listener.local_addr()?;
+    let worker = Arc::new(parts.worker);
+    tracing::info!(worker = %parts.leases.worker_id, admin = %address, "started");
+    let metrics = Arc::clone(&worker.metrics);
+    let grace = config.worker.grace.get();
+    let end = tokio::select! {
+        end = worker::run(worker, parts.store, parts.leases, grace, stop.clone()) => end,
+        served = admin::serve(listener, metrics, stop.clone()) => {
+            served.context("the admin server ended")?;
+            anyhow::bail!("the admin server ended");
+        }
+        signals = stop.on_signals() => {
+            signals.context("cannot listen to signals")?;
+            anyhow::bail!("signals ended");
+        }
+    };
+    Ok(match end {
+        End::Drained => ExitCode::SUCCESS,
+        End::CutOff => ExitCode::from(super::EXIT_GRACE),
+        End::Failed(error) => return Err(error.into()),
+        End::Leaseless(error) => return Err(error.into()),
+    })
+}

@@ -1,0 +1,286 @@
+//! The settings of a worker: values that are right or were refused where they stand in the file.
+//!
+//! Reading the file is [`file`]'s, what a value may be is [`value`]'s; this module says which
+//! settings there are, what they default to, and which of them belong together.
+//! `enricher/config/worker.toml` shows and explains every one of them.
+
+mod file;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use file::{Error, load, parse};
+pub use value::{Bytes, Span, Text};
+
+use crate::sink::object::Compression;
+
+/// Everything a worker is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The process itself.
+    #[serde(default)]
+    pub worker: Worker,
+    /// Where AWS is.
+    #[serde(default)]
+    pub aws: Aws,
+    /// The stream that is read.
+    pub source: Source,
+    /// The lease table.
+    pub leases: Leases,
+    /// Where enriched events go.
+    pub enriched: Route,
+    /// Where bad rows go.
+    pub bad: Route,
+    /// Where schemas come from.
+    #[serde(default)]
+    pub schemas: Schemas,
+    /// What is added to events.
+    #[serde(default)]
+    pub enrichments: Enrichments,
+    /// What operators may ask.
+    #[serde(default)]
+    pub admin: Admin,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[worker]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// How the worker's name begins; each start of the process adds its own ending.
+    pub name: Text,
+    /// Threads that compute; as many as there are cores if absent.
+    pub threads: Option<std::num::NonZeroU16>,
+    /// The bound on bytes between reading and durability.
+    pub bytes_in_flight: Bytes<{ 8 << 20 }, { 1 << 40 }>,
+    /// How long draining may take.
+    pub grace: Span<1_000, 3_600_000>,
+}
+
+/// `[aws]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Aws {
+    /// The region; the environment's if absent.
+    pub region: Option<Text>,
+    /// Replaces every service's endpoint.
+    pub endpoint_url: Option<Text>,
+    /// Replaces the endpoint of Kinesis.
+    pub kinesis_endpoint_url: Option<Text>,
+    /// Replaces the endpoint of DynamoDB.
+    pub dynamodb_endpoint_url: Option<Text>,
+    /// Replaces the endpoint of S3.
+    pub s3_endpoint_url: Option<Text>,
+    /// Addresses buckets by path.
+    pub s3_path_style: bool,
+}
+
+/// `[source]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The stream.
+    pub stream: Text,
+    /// Where to start where nobody has read yet.
+    #[serde(default)]
+    pub initial_position: InitialPosition,
+    /// Between two requests to a shard that had nothing more.
+    #[serde(default = "poll_interval")]
+    pub poll_interval: Span<250, 60_000>,
+    /// A batch is complete when it has so many bytes.
+    #[serde(default = "batch_bytes")]
+    pub batch_bytes: Bytes<{ 1 << 10 }, { 16 << 20 }>,
+    /// A batch is complete so long after its first record came.
+    #[serde(default = "batch_age")]
+    pub batch_age: Span<0, 60_000>,
+}
+
+/// Where to start where nobody has read yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialPosition {
+    /// At the oldest record.
+    #[default]
+    TrimHorizon,
+    /// At what is written from now on.
+    Latest,
+}
+
+/// `[leases]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leases {
+    /// The DynamoDB table; made if it does not exist.
+    pub table: Text,
+    /// A worker that has not renewed a lease for so long loses it.
+    #[serde(default = "lease_duration")]
+    pub duration: Span<2_000, 300_000>,
+}
+
+/// `[enriched]`, `[bad]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Route {
+    /// A stream.
+    pub kinesis: Option<Stream>,
+    /// A bucket.
+    pub s3: Option<Objects>,
+    /// A bucket for what is too large for a record of the stream.
+    pub oversized: Option<Objects>,
+}
+
+/// `[enriched.kinesis]`, `[bad.kinesis]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// The stream.
+    pub stream: Text,
+    /// How records are spread: `random`, or a column of enriched events.
+    #[serde(default)]
+    pub partition_key: value::PartitionKey,
+}
+
+/// `[enriched.s3]`, `[bad.s3]` and `oversized`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objects {
+    /// The bucket.
+    pub bucket: Text,
+    /// How names of objects begin; the route's name if absent.
+    pub prefix: Option<Text>,
+    /// How objects are compressed.
+    #[serde(default, deserialize_with = "value::compression")]
+    pub compression: Compression,
+    /// An object closes when it has so many bytes, compressed.
+    #[serde(default = "object_bytes")]
+    pub object_bytes: Bytes<{ 1 << 10 }, { 4 << 30 }>,
+    /// An object closes so long after its first line.
+    #[serde(default = "object_age")]
+    pub object_age: Span<100, 3_600_000>,
+}
+
+/// `[schemas]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schemas {
+    /// An Iglu resolver configuration.
+    pub resolver: Option<PathBuf>,
+    /// A folder of schemas asked before all registries.
+    pub folder: Option<PathBuf>,
+}
+
+/// `[enrichments]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Enrichments {
+    /// A folder of enrichment configurations.
+    pub folder: Option<PathBuf>,
+    /// A folder of the assets they name.
+    pub assets: Option<PathBuf>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Where `/metrics`, `/live` and `/ready` are answered.
+    pub listen: SocketAddr,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `info`, or levels by module as in `warn,lease=debug`.
+    pub level: Text,
+}
+
+impl Config {
+    /// What no single field can tell. Names the section.
+    fn check(&self) -> Result<(), String> {
+        for (name, route) in [("enriched", &self.enriched), ("bad", &self.bad)] {
+            if route.kinesis.is_none() && route.s3.is_none() {
+                return Err(format!(
+                    "[{name}] has no destination: add [{name}.kinesis] or [{name}.s3]"
+                ));
+            }
+            if route.oversized.is_some() && (route.kinesis.is_none() || route.s3.is_some()) {
+                return Err(format!(
+                    "[{name}.oversized] takes what [{name}.kinesis] cannot: it needs that section \
+                     and is of no use beside [{name}.s3], which takes everything"
+                ));
+            }
+        }
+        if self.bad.kinesis.as_ref().is_some_and(|bad| bad.partition_key.is_column()) {
+            return Err("[bad.kinesis] partition_key: bad rows have no columns".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Paths of the file are relative to the file.
+    fn relative_to(mut self, folder: &std::path::Path) -> Config {
+        let paths = [
+            &mut self.schemas.resolver,
+            &mut self.schemas.folder,
+            &mut self.enrichments.folder,
+            &mut self.enrichments.assets,
+        ];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Worker {
+        Worker {
+            name: Text::from("worker"),
+            threads: None,
+            bytes_in_flight: Bytes::new(256 << 20),
+            grace: Span::new(60_000),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Admin {
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8000)) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { level: Text::from("info") }
+    }
+}
+
+fn poll_interval() -> Span<250, 60_000> {
+    Span::new(500)
+}
+
+fn batch_bytes() -> Bytes<{ 1 << 10 }, { 16 << 20 }> {
+    Bytes::new(2 << 20)
+}
+
+fn batch_age() -> Span<0, 60_000> {
+    Span::new(1_000)
+}
+
+fn lease_duration() -> Span<2_000, 300_000> {
+    Span::new(10_000)
+}
+
+fn object_bytes() -> Bytes<{ 1 << 10 }, { 4 << 30 }> {
+    Bytes::new(64 << 20)
+}
+
+fn object_age() -> Span<100, 3_600_000> {
+    Span::new(60_000)
+}

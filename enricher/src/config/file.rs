@@ -1,0 +1,175 @@
+//! Reads a configuration file, and says of a mistake where it is, what was expected, and what was
+//! probably meant.
+
+use std::path::Path;
+
+use super::Config;
+
+/// A file that cannot be used. Prints as `file:line:column: what is wrong`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{place}: {what}")]
+pub struct Error {
+    file: String,
+    place: String,
+    what: String,
+}
+
+/// Reads and checks a file.
+pub fn load(path: &Path) -> Result<Config, Error> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Error {
+        file: file.clone(),
+        place: String::new(),
+        what: error.to_string(),
+    })?;
+    Ok(parse(&text, &file)?.relative_to(path.parent().unwrap_or(Path::new(""))))
+}
+
+/// Reads and checks the text of a file of that name.
+pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
+    let config: Config = toml::from_str(text).map_err(|error| Error {
+        file: file.to_owned(),
+        place: error.span().map(|span| place(text, span.start)).unwrap_or_default(),
+        what: explain(error.message()),
+    })?;
+    let wrong = |what| Error { file: file.to_owned(), place: String::new(), what };
+    config.check().map(|()| config).map_err(wrong)
+}
+
+/// Line and column, both counted from 1.
+fn place(text: &str, offset: usize) -> String {
+    let before = &text[..offset.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!(":{line}:{column}")
+}
+
+/// Adds what was probably meant to a message that names an unknown word and the known ones.
+fn explain(message: &str) -> String {
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let Some((unknown, known)) = names.split_first() else { return message.to_owned() };
+    if !message.starts_with("unknown ") {
+        return message.to_owned();
+    }
+    let near = known.iter().map(|name| (distance(unknown, name), name)).min();
+    match near {
+        // A third of the letters wrong is a slip; more is another word.
+        Some((distance, name)) if distance <= unknown.len().max(3) / 3 => {
+            format!("{message}; did you mean `{name}`?")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// How many letters have to be put in, left out or replaced to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const LEAST: &str = r#"
+[source]
+stream = "raw"
+[leases]
+table = "leases"
+[enriched.kinesis]
+stream = "enriched"
+[bad.s3]
+bucket = "bucket"
+"#;
+
+    fn error(text: &str) -> String {
+        parse(text, "w.toml").expect_err("it is wrong").to_string()
+    }
+
+    #[test]
+    fn the_least_configuration_has_defaults() {
+        let config = parse(LEAST, "w.toml").expect("it is complete");
+        assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.leases.duration.get(), Duration::from_secs(10));
+        assert_eq!(config.worker.bytes_in_flight.get(), 256 << 20);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (from, to, expected) in [
+            (
+                "stream = \"raw\"",
+                "strem = \"raw\"",
+                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `poll_interval`, `batch_bytes`, `batch_age`; did you mean `stream`?",
+            ),
+            (
+                "table = \"leases\"",
+                "table = 7",
+                "w.toml:5:9: invalid type: integer `7`, expected a string",
+            ),
+            (
+                "table = \"leases\"",
+                "table = \"t\"\nduration = \"1s\"",
+                "w.toml:6:12: expected a duration from 2s to 5m, found `1s`",
+            ),
+            ("table = \"leases\"", "", "w.toml:4:1: missing field `table`"),
+            (
+                "bucket = \"bucket\"",
+                "bucket = \"b\"\ncompression = \"zst\"",
+                "w.toml:10:15: unknown variant `zst`, expected one of `zstd`, `gzip`, `none`; did you mean `zstd`?",
+            ),
+            (
+                "stream = \"enriched\"",
+                "stream = \"e\"\npartition_key = \"user\"",
+                "w.toml:8:17: expected `random` or a column, found `user`",
+            ),
+            (
+                "[bad.s3]\nbucket = \"bucket\"",
+                "[bad]",
+                "w.toml: [bad] has no destination: add [bad.kinesis] or [bad.s3]",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"${NOBODY_SETS_THIS}\"",
+                "w.toml:3:10: the variable `NOBODY_SETS_THIS` is not set",
+            ),
+        ] {
+            assert!(LEAST.contains(from));
+            assert_eq!(error(&LEAST.replace(from, to)), expected);
+        }
+    }
+
+    #[test]
+    fn the_example_shows_every_setting() {
+        let text = include_str!("../../config/worker.toml");
+        parse(text, "worker.toml").expect("the example can be used");
+        // Every field is named somewhere, if only in a comment that shows it.
+        let fields = include_str!("../config.rs").lines().filter_map(|line| {
+            let field = line.strip_prefix("    pub ")?;
+            field.split_once(": ").map(|(name, _)| name)
+        });
+        for field in fields {
+            let shown = |line: &str| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{field} =")) || section(line, field)
+            };
+            assert!(text.lines().any(shown), "`{field}` is not in the example");
+        }
+    }
+
+    fn section(line: &str, field: &str) -> bool {
+        let name = line.strip_prefix('[').and_then(|line| line.split_once(']'));
+        name.is_some_and(|(name, _)| name.split('.').any(|part| part == field))
+    }
+}

@@ -1,0 +1,227 @@
+//! What stands right of an equals sign: texts that may refer to the environment, durations, sizes.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::sink::kinesis::Key;
+use crate::sink::object::Compression;
+
+/// A text in which `${NAME}` stands for a variable of the environment, so that secrets and what
+/// differs between machines stay out of the file. `${NAME:-text}` has a default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(String);
+
+/// A duration from MIN to MAX milliseconds, written as `250ms`, `10s`, `5m` or `1h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span<const MIN: u64, const MAX: u64>(Duration);
+
+/// A number of bytes from MIN to MAX, written as `512KiB`, `64MiB` or `1GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes<const MIN: u64, const MAX: u64>(usize);
+
+/// How records are spread over a stream: `random`, or the name of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionKey(pub Key);
+
+const SPANS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+const SIZES: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
+
+impl<const MIN: u64, const MAX: u64> Span<MIN, MAX> {
+    pub(super) fn new(ms: u64) -> Self {
+        assert!((MIN..=MAX).contains(&ms), "a default is within its bounds");
+        Span(Duration::from_millis(ms))
+    }
+
+    /// The duration.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Bytes<MIN, MAX> {
+    pub(super) fn new(bytes: u64) -> Self {
+        assert!((MIN..=MAX).contains(&bytes), "a default is within its bounds");
+        Bytes(bytes as usize)
+    }
+
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl PartitionKey {
+    pub(super) fn is_column(self) -> bool {
+        self.0 != Key::Random
+    }
+}
+
+impl Default for PartitionKey {
+    fn default() -> PartitionKey {
+        PartitionKey(Key::Random)
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Text {
+        Text(text.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        expand(&text, environment).map(Text).map_err(D::Error::custom)
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "configuration reads the environment here")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Replaces every reference; what a variable holds is not looked at again.
+fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once("${") {
+        let (reference, after) =
+            from.split_once('}').ok_or("expected a closing brace after `${`")?;
+        let (name, default) = match reference.split_once(":-") {
+            Some((name, default)) => (name, Some(default.to_owned())),
+            None => (reference, None),
+        };
+        out.push_str(before);
+        let value = variable(name).filter(|value| !value.is_empty()).or(default);
+        out.push_str(&value.ok_or_else(|| format!("the variable `{name}` is not set"))?);
+        rest = after;
+    }
+    out.push_str(rest);
+    if out.is_empty() { Err("expected a text that is not empty".to_owned()) } else { Ok(out) }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Span<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        quantity::<MIN, MAX>(&text, "a duration", &SPANS)
+            .map(|ms| Span(Duration::from_millis(ms)))
+            .map_err(D::Error::custom)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bytes<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        quantity::<MIN, MAX>(&text, "a size", &SIZES)
+            .map(|bytes| Bytes(bytes as usize))
+            .map_err(D::Error::custom)
+    }
+}
+
+fn quantity<const MIN: u64, const MAX: u64>(
+    text: &str,
+    what: &str,
+    units: &[(&str, u64)],
+) -> Result<u64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
+    let value = number.parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
+    match value {
+        Some(value) if (MIN..=MAX).contains(&value) => Ok(value),
+        Some(_) => {
+            let (least, most) = (Quantity(MIN, units), Quantity(MAX, units));
+            Err(format!("expected {what} from {least} to {most}, found `{text}`"))
+        }
+        None => {
+            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            let units = names.join(", ");
+            Err(format!("expected {what} (a whole number and one of {units}), found `{text}`"))
+        }
+    }
+}
+
+/// A number in the largest unit that divides it.
+struct Quantity<'a>(u64, &'a [(&'a str, u64)]);
+
+impl fmt::Display for Quantity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |(_, factor): &&(&str, u64)| self.0.is_multiple_of(*factor);
+        let unit = self.1.iter().filter(whole).max_by_key(|(_, factor)| *factor);
+        let (name, factor) = unit.filter(|_| self.0 > 0).unwrap_or(&self.1[0]);
+        write!(f, "{}{name}", self.0 / factor)
+    }
+}
+
+impl<'de> Deserialize<'de> for PartitionKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        if &*text == "random" {
+            return Ok(PartitionKey(Key::Random));
+        }
+        let field = event::Field::from_name(&text);
+        field.map(|field| PartitionKey(Key::Column(field))).ok_or_else(|| {
+            D::Error::custom(format!("expected `random` or a column, found `{}`", &*text))
+        })
+    }
+}
+
+/// Reads the name of a compression.
+pub(super) fn compression<'de, D: Deserializer<'de>>(from: D) -> Result<Compression, D::Error> {
+    let text = Text::deserialize(from)?;
+    match &*text {
+        "zstd" => Ok(Compression::Zstd),
+        "gzip" => Ok(Compression::Gzip),
+        "none" => Ok(Compression::Plain),
+        other => Err(D::Error::unknown_variant(other, &["zstd", "gzip", "none"])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_replaced_once() {
+        let variable = |name: &str| match name {
+            "A" => Some("${B}".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        let check = |text: &str, expected: Result<&str, &str>| {
+            let expanded = expand(text, variable);
+            assert_eq!(expanded.as_deref().map_err(String::as_str), expected, "{text}");
+        };
+        check("plain $ {x}", Ok("plain $ {x}"));
+        check("a-${A}-b", Ok("a-${B}-b"));
+        check("${NONE:-x}/${EMPTY:-y}", Ok("x/y"));
+        check("${NONE}", Err("the variable `NONE` is not set"));
+        check("${NONE", Err("expected a closing brace after `${`"));
+        check("", Err("expected a text that is not empty"));
+    }
+
+    #[test]
+    fn quantities_have_units_and_bounds() {
+        let span = |text| quantity::<1_000, 3_600_000>(text, "a duration", &SPANS);
+        assert_eq!(span("90s"), Ok(90_000));
+        assert_eq!(span("1h"), Ok(3_600_000));
+        let beyond = "expected a duration from 1s to 1h, found `999ms`";
+        assert_eq!(span("999ms"), Err(beyond.to_owned()));
+        for text in ["", "10", "s", "1.5s", "-1s", "99999999999999999999s", "1d"] {
+            let error = span(text).expect_err(text);
+            assert!(error.starts_with("expected a duration (a whole number"), "{error}");
+        }
+        assert_eq!(quantity::<1, 9999>("8 KiB", "a size", &SIZES), Ok(8192));
+    }
+}

@@ -1,0 +1,176 @@
+//! A worker's parts, built from its configuration: every client and component of a running worker
+//! begins here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lease::store::dynamo::Dynamo;
+use lease::{LeaseStore, Position, WorkerId};
+
+use super::Worker;
+use crate::aws::{self, Aws};
+use crate::budget::{Budget, Hurry};
+use crate::commands::Usage;
+use crate::commands::rules::Rules;
+use crate::config::{self, Config, InitialPosition};
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Pipeline};
+use crate::pool::Pool;
+use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
+use crate::sink::object::{Objects, Place, Settings};
+use crate::sink::s3::Bucket;
+use crate::sink::{Route, Sink, Sinks};
+use crate::source;
+
+/// A worker with what it needs besides.
+pub struct Parts {
+    /// The worker.
+    pub worker: Worker,
+    /// The lease table.
+    pub store: Arc<dyn LeaseStore>,
+    /// The settings of the keeper.
+    pub leases: lease::Config,
+    /// Where operators ask.
+    pub admin: SocketAddr,
+}
+
+/// Builds everything; nothing is read or written yet. `run` tells this start of the process from
+/// all others.
+pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
+    let rules = rules(config);
+    let (resolver, enrichments) = (rules.resolver()?, rules.enrichments()?);
+    let aws = Aws::load(aws(&config.aws)).await;
+    let name = format!("{}-{run}", &*config.worker.name);
+    let id = WorkerId::parse(&name);
+    let id = id.ok_or_else(|| Usage(format!("[worker] name: `{name}` cannot name a worker")))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = config.worker.threads.map_or(cores, |threads| threads.get().into());
+    let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
+    let shared = Shared {
+        aws: &aws,
+        name: &name,
+        pool: Arc::new(Pool::new(threads)?),
+        hurry: hurry.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let sinks = shared.route(Sinks::default(), Route::Enriched, &config.enriched);
+    let sinks = shared.route(sinks, Route::Bad, &config.bad);
+    let pool = shared.pool;
+    let worker = Worker {
+        source: Arc::new(source(&config.source, &aws, &metrics)),
+        pipeline: Arc::new(Pipeline::new(settings(config), enrichments)),
+        resolver,
+        pool,
+        sinks,
+        budget: Arc::new(Budget::new(config.worker.bytes_in_flight.get(), hurry.clone())),
+        hurry,
+        metrics,
+    };
+    Ok(Parts {
+        worker,
+        store: Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table)),
+        leases: leases(config, id),
+        admin: config.admin.listen,
+    })
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        resolver: config.schemas.resolver.clone(),
+        schemas: config.schemas.folder.clone(),
+        enrichments: config.enrichments.folder.clone(),
+        assets: config.enrichments.assets.clone(),
+    }
+}
+
+fn aws(config: &config::Aws) -> aws::Settings {
+    let text = |text: &Option<config::Text>| text.as_ref().map(|text| text.to_string());
+    aws::Settings {
+        region: text(&config.region),
+        endpoint: text(&config.endpoint_url),
+        kinesis_endpoint: text(&config.kinesis_endpoint_url),
+        dynamodb_endpoint: text(&config.dynamodb_endpoint_url),
+        s3_endpoint: text(&config.s3_endpoint_url),
+        s3_path_style: config.s3_path_style,
+    }
+}
+
+fn leases(config: &Config, id: WorkerId) -> lease::Config {
+    let mut leases = lease::Config::with_lease_duration(id, config.leases.duration.get());
+    leases.initial_position = match config.source.initial_position {
+        InitialPosition::TrimHorizon => Position::TrimHorizon,
+        InitialPosition::Latest => Position::Latest,
+    };
+    leases
+}
+
+fn source(config: &config::Source, aws: &Aws, metrics: &Arc<Metrics>) -> source::kinesis::Kinesis {
+    let settings = source::kinesis::Settings {
+        stream: config.stream.to_string(),
+        poll_interval: config.poll_interval.get(),
+        batch_bytes: config.batch_bytes.get(),
+        batch_age: config.batch_age.get(),
+    };
+    source::kinesis::Kinesis::new(aws.kinesis(), settings, Arc::clone(metrics))
+}
+
+fn settings(config: &Config) -> pipeline::Settings {
+    let mut settings = pipeline::Settings::new(crate::commands::enrich::this_program());
+    settings.stream = config.source.stream.to_string();
+    let narrow = |route: &config::Route| {
+        route.kinesis.is_some() && route.s3.is_none() && route.oversized.is_none()
+    };
+    if narrow(&config.enriched) || narrow(&config.bad) {
+        // What is larger could go nowhere.
+        settings.line_bytes_max = LINE_BYTES;
+    }
+    settings
+}
+
+/// What sinks have in common.
+struct Shared<'a> {
+    aws: &'a Aws,
+    name: &'a str,
+    pool: Arc<Pool>,
+    hurry: Hurry,
+    metrics: Arc<Metrics>,
+}
+
+impl Shared<'_> {
+    fn route(&self, mut sinks: Sinks, route: Route, config: &config::Route) -> Sinks {
+        if let Some(stream) = &config.kinesis {
+            let fallback = match (&config.s3, &config.oversized) {
+                (Some(_), _) => Fallback::Elsewhere,
+                (None, Some(objects)) => Fallback::Sink(self.objects(route, objects)),
+                (None, None) => Fallback::None,
+            };
+            let (name, key) = (stream.stream.to_string(), stream.partition_key.0);
+            let (client, metrics) = (self.aws.kinesis(), Arc::clone(&self.metrics));
+            let kinesis = Kinesis::new(client, name, route, key, fallback, metrics);
+            sinks = sinks.with(route, Arc::new(kinesis));
+        }
+        if let Some(objects) = &config.s3 {
+            sinks = sinks.with(route, self.objects(route, objects));
+        }
+        sinks
+    }
+
+    fn objects(&self, route: Route, config: &config::Objects) -> Arc<dyn Sink> {
+        let prefix = config.prefix.as_ref().map_or(route.name(), |prefix| prefix);
+        let settings = Settings {
+            route,
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            suffix: match route {
+                Route::Enriched => "tsv",
+                Route::Bad => "jsonl",
+            },
+            worker: self.name.to_owned(),
+            compression: config.compression,
+            object_bytes: config.object_bytes.get(),
+            object_age: config.object_age.get(),
+        };
+        let place = Place::S3(Bucket::new(self.aws.s3(), &*config.bucket));
+        let (pool, metrics) = (Arc::clone(&self.pool), Arc::clone(&self.metrics));
+        Arc::new(Objects::start(place, settings, pool, self.hurry.clone(), metrics))
+    }
+}
