@@ -419,7 +419,16 @@ impl World {
             }
             Command::Create(lease) => {
                 let done = self.table.create(lease.clone(), now);
-                self.stream.leased(lease.key.shard());
+                let shard = lease.key.shard();
+                let state = self.stream.get(shard);
+                if lease.checkpoint == Position::Latest
+                    && state.closed.is_some()
+                    && self.stream.is_root(shard)
+                {
+                    // The newest record is the shard's end.
+                    self.stream.written_out(shard, 0, state.records(now));
+                }
+                self.stream.leased(shard);
                 Event::Created(lease, Some(done))
             }
             Command::Delete(key, counter) => {

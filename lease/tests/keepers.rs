@@ -1,0 +1,257 @@
+//! Keepers at work on a real store, on time that the tests move.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lease::store::{memory::Memory, sqlite::Sqlite};
+use lease::{
+    Change, Config, Held, Keeper, Lease, LeaseKey, LeaseStore, Leases, Position, SequenceNumber,
+    Shard, ShardId, WorkerId, Write, WriteId,
+};
+use tokio::time::{Instant, timeout};
+
+/// Long enough for anything to happen that is going to.
+const LONG: Duration = Duration::from_secs(300);
+
+fn config(name: &str) -> Config {
+    Config::new(WorkerId::parse(name).expect("a good name"))
+}
+
+fn id(n: u32) -> ShardId {
+    ShardId::new(&format!("shardId-{n:012}"))
+}
+
+fn shard(n: u32, parents: &[u32]) -> Shard {
+    let parents = parents.iter().map(|n| id(*n)).collect();
+    Shard { id: id(n), parents, hash_range: None, closed: false }
+}
+
+fn after(n: u64) -> Position {
+    let sequence = SequenceNumber::parse(&n.to_string()).expect("a number");
+    Position::After { sequence, sub_sequence: 0 }
+}
+
+fn start(store: &Arc<dyn LeaseStore>, name: &str, shards: u32) -> (Keeper, Leases) {
+    let (keeper, leases) = Keeper::start(store.clone(), config(name));
+    keeper.observe_shards((0..shards).map(|n| shard(n, &[])).collect());
+    (keeper, leases)
+}
+
+async fn next(leases: &mut Leases) -> Held {
+    timeout(LONG, leases.next()).await.expect("a lease in time").expect("the keeper runs")
+}
+
+async fn take(leases: &mut Leases, count: usize) -> Vec<Held> {
+    let mut held = Vec::new();
+    while held.len() < count {
+        held.push(next(leases).await);
+    }
+    held
+}
+
+async fn stored(store: &Arc<dyn LeaseStore>, n: u32) -> Lease {
+    store.get(&LeaseKey::of(&id(n))).await.expect("the store answers").expect("it is there")
+}
+
+/// Waits until the table satisfies a condition.
+async fn until(store: &Arc<dyn LeaseStore>, n: u32, condition: impl Fn(&Lease) -> bool) -> Lease {
+    let waited = timeout(LONG, async {
+        loop {
+            let lease = stored(store, n).await;
+            if condition(&lease) {
+                return lease;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("the condition comes true")
+}
+
+fn memory() -> Arc<dyn LeaseStore> {
+    Arc::new(Memory::new())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_carries_the_checkpoint_and_a_release_the_last_one() {
+    let store = memory();
+    let (keeper, mut leases) = start(&store, "a", 1);
+    let held = next(&mut leases).await;
+    assert_eq!(held.position(), Position::TrimHorizon);
+    assert_eq!(held.shard(), &id(0));
+    let before = held.deadline();
+    held.advance(after(5));
+    let lease = until(&store, 0, |lease| lease.checkpoint == after(5)).await;
+    assert_eq!(lease.counter.0, held.epoch() + 1, "heartbeat and checkpoint are one write");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(held.deadline() > before);
+    held.advance(after(9));
+    held.release().await;
+    let lease = stored(&store, 0).await;
+    assert_eq!((lease.checkpoint, lease.owner), (after(9), None));
+    assert_eq!(keeper.status().released, 1);
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "went back")]
+async fn a_position_never_goes_back() {
+    let store = memory();
+    let (_keeper, mut leases) = start(&store, "a", 1);
+    let held = next(&mut leases).await;
+    held.advance(after(5));
+    held.advance(after(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_over_to_the_peer_at_once() {
+    let store = memory();
+    let (one, mut leases_of_one) = start(&store, "one", 4);
+    let mut held = take(&mut leases_of_one, 4).await;
+    let (two, mut leases_of_two) = start(&store, "two", 4);
+    // The peer has asked for one, as a newcomer does.
+    let given = asked_back(&mut held).await;
+    given.release().await;
+    let mut theirs = vec![next(&mut leases_of_two).await];
+
+    let drain = one.drain();
+    let give = async {
+        for held in held {
+            held.asked_back().cancelled().await;
+            held.advance(after(7));
+            held.release().await;
+        }
+        Instant::now()
+    };
+    let (_, given_at) = tokio::join!(drain, give);
+    assert!(leases_of_one.next().await.is_none());
+    leases_of_one.join().await.expect("a drained keeper ends well");
+    while theirs.len() < 4 {
+        theirs.push(next(&mut leases_of_two).await);
+    }
+    assert!(given_at.elapsed() < Duration::from_secs(1), "{:?}", given_at.elapsed());
+    assert_eq!(two.status().taken_over, 4);
+    assert_eq!(theirs.iter().filter(|held| held.position() == after(7)).count(), 3);
+}
+
+/// Waits for one of them to be asked back, and takes it out.
+async fn asked_back(held: &mut Vec<Held>) -> Held {
+    let asked = timeout(LONG, async {
+        loop {
+            if let Some(n) = held.iter().position(|held| held.asked_back().is_cancelled()) {
+                return n;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let n = asked.await.expect("one is asked back");
+    held.remove(n)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_workers_leases_are_taken_when_they_expire() {
+    let store = memory();
+    let (_one, mut leases_of_one) = start(&store, "one", 3);
+    let held = take(&mut leases_of_one, 3).await;
+    held[0].advance(after(3));
+    until(&store, 0, |lease| lease.checkpoint == after(3)).await;
+    let died = Instant::now();
+    // The process is gone: nothing of it runs any more.
+    drop(leases_of_one);
+    assert!(timeout(LONG, held[0].lost().cancelled()).await.is_ok());
+    let (two, mut leases_of_two) = start(&store, "two", 3);
+    let theirs = take(&mut leases_of_two, 3).await;
+    assert!(died.elapsed() > Duration::from_secs(10), "not before they expire");
+    assert!(died.elapsed() < Duration::from_secs(13), "{:?}", died.elapsed());
+    let first = theirs.iter().find(|held| held.shard() == &id(0)).expect("it was taken");
+    assert_eq!((first.position(), first.fruitless_owners()), (after(3), 1));
+    assert_eq!(two.status().taken_expired, 3);
+    // The dead worker's right to write output ended before its leases were taken.
+    assert!(held.iter().all(|held| held.deadline() < Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_ends_one_shard_only() {
+    let store = memory();
+    let (keeper, mut leases) = start(&store, "one", 2);
+    let held = take(&mut leases, 2).await;
+    let victim = held.iter().find(|held| held.shard() == &id(0)).expect("held");
+    let other = held.iter().find(|held| held.shard() == &id(1)).expect("held");
+    let change = Change::Take {
+        owner: WorkerId::parse("thief").expect("a name"),
+        switched: true,
+        capacity: 1,
+    };
+    let lease = stored(&store, 0).await;
+    let write = Write { key: lease.key, expected: lease.counter, id: WriteId(1), change };
+    store.write(write).await.expect("the store answers");
+    timeout(LONG, victim.lost().cancelled()).await.expect("it is found out");
+    assert!(!other.lost().is_cancelled());
+    assert_eq!((keeper.status().lost, keeper.status().held), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_wait_for_their_parents_end() {
+    let store = memory();
+    let (keeper, mut leases) = start(&store, "one", 1);
+    let parent = next(&mut leases).await;
+    keeper.observe_shards(vec![shard(0, &[]), shard(1, &[0]), shard(2, &[0])]);
+    until(&store, 0, |lease| lease.counter.0 > 5).await;
+    assert_eq!(stored(&store, 1).await.owner, None, "created, and not taken");
+    parent.advance(Position::ShardEnd);
+    parent.release().await;
+    let ended = Instant::now();
+    let children = take(&mut leases, 2).await;
+    assert!(ended.elapsed() < Duration::from_millis(100), "they start at once");
+    let names: BTreeSet<ShardId> = children.iter().map(|held| held.shard().clone()).collect();
+    assert_eq!(names, BTreeSet::from([id(1), id(2)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_task_is_not_started_again_at_once() {
+    let store = memory();
+    let (_keeper, mut leases) = start(&store, "one", 1);
+    let held = next(&mut leases).await;
+    held.advance(after(2));
+    drop(held);
+    let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
+    assert_eq!(lease.checkpoint, after(2));
+    let failed = Instant::now();
+    let again = next(&mut leases).await;
+    assert!(failed.elapsed() >= Duration::from_secs(9), "{:?}", failed.elapsed());
+    assert_eq!(again.position(), after(2));
+}
+
+/// Three processes' worth of keepers on one file: every shard has one owner, and nobody is idle.
+#[tokio::test(start_paused = true)]
+async fn workers_share_the_shards_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let mut tasks = tokio::task::JoinSet::new();
+    for name in ["one", "two", "three"] {
+        let store: Arc<dyn LeaseStore> = Arc::new(Sqlite::open(&file).expect("the file opens"));
+        let (keeper, mut leases) = start(&store, name, 12);
+        tasks.spawn(async move {
+            let mut shards = tokio::task::JoinSet::new();
+            let serve = async {
+                while let Some(held) = leases.next().await {
+                    shards.spawn(async move {
+                        held.asked_back().cancelled().await;
+                        held.release().await;
+                    });
+                }
+            };
+            // Residence is thirty seconds; after ten times that, the fleet has come to rest.
+            let served = timeout(LONG, serve).await;
+            assert!(served.is_err(), "the keeper runs");
+            keeper.status()
+        });
+    }
+    let mut held = 0;
+    while let Some(status) = tasks.join_next().await {
+        let status = status.expect("no panic");
+        assert!((3..=5).contains(&status.held), "{status:?}");
+        assert_eq!((status.workers, status.known, status.free), (3, 12, 0), "{status:?}");
+        held += status.held;
+    }
+    assert_eq!(held, 12);
+}
