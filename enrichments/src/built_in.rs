@@ -189,7 +189,9 @@ mod tests {
             superseded_by: Some(event::SchemaVer::new(1, 0, 7)),
             ..Entity::new("iglu:com.acme/click/jsonschema/1-0-0", "{}")
         };
+        let plain = Entity::new("iglu:com.acme/click/jsonschema/2-1-3", "{}");
         for (name, unstruct, expected) in [
+            ("unstruct", Some(&plain), "com.acme click jsonschema 2-1-3"),
             ("page_ping", None, "com.snowplowanalytics.snowplow page_ping jsonschema 1-0-0"),
             ("struct", None, "com.google.analytics event jsonschema 1-0-0"),
             ("unstruct", Some(&entity), "com.acme click jsonschema 1-0-7"),

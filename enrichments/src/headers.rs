@@ -28,14 +28,15 @@ impl Headers {
     pub(crate) fn read(parameters: &Node<'_>) -> Option<Headers> {
         parameters.only(&["headersPattern"])?;
         let node = parameters.field("headersPattern");
-        let whole = format!("\\A(?:{})\\z", node.text()?);
-        match RegexBuilder::new(&whole).backtrack_limit(STEPS).build() {
-            Ok(pattern) => Some(Headers { pattern }),
-            Err(error) => {
-                node.wrong_because("a regular expression", error.to_string());
-                None
-            }
-        }
+        Headers::matching(&node.text()?)
+            .map_err(|error| node.wrong_because("a regular expression", error.to_string()))
+            .ok()
+    }
+
+    fn matching(pattern: &str) -> Result<Headers, Box<fancy_regex::Error>> {
+        let whole = format!("\\A(?:{pattern})\\z");
+        let pattern = RegexBuilder::new(&whole).backtrack_limit(STEPS).build()?;
+        Ok(Headers { pattern })
     }
 
     /// The headers wanted, in their order.
@@ -83,8 +84,7 @@ mod tests {
             ("X-(?!Acme$).*", &["a:b"]),
             ("a|X-Acme", &["one"]),
         ] {
-            let whole = format!("\\A(?:{pattern})\\z");
-            let extractor = Headers { pattern: Regex::new(&whole).expect("a pattern") };
+            let extractor = Headers::matching(pattern).expect("a pattern");
             let arena = Bump::new();
             let entities = extractor.run(&headers, &mut Vec::new(), &arena);
             let values = entities.iter().filter_map(|entity| json::member(entity.data, "value"));

@@ -13,15 +13,20 @@ const RULES: &str = "user_agent_parsers: [{regex: '(Acme)/(\\d+)'}]\nos_parsers:
 
 /// Everything that needs no database switched on.
 fn everything() -> Enrichments {
+    everything_with(RULES)
+}
+
+fn everything_with(rules: &str) -> Enrichments {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("a temporary file");
     };
     for (name, vendor, parameters) in [
         (
-            "referer_parser/jsonschema/2-0-0",
+            "referer_parser/jsonschema/2-0-1",
             "com.snowplowanalytics.snowplow",
-            r#"{"internalDomains":[],"database":"referers","uri":"x"}"#,
+            r#"{"internalDomains":[],"database":"referers","uri":"x","referrers":
+                {"partner":{"Own":{"domains":["search.example"],"parameters":["q"]}}}}"#,
         ),
         (
             "campaign_attribution/jsonschema/1-0-0",
@@ -77,7 +82,7 @@ fn everything() -> Enrichments {
     }
     for (name, text) in [
         ("referers", REFERERS),
-        ("rules", RULES),
+        ("rules", rules),
         ("ips", "10.0.0.0/8\n"),
         ("exclude", "robot|1||1|9|0\n"),
         ("include", "acme|1|0\n"),
@@ -139,15 +144,29 @@ fn another_generation_forgets_what_the_one_before_found() {
     let payload = CollectorPayload { encoding: "UTF-8", ..Default::default() };
     let raw = RawEvent { payload: &payload, parameters: &[] };
     let input = Input { raw: &raw, times: TIMES, unstruct: None };
-    let mut run = |enrichments: &Enrichments| {
+    let mut family = |enrichments: &Enrichments| {
         let mut event = Event::new();
         event.set(Field::Useragent, Some("Acme/1"));
-        enrichments.run(&mut event, &input, &mut caches, &arena).entities.len()
+        let done = enrichments.run(&mut event, &input, &mut caches, &arena);
+        event::json::member(done.entities[0].data, "useragentFamily").map(str::to_owned)
     };
-    let all = everything();
-    assert_eq!(run(&all), 1);
-    assert_eq!(run(&Enrichments::default()), 0);
-    assert_eq!(run(&all), 1);
+    let (old, new) = (everything(), everything_with(&RULES.replace("(Acme)", "(Ac)me")));
+    assert_eq!(family(&old).as_deref(), Some("\"Acme\""));
+    assert_eq!(family(&new).as_deref(), Some("\"Ac\""));
+    assert_eq!(family(&old).as_deref(), Some("\"Acme\""));
+}
+
+#[test]
+fn referers_of_the_configuration_beat_those_of_the_list() {
+    let (arena, mut event) = (Bump::new(), Event::new());
+    let payload = CollectorPayload { encoding: "UTF-8", ..Default::default() };
+    let raw = RawEvent { payload: &payload, parameters: &[] };
+    event.set(Field::PageReferrer, Some("http://search.example/?q=shoes"));
+    let input = Input { raw: &raw, times: TIMES, unstruct: None };
+    everything().run(&mut event, &input, &mut Caches::default(), &arena);
+    let fields = [Field::RefrMedium, Field::RefrSource, Field::RefrTerm];
+    let found = fields.map(|field| event.get(field));
+    assert_eq!(found, [Some("partner"), Some("Own"), Some("shoes")]);
 }
 
 fn text() -> impl Strategy<Value = String> {

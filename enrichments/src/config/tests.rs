@@ -43,7 +43,8 @@ fn every_mistake_of_every_file_is_reported_at_once() {
     let lookups = configuration(
         "ip_lookups/jsonschema/2-0-0",
         SNOWPLOW,
-        r#"{"geo":{"database":"../x.mmdb","uri":"http://a"},"asn":{}}"#,
+        r#"{"geo":{"database":"../x.mmdb","uri":"http://a"},"asn":{},
+            "isp":{"database":"a/b.mmdb","uri":"http://a"}}"#,
     );
     let version = configuration("anon_ip/jsonschema/2-0-0", SNOWPLOW, "{}");
     let other = configuration("mystery/jsonschema/1-0-0", "com.acme", "{}");
@@ -66,6 +67,7 @@ fn every_mistake_of_every_file_is_reported_at_once() {
         "2.json /data/parameters/excludeParameters/1: a text, 2",
         "3.json /data/parameters/asn: a known field (geo, isp, domain, connectionType), \"asn\"",
         "3.json /data/parameters/geo/database: a file's name without its folder, \"../x.mmdb\"",
+        "3.json /data/parameters/isp/database: a file's name without its folder, \"a/b.mmdb\"",
         "4.json /schema: iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-*, ",
         "5.json /schema: the schema of an enrichment's configuration, ",
         "6.json : JSON, EOF",
