@@ -51,6 +51,8 @@ pub struct Counts {
     pub objects: u64,
     /// Leases held.
     pub held: u64,
+    /// Leases lost to other workers.
+    pub lost: u64,
 }
 
 /// The steps of a batch that are timed.
@@ -234,6 +236,7 @@ impl Metrics {
             bad: sum(&self.bad),
             objects: sum(&self.objects),
             held: self.leases.with_label_values(&["held"]).get().unsigned_abs(),
+            lost: self.lease_events.with_label_values(&["lost"]).get(),
         }
     }
 
