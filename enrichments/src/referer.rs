@@ -239,7 +239,7 @@ mod tests {
         let arena = Bump::new();
         let list = List::read(LIST.as_bytes()).expect("a list");
         let referers = Referers { internal: Vec::new(), list };
-        let mut run = |value| {
+        let run = |value| {
             let query = [("utm_source", Some(value))];
             referers.utm_source(&query, &mut Vec::new(), &arena).map(|entity| entity.data)
         };

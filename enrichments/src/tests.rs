@@ -11,6 +11,60 @@ const REFERERS: &str = r#"{"search": {"Acme": {"domains": ["search.example"],
 const RULES: &str = "user_agent_parsers: [{regex: '(Acme)/(\\d+)'}]\nos_parsers: []\n\
     device_parsers: [{regex: '(Phone)'}]\n";
 
+/// Name, vendor and parameters of each configuration.
+const CONFIGURATIONS: [(&str, &str, &str); 12] = [
+    (
+        "referer_parser/jsonschema/2-0-1",
+        "com.snowplowanalytics.snowplow",
+        r#"{"internalDomains":[],"database":"referers","uri":"x","referrers":
+            {"partner":{"Own":{"domains":["search.example"],"parameters":["q"]}}}}"#,
+    ),
+    (
+        "campaign_attribution/jsonschema/1-0-0",
+        "com.snowplowanalytics.snowplow",
+        r#"{"fields":{"mktMedium":["m"],"mktSource":["s"],"mktTerm":[],"mktContent":[],
+            "mktCampaign":["utm_campaign"]}}"#,
+    ),
+    (
+        "ua_parser_config/jsonschema/1-0-1",
+        "com.snowplowanalytics.snowplow",
+        r#"{"database":"rules","uri":"x"}"#,
+    ),
+    (
+        "iab_spiders_and_robots_enrichment/jsonschema/1-0-0",
+        "com.snowplowanalytics.snowplow.enrichments",
+        r#"{"ipFile":{"database":"ips","uri":"x"},
+            "excludeUseragentFile":{"database":"exclude","uri":"x"},
+            "includeUseragentFile":{"database":"include","uri":"x"}}"#,
+    ),
+    (
+        "event_fingerprint_config/jsonschema/1-0-1",
+        "com.snowplowanalytics.snowplow",
+        r#"{"hashAlgorithm":"SHA512","excludeParameters":["eid"]}"#,
+    ),
+    (
+        "cookie_extractor_config/jsonschema/1-0-0",
+        "com.snowplowanalytics.snowplow",
+        r#"{"cookies":["a","b"]}"#,
+    ),
+    (
+        "http_header_extractor_config/jsonschema/1-0-0",
+        "com.snowplowanalytics.snowplow.enrichments",
+        r#"{"headersPattern":"X-.*"}"#,
+    ),
+    ("anon_ip/jsonschema/1-0-0", "com.snowplowanalytics.snowplow", r#"{"anonOctets":2}"#),
+    (
+        "pii_enrichment_config/jsonschema/2-0-0",
+        "com.snowplowanalytics.snowplow.enrichments",
+        r#"{"pii":[{"pojo":{"field":"user_ipaddress"}},
+            {"json":{"field":"contexts","schemaCriterion":"iglu:a/b/c/*-*-*",
+            "jsonPath":"$..*"}}],"strategy":{"pseudonymize":{"hashFunction":"MD5","salt":""}}}"#,
+    ),
+    ("cross_navigation_config/jsonschema/1-0-0", ENRICHMENTS_VENDOR, "null"),
+    ("woothee_config/jsonschema/1-0-0", "snowmelt", "{}"),
+    ("client_hints_config/jsonschema/1-0-0", "snowmelt", "{}"),
+];
+
 /// Everything that needs no database switched on.
 fn everything() -> Enrichments {
     everything_with(RULES)
@@ -21,58 +75,7 @@ fn everything_with(rules: &str) -> Enrichments {
     let write = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("a temporary file");
     };
-    for (name, vendor, parameters) in [
-        (
-            "referer_parser/jsonschema/2-0-1",
-            "com.snowplowanalytics.snowplow",
-            r#"{"internalDomains":[],"database":"referers","uri":"x","referrers":
-                {"partner":{"Own":{"domains":["search.example"],"parameters":["q"]}}}}"#,
-        ),
-        (
-            "campaign_attribution/jsonschema/1-0-0",
-            "com.snowplowanalytics.snowplow",
-            r#"{"fields":{"mktMedium":["m"],"mktSource":["s"],"mktTerm":[],"mktContent":[],
-                "mktCampaign":["utm_campaign"]}}"#,
-        ),
-        (
-            "ua_parser_config/jsonschema/1-0-1",
-            "com.snowplowanalytics.snowplow",
-            r#"{"database":"rules","uri":"x"}"#,
-        ),
-        (
-            "iab_spiders_and_robots_enrichment/jsonschema/1-0-0",
-            "com.snowplowanalytics.snowplow.enrichments",
-            r#"{"ipFile":{"database":"ips","uri":"x"},
-                "excludeUseragentFile":{"database":"exclude","uri":"x"},
-                "includeUseragentFile":{"database":"include","uri":"x"}}"#,
-        ),
-        (
-            "event_fingerprint_config/jsonschema/1-0-1",
-            "com.snowplowanalytics.snowplow",
-            r#"{"hashAlgorithm":"SHA512","excludeParameters":["eid"]}"#,
-        ),
-        (
-            "cookie_extractor_config/jsonschema/1-0-0",
-            "com.snowplowanalytics.snowplow",
-            r#"{"cookies":["a","b"]}"#,
-        ),
-        (
-            "http_header_extractor_config/jsonschema/1-0-0",
-            "com.snowplowanalytics.snowplow.enrichments",
-            r#"{"headersPattern":"X-.*"}"#,
-        ),
-        ("anon_ip/jsonschema/1-0-0", "com.snowplowanalytics.snowplow", r#"{"anonOctets":2}"#),
-        (
-            "pii_enrichment_config/jsonschema/2-0-0",
-            "com.snowplowanalytics.snowplow.enrichments",
-            r#"{"pii":[{"pojo":{"field":"user_ipaddress"}},
-                {"json":{"field":"contexts","schemaCriterion":"iglu:a/b/c/*-*-*",
-                "jsonPath":"$..*"}}],"strategy":{"pseudonymize":{"hashFunction":"MD5","salt":""}}}"#,
-        ),
-        ("cross_navigation_config/jsonschema/1-0-0", ENRICHMENTS_VENDOR, "null"),
-        ("woothee_config/jsonschema/1-0-0", "snowmelt", "{}"),
-        ("client_hints_config/jsonschema/1-0-0", "snowmelt", "{}"),
-    ] {
+    for (name, vendor, parameters) in CONFIGURATIONS {
         let file = name.split('/').next().expect("a name");
         let text = format!(
             r#"{{"schema":"iglu:{vendor}/{name}","data":{{"enabled":true,
