@@ -7,7 +7,7 @@ use crate::source::{Batch, Record};
 use md5::{Digest, Md5};
 
 /// A UUID (version 4 in shape) for the event at `place` in a record.
-pub fn event_id(stream: &str, batch: &Batch, record: &Record, place: usize) -> String {
+pub(super) fn event_id(stream: &str, batch: &Batch, record: &Record, place: usize) -> String {
     let mut hash = Md5::new();
     for part in [stream, batch.shard.as_str(), record.sequence.as_str()] {
         hash.update(part);

@@ -14,7 +14,7 @@ use crate::pipeline::{Output, Verdict};
 use crate::process;
 
 /// Counts of a run.
-pub struct Account {
+pub(super) struct Account {
     started: Instant,
     payloads: u64,
     bytes: u64,
@@ -25,7 +25,7 @@ pub struct Account {
 
 impl Account {
     /// Starts counting.
-    pub fn start() -> Account {
+    pub(super) fn start() -> Account {
         // Draws on standard error, and only where that is a terminal.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
         Account {
@@ -39,7 +39,7 @@ impl Account {
     }
 
     /// Shows how far the input has been read.
-    pub fn follow(&mut self, progress: Progress) {
+    pub(super) fn follow(&mut self, progress: Progress) {
         if let Some(total) = progress.total {
             self.bar.set_length(total);
             let style = ProgressStyle::with_template(
@@ -51,7 +51,7 @@ impl Account {
     }
 
     /// Counts a chunk.
-    pub fn add(&mut self, chunk: &Chunk, output: &Output) {
+    pub(super) fn add(&mut self, chunk: &Chunk, output: &Output) {
         self.payloads += chunk.batch.records.len() as u64;
         self.bytes += chunk.bytes as u64;
         for (_, verdict) in &output.verdicts {
@@ -63,7 +63,7 @@ impl Account {
     }
 
     /// The closing table.
-    pub fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         self.bar.finish_and_clear();
         let elapsed = self.started.elapsed();
         let events: u64 = self.verdicts.values().sum();

@@ -11,7 +11,7 @@ use event::{Field, tsv};
 use crate::pipeline::{Output, Verdict};
 
 /// The lines of a batch of `records` records, the first of which has that number.
-pub fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
+pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
     let mut out = Vec::new();
     let mut enriched = output.enriched.iter();
     let mut bad = output.bad.iter();

@@ -12,7 +12,7 @@ use crate::source::Batch;
 
 /// Where results go.
 #[derive(Clone, Debug)]
-pub struct Destination {
+pub(super) struct Destination {
     /// A folder, made if it is not there; `-` is standard output.
     pub folder: PathBuf,
     /// How files are compressed.
@@ -21,7 +21,7 @@ pub struct Destination {
 
 /// How result files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Compression {
+pub(super) enum Compression {
     /// Adds `.zst`.
     Zstd,
     /// Adds `.gz`.
@@ -29,7 +29,7 @@ pub enum Compression {
 }
 
 /// Writes outputs in the form asked for.
-pub enum Writer {
+pub(super) enum Writer {
     /// Enriched events, and bad rows where they are wanted.
     Lines {
         /// Enriched events.
@@ -43,7 +43,7 @@ pub enum Writer {
 
 impl Writer {
     /// Opens the files.
-    pub fn open(format: Format, destination: &Destination) -> anyhow::Result<Writer> {
+    pub(super) fn open(format: Format, destination: &Destination) -> anyhow::Result<Writer> {
         let on_stdout = destination.folder == Path::new("-");
         if !on_stdout {
             let folder = &destination.folder;
@@ -63,7 +63,7 @@ impl Writer {
     }
 
     /// Writes what became of a batch whose first record has that number.
-    pub fn write(&mut self, first: u64, batch: &Batch, output: &Output) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, first: u64, batch: &Batch, output: &Output) -> anyhow::Result<()> {
         match self {
             Writer::Lines { enriched, bad } => {
                 enriched.write(output.enriched.as_bytes())?;
@@ -79,7 +79,7 @@ impl Writer {
     }
 
     /// Completes the files.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
             Writer::Lines { enriched, bad } => {
                 enriched.finish()?;
@@ -91,7 +91,7 @@ impl Writer {
 }
 
 /// One stream of bytes on its way to a file.
-pub struct Stream {
+pub(super) struct Stream {
     name: String,
     sink: Sink,
 }

@@ -12,7 +12,7 @@ use super::Events;
 use crate::pipeline::parameters::Parameter as Known;
 
 /// The events of a valid body; `None` for every other body.
-pub fn events<'a>(body: &'a str, arena: &'a Bump) -> Option<Events<'a>> {
+pub(super) fn events<'a>(body: &'a str, arena: &'a Bump) -> Option<Events<'a>> {
     let mut reader = Reader { text: body, at: 0, arena };
     reader.token(b'{')?;
     reader.member("schema")?;

@@ -17,7 +17,7 @@ const CONTENT_TYPES: [&str; 3] =
     ["application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8"];
 
 /// One event from the query string; a body is ignored.
-pub fn tp1<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events<'a>, Stop> {
+pub(super) fn tp1<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events<'a>, Stop> {
     if payload.querystring.is_empty() {
         let expectation = "empty querystring: not a valid URI redirect";
         return Err(Reason::input("querystring", None, expectation).into());
@@ -26,7 +26,7 @@ pub fn tp1<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events
 }
 
 /// One event from the query string, or those of the body, each overlaid by the query string.
-pub fn tp2<'a>(
+pub(super) fn tp2<'a>(
     payload: &CollectorPayload<'a>,
     check: &mut SchemaCheck<'_>,
     arena: &'a Bump,

@@ -1,0 +1,437 @@
+//! Conformance: recorded payloads, and what a running peer made of them.
+//!
+//! `vectors/cases` holds the inputs with the peer's outcomes, `vectors/json` the flat JSON of the
+//! analytics SDK for the same events. Compared are: columns by their text, JSON columns by their
+//! meaning (numbers by their text), bad rows without the free text of parsers, lists of messages
+//! and parameters as sets. Every difference on purpose is an entry of `vectors/deviations.toml`,
+//! and an entry whose case agrees is an error too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use enricher::pipeline::load::RecordEncoding;
+use enricher::pipeline::{Format, Lengths, Outcome, Pipeline, Settings, Verdict};
+use enricher::source::{Batch, Record};
+use enrichments::{Enrichments, Options};
+use event::bad_row::Processor;
+use event::{Bump, json, tsv};
+use lease::{Position, SequenceNumber, ShardId};
+use validator::Resolver;
+
+/// Groups that need nothing but what this repository holds.
+const GROUPS: [&str; 10] = [
+    "captures",
+    "core-adapters",
+    "core-badrows",
+    "core-limits",
+    "core-params",
+    "core-querystring",
+    "core-sdj",
+    "core-uris",
+    "core-urls",
+    "core-wire",
+];
+
+/// The moment at which the flat JSON was recorded.
+const NOW_MS: i64 = 1_714_558_272_340;
+
+#[test]
+fn outcomes_are_the_peers_or_argued() {
+    let deviations = deviations();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for group in GROUPS {
+        for case in cases(&folder().join("cases").join(format!("{group}.jsonl"))) {
+            let Some(ours) = outcomes(&case) else { continue };
+            count += 1;
+            let theirs = case.get("out").list();
+            let found = differences(theirs, &ours);
+            match (found.is_empty(), deviations.get(&case.name())) {
+                (true, None) => {}
+                (true, Some(_)) => wrong.push(format!("{}: agrees after all", case.name())),
+                (false, Some(expected)) if *expected == kinds(&ours) => {}
+                (false, _) => wrong.push(format!("{}:\n  {}", case.name(), found.join("\n  "))),
+            }
+        }
+    }
+    assert!(count > 1_000, "only {count} cases ran");
+    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn flat_json_is_the_analytics_sdks() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for group in GROUPS {
+        let path = folder().join("json").join(format!("{group}.jsonl"));
+        if !path.exists() {
+            continue;
+        }
+        let inputs: BTreeMap<String, Json> =
+            cases(&folder().join("cases").join(format!("{group}.jsonl")))
+                .into_iter()
+                .map(|case| (case.name(), case))
+                .collect();
+        for expected in cases(&path) {
+            let Some(case) = inputs.get(&expected.name()) else { continue };
+            let Some(mut run) = Run::of(case) else { continue };
+            run.settings.format = Format::Json;
+            count += 1;
+            let (lines, _) = run.process();
+            let ours = lines.first().cloned().unwrap_or(Json::Scalar("nothing".to_owned()));
+            let theirs = expected.get("json");
+            let refused = !matches!(expected.get("error"), Json::Missing);
+            if refused != ours.is_bad_row() || (!refused && ours.without_nulls() != *theirs) {
+                wrong.push(format!("{}:\n  {theirs:?}\n  {ours:?}", expected.name()));
+            }
+        }
+    }
+    assert!(count > 300, "only {count} cases ran");
+    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
+}
+
+/// Case name to the kinds of outcome that are ours on purpose.
+fn deviations() -> BTreeMap<String, Vec<String>> {
+    let text =
+        std::fs::read_to_string(folder().join("deviations.toml")).expect("the file is there");
+    let table: toml::Table = text.parse().expect("the file is TOML");
+    let entries = table["deviation"].as_array().expect("deviations are an array of tables");
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        let text = |key: &str| entry[key].as_str().expect("every entry has all keys").to_owned();
+        assert!(!text("why").is_empty() && !text("peer").is_empty());
+        let ours = text("ours").split(", ").map(str::to_owned).collect::<Vec<_>>();
+        for case in entry["cases"].as_array().expect("an entry names its cases") {
+            found.insert(case.as_str().expect("a case is a name").to_owned(), ours.clone());
+        }
+    }
+    found
+}
+
+/// The kinds of some outcomes, as the deviations name them.
+fn kinds(outcomes: &[Json]) -> Vec<String> {
+    let kind = |outcome: &Json| match outcome.get("bad").get("schema") {
+        Json::Scalar(uri) => uri.split('/').nth(1).unwrap_or_default().to_owned(),
+        _ => "enriched".to_owned(),
+    };
+    outcomes.iter().map(kind).collect()
+}
+
+/// What becomes of a case here; `None` when it needs an asset that is not on this machine.
+fn outcomes(case: &Json) -> Option<Vec<Json>> {
+    Some(Run::of(case)?.process().1)
+}
+
+struct Run {
+    settings: Settings,
+    enrichments: Arc<Enrichments>,
+    record: Vec<u8>,
+}
+
+impl Run {
+    fn of(case: &Json) -> Option<Run> {
+        let processor = Processor { artifact: "oracle".to_owned(), version: "1.0.0".to_owned() };
+        let mut settings = Settings::new(processor);
+        for flag in case.get("flags").list() {
+            match flag.text().as_str() {
+                "acceptInvalid" => settings.lengths = Lengths::Accepted,
+                "tryBase64Decoding" => settings.record_encoding = RecordEncoding::PlainOrBase64,
+                other => panic!("unknown flag {other}"),
+            }
+        }
+        let enrichments = match case.get("profile").text().as_str() {
+            "bare" => Arc::default(),
+            profile => shared_profile(profile)?,
+        };
+        let record =
+            event::base64::decode_bytes(case.get("thrift_b64").text().as_bytes(), &Bump::new())
+                .to_vec();
+        Some(Run { settings, enrichments, record })
+    }
+
+    /// The output's lines, and the outcomes.
+    fn process(self) -> (Vec<Json>, Vec<Json>) {
+        let sequence = SequenceNumber::parse("1").expect("a number");
+        let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
+        let record = Record { sequence, sub_sequence: 0, data: Bytes::from(self.record) };
+        let batch = Batch { shard: ShardId::new("s"), records: vec![record], lag: None, end };
+        let tsv = self.settings.format == Format::Tsv;
+        let pipeline = Pipeline::new(self.settings, self.enrichments);
+        let output = RESOLVER.with(|(resolver, runtime)| {
+            let mut schemas = resolver.schemas();
+            loop {
+                match pipeline.process(&batch, &schemas, NOW_MS) {
+                    Outcome::Done(output) => break output,
+                    Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+                }
+            }
+        });
+        let text = |line: &[u8]| String::from_utf8(line.to_vec()).expect("lines are UTF-8");
+        let (mut enriched, mut bad) = (output.enriched.iter(), output.bad.iter());
+        let (mut lines, mut outcomes) = (Vec::new(), Vec::new());
+        for (_, verdict) in &output.verdicts {
+            match verdict {
+                Verdict::Enriched if tsv => {
+                    outcomes.push(enriched_outcome(&text(enriched.next().expect("a line"))));
+                }
+                Verdict::Enriched => {
+                    lines.push(Json::parse(&text(enriched.next().expect("a line"))))
+                }
+                Verdict::Bad(_) => {
+                    let row = Json::parse(&text(bad.next().expect("a line")));
+                    lines.push(row.clone());
+                    outcomes.push(Json::object([("bad".to_owned(), row)]));
+                }
+            }
+        }
+        (lines, outcomes)
+    }
+}
+
+thread_local! {
+    static RESOLVER: (Resolver, tokio::runtime::Runtime) = {
+        let resolver = Resolver::from_file(&folder().join("resolver.json"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        (resolver.expect("the configuration is valid"), runtime.expect("a runtime starts"))
+    };
+}
+
+/// The enrichments of a recorded profile, when the recordings stand beside this repository.
+fn shared_profile(profile: &str) -> Option<Arc<Enrichments>> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
+    let configs = shared.join("profiles").join(profile);
+    if !configs.exists() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| eprintln!("left out: cases of the profile {profile}, which is not here"));
+        return None;
+    }
+    let loaded = Enrichments::load(&configs, Some(&shared.join("assets")), &Options::default());
+    Some(Arc::new(loaded.unwrap_or_else(|errors| panic!("{profile}: {errors:?}"))))
+}
+
+fn enriched_outcome(line: &str) -> Json {
+    let columns = tsv::columns(line).expect("an enriched line has 131 columns");
+    let columns = event::fields::FIELDS.into_iter().zip(columns).filter(|(field, text)| {
+        !text.is_empty() && !matches!(field.name(), "etl_tstamp" | "v_etl")
+    });
+    let columns =
+        columns.map(|(field, text)| (field.name().to_owned(), Json::Scalar(quoted(text))));
+    Json::object([("enriched".to_owned(), Json::Object(columns.collect()))])
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    json::write_string(text, &mut out);
+    String::from_utf8(out).expect("a JSON string is UTF-8")
+}
+
+fn cases(path: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    text.split('\n').filter(|line| !line.is_empty()).map(Json::parse).collect()
+}
+
+/// Where two lists of outcomes differ, in words.
+fn differences(theirs: &[Json], ours: &[Json]) -> Vec<String> {
+    let comparable = |outcomes: &[Json]| -> Vec<Json> {
+        outcomes.iter().map(|outcome| outcome.clone().comparable()).collect()
+    };
+    let mut found = Vec::new();
+    difference(&Json::List(comparable(theirs)), &Json::List(comparable(ours)), "", &mut found);
+    found
+}
+
+fn difference(theirs: &Json, ours: &Json, path: &str, found: &mut Vec<String>) {
+    match (theirs, ours) {
+        (Json::Object(a), Json::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let value = |object: &BTreeMap<String, Json>| object.get(key).cloned();
+                let path = format!("{path}.{key}");
+                let (a, b) = (value(a), value(b));
+                difference(&a.unwrap_or(Json::Missing), &b.unwrap_or(Json::Missing), &path, found);
+            }
+        }
+        (Json::List(a), Json::List(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                difference(a, b, &format!("{path}[{index}]"), found);
+            }
+        }
+        (Json::Scalar(mask), Json::Scalar(_)) if matches!(mask.as_str(), "\"<random-uuid>\"") => {}
+        (a, b) if a == b => {}
+        (a, b) => found.push(format!("{path}: the peer has {a:?}, we have {b:?}")),
+    }
+}
+
+/// JSON with its scalars as raw text, so that numbers are compared by their text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Json {
+    Missing,
+    Scalar(String),
+    List(Vec<Json>),
+    Object(BTreeMap<String, Json>),
+}
+
+impl Json {
+    fn parse(text: &str) -> Json {
+        let arena = Bump::new();
+        Json::read(json::compact(text, &arena).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
+    fn read(text: &str) -> Json {
+        if let Some(members) = json::Members::of(text) {
+            let arena = Bump::new();
+            let key = |key| json::unescape(key, &arena).expect("a key is a string").to_owned();
+            return Json::Object(members.map(|(k, value)| (key(k), Json::read(value))).collect());
+        }
+        match json::Elements::of(text) {
+            Some(elements) => Json::List(elements.map(Json::read).collect()),
+            None => Json::Scalar(text.to_owned()),
+        }
+    }
+
+    fn object<const N: usize>(members: [(String, Json); N]) -> Json {
+        Json::Object(members.into_iter().collect())
+    }
+
+    fn get(&self, key: &str) -> &Json {
+        match self {
+            Json::Object(members) => members.get(key).unwrap_or(&Json::Missing),
+            _ => &Json::Missing,
+        }
+    }
+
+    fn list(&self) -> &[Json] {
+        match self {
+            Json::List(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    fn text(&self) -> String {
+        let Json::Scalar(raw) = self else { panic!("expected a string, found {self:?}") };
+        let arena = Bump::new();
+        json::unescape(raw, &arena).expect("a string").to_owned()
+    }
+
+    fn name(&self) -> String {
+        self.get("name").text()
+    }
+
+    fn is_bad_row(&self) -> bool {
+        matches!(self.get("schema"), Json::Scalar(uri) if uri.contains(".badrows/"))
+    }
+
+    fn without_nulls(self) -> Json {
+        let Json::Object(members) = self else { return self };
+        let null = Json::Scalar("null".to_owned());
+        Json::Object(members.into_iter().filter(|(_, value)| *value != null).collect())
+    }
+
+    /// An outcome in the form in which outcomes are compared.
+    fn comparable(self) -> Json {
+        let Json::Object(mut outcome) = self else { return self };
+        outcome.remove("pii_event");
+        if let Some(Json::Object(columns)) = outcome.get_mut("enriched") {
+            parse_json_columns(columns);
+        }
+        if let Some(Json::Object(row)) = outcome.get_mut("bad")
+            && let Some(Json::Object(data)) = row.get_mut("data")
+        {
+            data.remove("processor");
+            let failure = data.remove("failure").unwrap_or(Json::Missing).reduced("failure");
+            let payload = data.remove("payload").unwrap_or(Json::Missing);
+            data.insert("failure".to_owned(), failure);
+            data.insert("payload".to_owned(), comparable_payload(payload));
+        }
+        Json::Object(outcome)
+    }
+
+    /// Without free text and what depends on the moment; lists that are sets in order.
+    fn reduced(self, key: &str) -> Json {
+        match self {
+            Json::Object(members) => {
+                let mut members = members;
+                match key {
+                    "dataReports" | "schemaIssues" => drop(members.remove("message")),
+                    "failure" => drop(members.remove("timestamp")),
+                    "lookupHistory" => {
+                        members.remove("attempts");
+                        members.remove("lastAttempt");
+                    }
+                    _ => {}
+                }
+                members.remove("targets");
+                // What a parser says of a text is its own affair.
+                if members.contains_key("error") && members.contains_key("field") {
+                    members.remove("error");
+                }
+                if key == "errors" {
+                    members.remove("message");
+                }
+                let member = |(key, value): (String, Json)| {
+                    let value = value.reduced(&key).without_parser_text();
+                    (key, value)
+                };
+                Json::Object(members.into_iter().map(member).collect())
+            }
+            Json::List(elements) => {
+                let mut elements: Vec<Json> =
+                    elements.into_iter().map(|element| element.reduced(key)).collect();
+                let sets = ["messages", "dataReports", "schemaIssues", "parameters", "errors"];
+                if sets.contains(&key) {
+                    elements.sort();
+                    elements.dedup();
+                }
+                Json::List(elements)
+            }
+            scalar => scalar,
+        }
+    }
+
+    /// Cuts a text where a parser's own words begin.
+    fn without_parser_text(self) -> Json {
+        const PREFIXES: [&str; 7] = [
+            "error deserializing raw event: ",
+            "Provided URI [",
+            "invalid json: ",
+            "could not extract name-value pairs from querystring",
+            "cannot be converted to java.math.BigDecimal. Error : ",
+            "could not parse uri, expection was thrown: [",
+            "trying to extract the schema of the enriched event but event type [",
+        ];
+        let Json::Scalar(text) = &self else { return self };
+        let inside = text.trim_start_matches('"');
+        match PREFIXES.iter().find(|prefix| inside.starts_with(**prefix)) {
+            Some(prefix) => Json::Scalar((*prefix).to_owned()),
+            None => self,
+        }
+    }
+}
+
+fn comparable_payload(payload: Json) -> Json {
+    let Json::Object(mut payload) = payload else { return payload };
+    if let Some(Json::Object(columns)) = payload.remove("enriched") {
+        let Json::Object(mut columns) = Json::Object(columns).without_nulls() else {
+            unreachable!("an object stays one")
+        };
+        columns.remove("etl_tstamp");
+        columns.remove("v_etl");
+        parse_json_columns(&mut columns);
+        payload.insert("enriched".to_owned(), Json::Object(columns));
+    }
+    Json::Object(payload).reduced("payload")
+}
+
+fn parse_json_columns(columns: &mut BTreeMap<String, Json>) {
+    for name in ["contexts", "unstruct_event", "derived_contexts"] {
+        if let Some(value) = columns.get_mut(name) {
+            *value = Json::parse(&value.text());
+        }
+    }
+}
