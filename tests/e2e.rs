@@ -1,1 +1,287 @@
-//! The whole system, by its release binary over HTTP.
+//! The proof: the release binary over HTTP against emulators. A fleet loses nothing while one
+//! worker is killed, a shard is split and another worker is asked to stop; and every duplicate is
+//! one that the killed worker had written and not yet checkpointed.
+
+#![allow(clippy::print_stdout, reason = "the proof closes with an account of what it saw")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tests::arrivals::{self, Arrivals, StreamReader};
+use tests::emulators::{self, Emulators, REGION};
+use tests::leases::{self, Lease, SHARD_END};
+use tests::traffic::{Expected, Producer};
+use tests::workers::Worker;
+use tests::{admin, wait};
+
+const PAYLOADS: &str = "payloads";
+const ENRICHED: &str = "enriched";
+const BAD: &str = "bad";
+const BUCKET: &str = "proof";
+const TABLE: &str = "leases";
+const SHARDS: i32 = 4;
+const EVENTS: u32 = 20_000;
+
+// Generous, since the machine may be busy: what takes longer is stuck.
+const SOON: Duration = Duration::from_secs(60);
+const IN_THE_END: Duration = Duration::from_secs(240);
+
+// Long enough for the killed worker to have written events downstream that no object holds yet.
+const OBJECT_AGE: &str = "3s";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_loses_nothing() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let stage = Stage::set(scratch.path()).await?;
+    let mut producer = Producer::new(&stage.aws.kinesis, PAYLOADS);
+    let mut reader = StreamReader::open(&stage.aws.kinesis, &[ENRICHED, BAD]).await?;
+
+    let mut killed = stage.start("worker-a").await?;
+    let mut stopped = stage.start("worker-b").await?;
+    let mut last = stage.start("worker-c").await?;
+    stage.wait_for_a_lease_each(&[&killed, &stopped, &last]).await?;
+
+    producer.send_up_to(EVENTS * 2 / 5).await?;
+    wait_for_events(&mut reader, EVENTS as usize / 5).await?;
+    killed.kill()?;
+    let at_death = stage.leases_of(&killed).await?;
+    ensure!(!at_death.is_empty(), "the killed worker held no lease");
+
+    producer.send_up_to(EVENTS * 3 / 5).await?;
+    stage.wait_until_nothing_is_held_by(&killed).await?;
+
+    let parent = stage.split_an_open_shard().await?;
+    producer.send_up_to(EVENTS * 4 / 5).await?;
+
+    check_admin_port(&stopped).await?;
+    let status = stopped.terminate(SOON).await?;
+    ensure!(status.success(), "{}: {status}: {}", stopped.name, stopped.log()?);
+    let left = stage.leases_of(&stopped).await?;
+    ensure!(left.is_empty(), "{} ended with leases: {left:?}", stopped.name);
+
+    producer.send_up_to(EVENTS).await?;
+    wait_for_all_downstream(&mut reader, &producer).await?;
+    stage.wait_for_all_in_bucket(&producer).await?;
+    stage.wait_for_the_end_of(&parent).await?;
+    check_admin_port(&last).await?;
+    let status = last.terminate(SOON).await?;
+    ensure!(status.success(), "{}: {status}: {}", last.name, last.log()?);
+    let left = stage.leases_of(&last).await?;
+    ensure!(left.is_empty(), "{} ended with leases: {left:?}", last.name);
+
+    reader.read().await?;
+    let bucket = arrivals::in_bucket(&stage.aws.s3, BUCKET).await?;
+    ensure!(bucket.lines == bucket.lines_in_manifests, "{bucket:?}");
+    let downstream = check_arrivals("downstream", &reader.arrivals, &producer, &at_death)?;
+    let stored = check_arrivals("in the bucket", &bucket.arrivals, &producer, &at_death)?;
+    for worker in [&killed, &stopped, &last] {
+        check_log(worker)?;
+    }
+    println!(
+        "{EVENTS} events sent; all of them downstream ({downstream} twice) and in {} objects \
+         ({stored} twice); every duplicate was in the window of the killed worker",
+        bucket.objects
+    );
+    Ok(())
+}
+
+/// What the workers work on.
+struct Stage<'a> {
+    aws: Emulators,
+    scratch: &'a Path,
+}
+
+impl<'a> Stage<'a> {
+    async fn set(scratch: &'a Path) -> Result<Stage<'a>> {
+        let aws = Emulators::start(scratch).await?;
+        aws.create_stream(PAYLOADS, SHARDS).await?;
+        aws.create_stream(ENRICHED, 2).await?;
+        aws.create_stream(BAD, 1).await?;
+        aws.create_bucket(BUCKET).await?;
+        Ok(Stage { aws, scratch })
+    }
+
+    async fn start(&self, name: &str) -> Result<Worker> {
+        let admin = emulators::free_address()?;
+        Worker::start(name, admin, &self.config(name, admin), self.scratch).await
+    }
+
+    /// Short leases, so that a killed worker is noticed soon; small objects, so that there are many.
+    fn config(&self, name: &str, admin: SocketAddr) -> String {
+        let Emulators { kinesis_url, dynamodb_url, s3_url, .. } = &self.aws;
+        format!(
+            r#"
+            [worker]
+            name = "{name}"
+            threads = 1
+            [aws]
+            region = "{REGION}"
+            kinesis_endpoint_url = "{kinesis_url}"
+            dynamodb_endpoint_url = "{dynamodb_url}"
+            s3_endpoint_url = "{s3_url}"
+            s3_path_style = true
+            [source]
+            stream = "{PAYLOADS}"
+            poll_interval = "250ms"
+            batch_age = "250ms"
+            [leases]
+            table = "{TABLE}"
+            duration = "4s"
+            [enriched]
+            kinesis = {{ stream = "{ENRICHED}" }}
+            s3 = {{ bucket = "{BUCKET}", object_age = "{OBJECT_AGE}" }}
+            [bad]
+            kinesis = {{ stream = "{BAD}" }}
+            s3 = {{ bucket = "{BUCKET}", object_age = "{OBJECT_AGE}", compression = "gzip" }}
+            [admin]
+            listen = "{admin}"
+            "#
+        )
+    }
+
+    async fn leases(&self) -> Result<BTreeMap<String, Lease>> {
+        leases::read(&self.aws.dynamodb, TABLE).await
+    }
+
+    async fn leases_of(&self, worker: &Worker) -> Result<BTreeMap<String, Lease>> {
+        let mut leases = self.leases().await?;
+        leases.retain(|_, lease| lease.owner.as_deref().is_some_and(|owner| worker.is(owner)));
+        Ok(leases)
+    }
+
+    async fn wait_for_a_lease_each(&self, workers: &[&Worker]) -> Result<()> {
+        wait::until("a lease for each worker", SOON, async || {
+            let leases = self.leases().await?;
+            let owners: Vec<&str> = leases.values().filter_map(|l| l.owner.as_deref()).collect();
+            let all = owners.len() == SHARDS as usize;
+            let each = workers.iter().all(|worker| owners.iter().any(|owner| worker.is(owner)));
+            Ok((all && each).then_some(()))
+        })
+        .await
+    }
+
+    async fn wait_until_nothing_is_held_by(&self, worker: &Worker) -> Result<()> {
+        let what = format!("others to take the leases of {}", worker.name);
+        wait::until(&what, SOON, async || {
+            Ok(self.leases_of(worker).await?.is_empty().then_some(()))
+        })
+        .await
+    }
+
+    /// Splits the first shard in the middle of its hash keys; returns its id.
+    async fn split_an_open_shard(&self) -> Result<String> {
+        let kinesis = &self.aws.kinesis;
+        let shards = kinesis.list_shards().stream_name(PAYLOADS).send().await?;
+        let shard = shards.shards().first().context("no shard")?;
+        let range = shard.hash_key_range().context("no hash keys")?;
+        let start: u128 = range.starting_hash_key().parse()?;
+        let end: u128 = range.ending_hash_key().parse()?;
+        let middle = start + (end - start) / 2;
+        let split = kinesis.split_shard().stream_name(PAYLOADS).shard_to_split(shard.shard_id());
+        split.new_starting_hash_key(middle.to_string()).send().await?;
+        let open = SHARDS + 1;
+        wait::until("the split", SOON, async || {
+            let stream = kinesis.describe_stream_summary().stream_name(PAYLOADS).send().await?;
+            let summary = stream.stream_description_summary().context("no description")?;
+            Ok((summary.open_shard_count() == open).then_some(()))
+        })
+        .await?;
+        Ok(shard.shard_id().to_owned())
+    }
+
+    async fn wait_for_the_end_of(&self, shard: &str) -> Result<()> {
+        wait::until("the split shard's lease to end", SOON, async || {
+            let leases = self.leases().await?;
+            let lease = leases.get(shard).context("no lease")?;
+            Ok((lease.checkpoint == SHARD_END).then_some(()))
+        })
+        .await
+    }
+
+    async fn wait_for_all_in_bucket(&self, producer: &Producer) -> Result<()> {
+        wait::until("every event in the bucket", IN_THE_END, async || {
+            let bucket = arrivals::in_bucket(&self.aws.s3, BUCKET).await?;
+            missing(&bucket.arrivals, producer)
+        })
+        .await
+    }
+}
+
+async fn wait_for_events(reader: &mut StreamReader, count: usize) -> Result<()> {
+    wait::until(&format!("{count} events downstream"), SOON, async || {
+        reader.read().await?;
+        Ok((reader.arrivals.enriched.len() >= count).then_some(()))
+    })
+    .await
+}
+
+async fn wait_for_all_downstream(reader: &mut StreamReader, producer: &Producer) -> Result<()> {
+    wait::until("every event downstream", IN_THE_END, async || {
+        reader.read().await?;
+        missing(&reader.arrivals, producer)
+    })
+    .await
+}
+
+/// `Some` when nothing is missing; an error that says how much is.
+fn missing(arrivals: &Arrivals, producer: &Producer) -> Result<Option<()>> {
+    let enriched =
+        producer.ids(Expected::Enriched).filter(|id| !arrivals.enriched.contains_key(*id));
+    let bad = producer.ids(Expected::Bad).filter(|id| !arrivals.bad.contains_key(*id));
+    let (enriched, bad) = (enriched.count(), bad.count());
+    ensure!(enriched == 0 && bad == 0, "{enriched} enriched events and {bad} bad rows missing");
+    Ok(Some(()))
+}
+
+/// Everything sent has arrived as what it was to become, and nothing else has; what arrived twice
+/// was worked by the killed worker and not behind its checkpoint. Returns how much arrived twice.
+fn check_arrivals(
+    place: &str,
+    arrivals: &Arrivals,
+    producer: &Producer,
+    at_death: &BTreeMap<String, Lease>,
+) -> Result<usize> {
+    missing(arrivals, producer).with_context(|| place.to_owned())?;
+    ensure!(arrivals.strange.is_empty(), "{place}: {:?}", arrivals.strange.first());
+    let events = arrivals.enriched.len() + arrivals.bad.len();
+    ensure!(events == producer.sent.len(), "{place}: {events} different events");
+    let mut duplicates = 0;
+    for (id, times) in arrivals.duplicates() {
+        let sent = &producer.sent[id];
+        let explained = at_death.get(&sent.shard).is_some_and(|l| !l.covers(&sent.sequence));
+        ensure!(explained && times == 2, "{place}: {id} arrived {times} times: {sent:?}");
+        duplicates += 1;
+    }
+    Ok(duplicates)
+}
+
+async fn check_admin_port(worker: &Worker) -> Result<()> {
+    for path in ["/live", "/ready"] {
+        let answer = worker.get(path).await?;
+        ensure!(answer.status == 200, "{path} of {}: {answer:?}", worker.name);
+    }
+    let metrics = worker.get("/metrics").await?.body;
+    for name in ["snowmelt_records_total", "snowmelt_events_enriched_total"] {
+        let value = admin::metric(&metrics, name).with_context(|| format!("no {name}"))?;
+        ensure!(value > 0.0, "{name} of {} is {value}", worker.name);
+    }
+    Ok(())
+}
+
+/// Every line is a JSON object, and none has anything of a payload in it.
+fn check_log(worker: &Worker) -> Result<()> {
+    let log = worker.log()?;
+    ensure!(!log.is_empty(), "{} logged nothing", worker.name);
+    for line in log.lines() {
+        let parsed: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).with_context(|| format!("{}: {line}", worker.name))?;
+        ensure!(parsed.contains_key("level"), "a line without a level: {line}");
+        for secret in ["203.0.113.7", "shop.example", "-0000-4000-8000-", "5e1f0c36"] {
+            ensure!(!line.contains(secret), "{} logged {secret}: {line}", worker.name);
+        }
+    }
+    Ok(())
+}

@@ -25,15 +25,18 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Every file under the root except what is built or belongs to version control, sorted.
+/// Every file under the root except what belongs to version control or is ignored by it, sorted.
 pub fn files() -> Vec<File> {
+    let ignored = std::fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
+    let mut skipped: Vec<&str> = ignored.lines().map(|line| line.trim_matches('/')).collect();
+    skipped.push(".git");
     let mut found = Vec::new();
-    walk(&root(), "", &mut found);
+    walk(&root(), "", &skipped, &mut found);
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<File>) {
+fn walk(folder: &Path, prefix: &str, skipped: &[&str], found: &mut Vec<File>) {
     let entries = std::fs::read_dir(folder).expect("the repository can be read");
     for entry in entries {
         let entry = entry.expect("the repository can be read");
@@ -41,8 +44,8 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<File>) {
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().expect("the repository can be read");
         if kind.is_dir() {
-            if !matches!(name.as_str(), "target" | ".git" | ".terraform") {
-                walk(&entry.path(), &format!("{path}/"), found);
+            if !skipped.contains(&name.as_str()) {
+                walk(&entry.path(), &format!("{path}/"), skipped, found);
             }
         } else if kind.is_file() {
             found.push(File { path, place: entry.path() });

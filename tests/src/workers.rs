@@ -15,7 +15,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running `snowmelt worker`.
 pub struct Worker {
-    /// Its worker id in the lease table.
+    /// How its worker id in the lease table begins.
     pub name: String,
     /// Where `/metrics`, `/live` and `/ready` answer.
     pub admin: SocketAddr,
@@ -72,6 +72,11 @@ impl Worker {
         ensure!(sent.success(), "{} is gone already", self.name);
         let what = format!("the end of {}", self.name);
         wait::until(&what, within, async || Ok(self.child.try_wait()?)).await
+    }
+
+    /// Whether an owner in the lease table is this worker: its name and the ending of its start.
+    pub fn is(&self, owner: &str) -> bool {
+        owner.strip_prefix(&self.name).is_some_and(|ending| ending.starts_with(['-', ':']))
     }
 
     /// A page of its admin port.

@@ -2,16 +2,18 @@
 # to a worker; one that is wrong is replaced.
 
 locals {
-  admin_port = 8080
+  admin_port = 8000
 
   # A heartbeat longer than the drain, so that a drain that takes its time is not cut off.
   lifecycle_seconds = var.drain_seconds + 60
+
+  # The worker gives up draining before systemd does, so that it says what it left.
+  grace_seconds = var.drain_seconds - 10
 
   # A worker is warm when it is ready; this is how long a slow start may take.
   warm_up_seconds = 90
 
   user_data = templatefile("${path.module}/templates/user-data.sh.tftpl", {
-    admin_port    = local.admin_port
     binary        = var.binary
     drain_seconds = var.drain_seconds
     group         = var.name
@@ -21,7 +23,7 @@ locals {
       bad_stream      = var.bad_stream
       bucket          = var.bucket
       bucket_prefix   = var.bucket_prefix
-      drain_seconds   = var.drain_seconds
+      grace_seconds   = local.grace_seconds
       enriched_stream = var.enriched_stream
       input_stream    = var.input_stream
       lease_table     = aws_dynamodb_table.leases.name

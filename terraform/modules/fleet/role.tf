@@ -22,7 +22,6 @@ data "aws_iam_policy_document" "worker" {
   statement {
     sid = "ReadPayloads"
     actions = [
-      "kinesis:DescribeStreamSummary",
       "kinesis:GetRecords",
       "kinesis:GetShardIterator",
       "kinesis:ListShards",

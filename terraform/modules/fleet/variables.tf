@@ -106,7 +106,7 @@ variable "binary" {
 variable "config_toml" {
   description = <<-EOT
     More of the worker's configuration (TOML tables that the module does not write itself, such as
-    [schemas] or [enrichments]), appended to what the module writes.
+    [schemas], [enrichments] or [log]), appended to what the module writes.
   EOT
   type        = string
   default     = ""
