@@ -10,6 +10,51 @@ pub(crate) fn is_integer(literal: &str) -> bool {
     literal.bytes().all(|byte| !matches!(byte, b'.' | b'e' | b'E')) && literal != "-0"
 }
 
+/// A literal as the rules look at it: read once, compared often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal<'a> {
+    /// As it stands.
+    pub(crate) text: &'a str,
+    /// Whether it counts as an integer. `1.0`, `1e2` and `-0` do not.
+    pub(crate) integer: bool,
+    /// Its value, if it is written without fraction and exponent, and fits.
+    value: Option<i64>,
+}
+
+/// So many digits surely fit an `i64`.
+const SHORT: usize = 18;
+
+impl<'a> Literal<'a> {
+    /// The literal at the start of a text that goes on with no part of a number.
+    pub(crate) fn at_start_of(text: &'a str) -> Literal<'a> {
+        let bytes = text.as_bytes();
+        let start = usize::from(bytes.first() == Some(&b'-'));
+        let (mut end, mut value) = (start, 0_i64);
+        while let Some(digit) = bytes.get(end).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            end += 1;
+        }
+        if matches!(bytes.get(end), Some(b'.' | b'e' | b'E')) {
+            let inner = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+            end += bytes[end..].iter().position(|byte| !inner(byte)).unwrap_or(text.len() - end);
+            return Literal { text: &text[..end], integer: false, value: None };
+        }
+        let value = match end - start {
+            ..=SHORT => Some(if start == 0 { value } else { -value }),
+            // Bounds are often the largest value of the type.
+            _ => text[..end].parse().ok(),
+        };
+        Literal { text: &text[..end], integer: start == 0 || value != Some(0), value }
+    }
+
+    /// Its value, if it is written without fraction and exponent, and fits.
+    pub(crate) fn value(&self) -> Option<i64> {
+        self.value
+    }
+}
+
 /// Orders two literals by value, exactly.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (Decimal::new(a), Decimal::new(b));
@@ -221,6 +266,26 @@ mod tests {
     }
 
     #[test]
+    fn literals_are_read_to_their_end() {
+        for (text, literal, integer, value) in [
+            ("12,", "12", true, Some(12)),
+            ("-7}", "-7", true, Some(-7)),
+            ("0", "0", true, Some(0)),
+            ("-0]", "-0", false, Some(0)),
+            ("1.5e+3,", "1.5e+3", false, None),
+            ("1E5", "1E5", false, None),
+            ("123456789012345678,", "123456789012345678", true, Some(123_456_789_012_345_678)),
+            ("9223372036854775807,", "9223372036854775807", true, Some(i64::MAX)),
+            ("-9223372036854775808,", "-9223372036854775808", true, Some(i64::MIN)),
+            ("9223372036854775808,", "9223372036854775808", true, None),
+        ] {
+            let read = Literal::at_start_of(text);
+            assert_eq!((read.text, read.integer, read.value), (literal, integer, value));
+            assert_eq!(is_integer(literal), integer);
+        }
+    }
+
+    #[test]
     fn multiples_are_decimal() {
         for (value, divisor) in [
             ("1.23", 0.01),
@@ -248,6 +313,9 @@ mod tests {
         #[test]
         fn integers_and_floats_compare_as_the_language_does(a: i64, b: i64, x: f64, y: f64) {
             prop_assert_eq!(compare(&a.to_string(), &b.to_string()), a.cmp(&b));
+            let text = a.to_string();
+            let value = Literal::at_start_of(&text).value();
+            prop_assert_eq!(value, Some(a));
             let (c, d) = (a as i32, b as i32);
             let half = |n: i32| format!("{}", f64::from(n) / 2.0);
             prop_assert_eq!(compare(&half(c), &half(d)), c.cmp(&d));

@@ -6,9 +6,20 @@
 //! `\w`, `\s` and `\b` are ASCII, `.` stops at every line terminator, `$` matches before a last
 //! one.
 
+mod runs;
+
+use runs::Runs;
+
 /// A compiled pattern.
 #[derive(Debug)]
-pub(crate) enum Pattern {
+pub(crate) struct Pattern {
+    runs: Option<Runs>,
+    engine: Engine,
+}
+
+/// What decides.
+#[derive(Debug)]
+enum Engine {
     /// Linear time.
     Linear(regex::Regex),
     /// Looks around or refers back.
@@ -24,21 +35,31 @@ const SIZE_LIMIT: usize = 4 << 20;
 impl Pattern {
     /// Compiles a pattern; `None` if it is malformed.
     pub(crate) fn new(java: &str) -> Option<Pattern> {
-        let pattern = translate(java);
-        let linear = regex::RegexBuilder::new(&pattern).size_limit(SIZE_LIMIT).build();
-        if let Ok(regex) = linear {
-            return Some(Pattern::Linear(regex));
-        }
-        let mut builder = fancy_regex::RegexBuilder::new(&pattern);
-        builder.backtrack_limit(BACKTRACK_LIMIT).delegate_size_limit(SIZE_LIMIT);
-        builder.build().ok().map(|regex| Pattern::Backtracking(Box::new(regex)))
+        Some(Pattern { engine: Engine::new(java)?, runs: Runs::new(java) })
     }
 
     /// Whether the pattern is found anywhere in the text.
     pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.runs.as_ref().is_some_and(|runs| runs.accept(text)) || self.engine.is_match(text)
+    }
+}
+
+impl Engine {
+    fn new(java: &str) -> Option<Engine> {
+        let pattern = translate(java);
+        let linear = regex::RegexBuilder::new(&pattern).size_limit(SIZE_LIMIT).build();
+        if let Ok(regex) = linear {
+            return Some(Engine::Linear(regex));
+        }
+        let mut builder = fancy_regex::RegexBuilder::new(&pattern);
+        builder.backtrack_limit(BACKTRACK_LIMIT).delegate_size_limit(SIZE_LIMIT);
+        builder.build().ok().map(|regex| Engine::Backtracking(Box::new(regex)))
+    }
+
+    fn is_match(&self, text: &str) -> bool {
         match self {
-            Pattern::Linear(regex) => regex.is_match(text),
-            Pattern::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
         }
     }
 }
@@ -84,6 +105,11 @@ fn translate(java: &str) -> String {
                 out.push_str(r"\-");
                 after
             }
+            // The end of a range; `--` would be a difference.
+            '-' if classes > 0 && after.starts_with('-') => {
+                out.push_str(r"-\-");
+                &after[1..]
+            }
             '~' if classes > 0 => {
                 out.push_str(r"\~");
                 after
@@ -113,9 +139,13 @@ fn class_start<'a>(rest: &'a str, out: &mut String) -> &'a str {
     }
 }
 
-/// Whether a hyphen inside a class cannot be a range: after a class escape (`[\w-.]`), after a
-/// range (`[0-9-_]`), or before the end.
+/// Whether a hyphen inside a class cannot be a range: at the start, after a class escape
+/// (`[\w-.]`), after a range (`[0-9-_]`), or before the end.
 fn is_literal_hyphen(after: &str, out: &str) -> bool {
+    let open = out.strip_suffix('^').unwrap_or(out);
+    if open.ends_with('[') && !open.ends_with("\\[") {
+        return true;
+    }
     let after_class = out.ends_with(DIGIT) || out.ends_with(WORD) || out.ends_with(SPACE);
     after.starts_with(']') || after_class || ends_with_range(out)
 }
@@ -235,6 +265,9 @@ mod tests {
             (r"^\u0041$", "A"),
             (r"^\$.*$", "$.a"),
             (r"^\cC$", "\u{3}"),
+            ("^[--b]$", "a"),
+            ("^[+--]$", ","),
+            ("^[^-a]$", "b"),
         ] {
             assert!(matches(pattern, text), "{pattern} {text:?}");
         }

@@ -7,7 +7,7 @@
 use event::reason::Violation;
 
 use crate::document::Value;
-use crate::number;
+use crate::number::{self, Literal};
 use crate::schema::table::{
     Dependency, InPlace, Items, Needs, Node, NodeId, ObjectRules, Rest, Table, Types,
 };
@@ -232,11 +232,12 @@ impl<'a> Reporter<'a> {
     fn number(&mut self, node: &Node, literal: &str) {
         use std::cmp::Ordering::{Greater, Less};
         let Some(rules) = node.number.as_deref() else { return };
-        if let Some(max) = rules.max.as_ref().filter(|max| !max.accepts(literal, Less)) {
+        let read = Literal::at_start_of(literal);
+        if let Some(max) = rules.max.as_ref().filter(|max| !max.accepts(&read, Less)) {
             let message = format!("must have a maximum value of {}", max.literal);
             self.add(node, "maximum", &message, vec![max.literal.to_string()]);
         }
-        if let Some(min) = rules.min.as_ref().filter(|min| !min.accepts(literal, Greater)) {
+        if let Some(min) = rules.min.as_ref().filter(|min| !min.accepts(&read, Greater)) {
             let message = format!("must have a minimum value of {}", min.literal);
             self.add(node, "minimum", &message, vec![min.literal.to_string()]);
         }

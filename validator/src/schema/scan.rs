@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 
 use crate::document::{self, Value};
-use crate::number;
+use crate::number::Literal;
 use crate::schema::table::{
     ArrayRules, Enumeration, InPlace, Items, Needs, Node, NodeId, ObjectRules, Rest, StringRules,
     Table, Types,
@@ -86,13 +86,12 @@ impl<'a> Scan<'a> {
     }
 
     fn number_value(&self, node: &Node, at: usize) -> End {
-        let end = self.scalar_end(at);
-        let literal = &self.text[at..end];
-        let kind = if number::is_integer(literal) { Types::INTEGER } else { Types::FRACTION };
-        require(node.types.has(kind))?;
-        require(node.number.as_deref().is_none_or(|rules| rules.accepts(literal)))?;
-        require(node.enumeration.as_deref().is_none_or(|listed| listed.has_number(literal)))?;
-        Ok(end)
+        let literal = Literal::at_start_of(&self.text[at..]);
+        require(node.types.has(if literal.integer { Types::INTEGER } else { Types::FRACTION }))?;
+        require(node.number.as_deref().is_none_or(|rules| rules.accepts(&literal)))?;
+        let listed = node.enumeration.as_deref();
+        require(listed.is_none_or(|listed| listed.has_number(literal.text)))?;
+        Ok(at + literal.text.len())
     }
 
     fn word(&self, node: &Node, at: usize, word: &str, kind: Types, value: Value<'_>) -> End {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use crate::document::Value;
 use crate::format::Format;
-use crate::number;
+use crate::number::{self, Literal};
 use crate::pattern::Pattern;
 use crate::schema::names::Names;
 
@@ -145,7 +145,7 @@ pub(crate) struct Bound {
     /// As the schema writes it.
     pub(crate) literal: Box<str>,
     /// The same, where it is a short integer.
-    pub(crate) integer: Option<i64>,
+    value: Option<i64>,
     pub(crate) exclusive: bool,
 }
 
@@ -309,11 +309,11 @@ impl StringRules {
 
 impl NumberRules {
     /// Whether all rules accept a literal.
-    pub(crate) fn accepts(&self, literal: &str) -> bool {
-        self.accepts_bounds(literal) && self.accepts_multiple(literal)
+    pub(crate) fn accepts(&self, literal: &Literal<'_>) -> bool {
+        self.accepts_bounds(literal) && self.accepts_multiple(literal.text)
     }
 
-    fn accepts_bounds(&self, literal: &str) -> bool {
+    fn accepts_bounds(&self, literal: &Literal<'_>) -> bool {
         self.min.as_ref().is_none_or(|min| min.accepts(literal, Ordering::Greater))
             && self.max.as_ref().is_none_or(|max| max.accepts(literal, Ordering::Less))
     }
@@ -324,39 +324,21 @@ impl NumberRules {
     }
 }
 
-/// Integers of up to so many digits are compared as such.
-const SHORT_INTEGER: usize = 18;
-
 impl Bound {
-    /// A bound from its literal.
-    pub(crate) fn new(literal: &str, exclusive: bool) -> Bound {
-        Bound { integer: short_integer(literal), literal: literal.into(), exclusive }
-    }
-
     /// Whether a literal is on the side `inside` of this bound, or on it unless that is excluded.
-    pub(crate) fn accepts(&self, literal: &str, inside: Ordering) -> bool {
-        let order = match (short_integer(literal), self.integer) {
+    pub(crate) fn accepts(&self, literal: &Literal<'_>, inside: Ordering) -> bool {
+        let order = match (literal.value(), self.value) {
             (Some(value), Some(bound)) => value.cmp(&bound),
-            _ => number::compare(literal, &self.literal),
+            _ => number::compare(literal.text, &self.literal),
         };
         order == inside || (order == Ordering::Equal && !self.exclusive)
     }
-}
 
-/// The value of an integer literal that surely fits.
-fn short_integer(literal: &str) -> Option<i64> {
-    let digits = literal.strip_prefix('-').unwrap_or(literal).as_bytes();
-    if digits.len() > SHORT_INTEGER {
-        return None;
+    /// A bound from its literal.
+    pub(crate) fn new(literal: &str, exclusive: bool) -> Bound {
+        let value = Literal::at_start_of(literal).value();
+        Bound { literal: literal.into(), value, exclusive }
     }
-    let mut value = 0_i64;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        value = value * 10 + i64::from(byte - b'0');
-    }
-    Some(if digits.len() == literal.len() { value } else { -value })
 }
 
 impl ArrayRules {
