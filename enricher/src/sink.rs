@@ -11,9 +11,9 @@ pub mod memory;
 pub mod object;
 pub mod s3;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use lease::Held;
+use lease::{Held, ShardId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -61,8 +61,13 @@ pub struct Part {
 /// The batch that lines come from, and the right to write them.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The lease of the shard.
-    pub held: Arc<Held>,
+    /// The shard.
+    pub shard: ShardId,
+    /// The number of the ownership.
+    pub epoch: u64,
+    /// The lease. Not kept alive from here: what waits in an object must not keep a shard whose
+    /// loop has ended.
+    held: Weak<Held>,
     /// The first record: sequence number and sub-sequence.
     pub first: (lease::SequenceNumber, u64),
     /// The last record.
@@ -154,7 +159,9 @@ impl Origin {
     pub fn of(batch: &Batch, held: &Arc<Held>, now_ms: i64) -> Option<Origin> {
         let place = |record: &crate::source::Record| (record.sequence.clone(), record.sub_sequence);
         Some(Origin {
-            held: Arc::clone(held),
+            shard: held.shard().clone(),
+            epoch: held.epoch(),
+            held: Arc::downgrade(held),
             first: place(batch.records.first()?),
             last: place(batch.records.last()?),
             records: batch.records.len(),
@@ -164,7 +171,13 @@ impl Origin {
 
     /// Whether output may still be written: the lease is held and its deadline ahead.
     pub fn may_write(&self) -> bool {
-        !self.held.lost().is_cancelled() && Instant::now() < self.held.deadline()
+        self.deadline().is_some_and(|deadline| Instant::now() < deadline)
+    }
+
+    /// Until when output may be written; `None` once the lease is gone.
+    fn deadline(&self) -> Option<Instant> {
+        let held = self.held.upgrade()?;
+        (!held.lost().is_cancelled()).then(|| held.deadline())
     }
 }
 
@@ -177,9 +190,7 @@ pub async fn guard<T>(
 ) -> Result<T, Error> {
     let mut request = std::pin::pin!(request);
     while origins.clone().all(Origin::may_write) {
-        let Some(deadline) = origins.clone().map(|origin| origin.held.deadline()).min() else {
-            return Ok(request.await);
-        };
+        let Some(deadline) = origins.clone().filter_map(Origin::deadline).min() else { break };
         tokio::select! {
             biased;
             result = &mut request => return Ok(result),

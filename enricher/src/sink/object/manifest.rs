@@ -41,7 +41,7 @@ pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<
     let mut shards: Vec<Shard<'_>> = Vec::new();
     for frame in frames {
         let origin = &frame.origin;
-        let (shard, epoch) = (origin.held.shard().as_str(), origin.held.epoch());
+        let (shard, epoch) = (origin.shard.as_str(), origin.epoch);
         let first = Place(&origin.first.0, origin.first.1);
         let last = Place(&origin.last.0, origin.last.1);
         match shards.iter_mut().find(|known| known.shard == shard && known.epoch == epoch) {

@@ -1,0 +1,126 @@
+//! The whole loop in one process, on parts in memory: what is sent is in the outputs, whatever
+//! happens to workers, leases and sinks. That verdicts and lines add up is asserted by the loop
+//! itself, for every batch.
+
+mod objects;
+mod stage;
+
+use std::time::Duration;
+
+use enricher::sink;
+use enricher::worker::End;
+use lease::{Position, ShardId};
+
+use stage::{PATIENCE, Stage, after, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_write_everything_once_and_follow_a_split() {
+    let mut stage = Stage::new(&["shard-1", "shard-2"]);
+    stage.send("shard-1", 95);
+    stage.send("shard-2", 40);
+    let (a, b) = (stage.start("a"), stage.start("b"));
+    until("output", async || a.written() + b.written() > 20).await;
+    for child in ["shard-3", "shard-4"] {
+        stage.stream.add(&ShardId::new(child), &[&ShardId::new("shard-1")]);
+    }
+    stage.stream.close(&ShardId::new("shard-1"));
+    stage.send("shard-3", 30);
+    stage.send("shard-4", 5);
+    until("checkpoints", async || {
+        stage.position("shard-3").await == after(29)
+            && stage.position("shard-4").await == after(4)
+            && stage.position("shard-2").await == after(39)
+    })
+    .await;
+    // The parent is done before its children begin; its lease may be gone already.
+    assert!(matches!(stage.position("shard-1").await, None | Some(Position::ShardEnd)));
+    assert_eq!(stage.check(&[&a, &b]), 0, "nothing is written twice");
+    assert!(matches!(a.drain().await, End::Drained));
+    assert!(matches!(b.drain().await, End::Drained));
+    for shard in ["shard-2", "shard-3", "shard-4"] {
+        assert_eq!(stage.owner(shard).await, None, "{shard} is released");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_worker_leaves_its_place_to_the_next_without_repetition() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 200);
+    let first = stage.start("first");
+    until("output", async || first.written() > 0).await;
+    first.stop.drain.cancel();
+    until("the end", async || first.end.is_finished()).await;
+    stage.send("shard-1", 50);
+    let second = stage.start("second");
+    until("a checkpoint", async || stage.position("shard-1").await == after(249)).await;
+    assert_eq!(stage.check(&[&first, &second]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_waits_for_every_route() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 100);
+    let worker = stage.start_with("worker", Duration::from_millis(50));
+    worker.bad.close();
+    until("enriched events", async || worker.enriched.lines().len() >= stage.good.len()).await;
+    stage.renewed("shard-1").await;
+    let position = stage.position("shard-1").await;
+    assert_eq!(position, Some(Position::TrimHorizon), "no bad row is written yet");
+    // What is in flight cannot finish within the grace.
+    assert!(matches!(worker.drain().await, End::CutOff));
+    assert_eq!(stage.position("shard-1").await, Some(Position::TrimHorizon));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_at_once() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 30);
+    let worker = stage.start_with("worker", PATIENCE * 10);
+    worker.enriched.close();
+    until("a lease", async || stage.owner("shard-1").await.is_some()).await;
+    worker.stop.drain.cancel();
+    worker.stop.now.cancel();
+    assert!(matches!(worker.end.await.expect("no panic"), End::CutOff));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_fails_stops_the_worker_and_loses_nothing() {
+    let mut stage = Stage::new(&["shard-1", "shard-2"]);
+    stage.send("shard-1", 60);
+    stage.send("shard-2", 60);
+    let first = stage.start("first");
+    first.bad.fail_once(sink::Error::failed("writing", "as the test wants"));
+    until("the end", async || first.end.is_finished()).await;
+    let second = stage.start("second");
+    until("checkpoints", async || {
+        stage.position("shard-1").await == after(59) && stage.position("shard-2").await == after(59)
+    })
+    .await;
+    stage.check(&[&first, &second]);
+    assert!(matches!(first.end.await.expect("no panic"), End::Failed(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_lease_ends_its_shard_alone_and_writes_nothing_more() {
+    let mut stage = Stage::new(&["shard-1", "shard-2"]);
+    stage.send("shard-1", 10);
+    let worker = stage.start("worker");
+    worker.enriched.close();
+    worker.bad.close();
+    until("the leases", async || {
+        let (one, two) = (stage.owner("shard-1").await, stage.owner("shard-2").await);
+        one.as_ref() == Some(&worker.name) && two.as_ref() == Some(&worker.name)
+    })
+    .await;
+    stage.steal("shard-1").await;
+    until("the loss", async || worker.metrics.counts().lost == 1).await;
+    worker.enriched.open();
+    worker.bad.open();
+    stage.send("shard-2", 10);
+    until("the other shard", async || stage.position("shard-2").await == after(9)).await;
+    // The thief never renews, so the worker takes the lease back and does the work then.
+    until("the first shard", async || stage.position("shard-1").await == after(9)).await;
+    let repeated = stage.check(&[&worker]);
+    assert_eq!(repeated, 0, "what was held back when the lease was lost was not written");
+    assert!(matches!(worker.drain().await, End::Drained));
+}
