@@ -1,0 +1,77 @@
+//! The demo as a stranger runs it: the binary, a folder, a kill in the middle.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const EVENTS: &str = "9000";
+
+fn demo(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
+    command.args(["local", "--demo", "--workers", "2", "--shards", "3", "--rate", "3000"]);
+    command.args(["--events", EVENTS, "--dir"]).arg(dir);
+    command
+}
+
+/// Waits until a worker has written a file, which is before all is done.
+fn kill_in_the_middle(mut child: Child) {
+    let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    for line in lines {
+        let line = line.expect("lines are text");
+        let objects = line.split("objects").nth(1).and_then(|rest| rest.split_whitespace().next());
+        if objects.is_some_and(|objects| objects != "0") {
+            break;
+        }
+    }
+    assert!(child.try_wait().expect("it is ours").is_none(), "it was not done yet");
+    child.kill().expect("it runs");
+    child.wait().expect("it is ours");
+}
+
+/// The number after a word of the account.
+fn number(output: &Output, word: &str) -> u64 {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.trim_start().starts_with(word));
+    let number = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no {word} in:\n{text}"))
+}
+
+#[test]
+fn a_killed_demo_goes_on_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let child = demo(dir.path()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    kill_in_the_middle(child.expect("the binary runs"));
+
+    let output = demo(dir.path()).output().expect("the binary runs");
+    let account = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{account}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(number(&output, "events sent") >= EVENTS.parse().expect("a number"), "{account}");
+    assert_eq!(number(&output, "missing"), 0, "{account}");
+    assert_eq!(number(&output, "to be enriched"), number(&output, "enriched"), "{account}");
+
+    // Nothing is left to do, and nothing is done twice.
+    let again = demo(dir.path()).output().expect("the binary runs");
+    assert!(again.status.success());
+    assert_eq!(number(&again, "duplicates"), number(&output, "duplicates"));
+    assert_eq!(number(&again, "output files"), number(&output, "output files"));
+}
+
+#[test]
+fn mistakes_exit_with_64_and_say_where() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("w.toml");
+    std::fs::write(&file, "[source]\nstrem = \"x\"\n").expect("the folder is ours");
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
+        let output = output.expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&["worker", "--config", &file.to_string_lossy()]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("w.toml:2:1: unknown field `strem`"), "{said}");
+    let (code, said) = run(&["worker", "--config", "/nowhere/w.toml"]);
+    assert_eq!(code, Some(64), "{said}");
+    let (code, said) = run(&["wroker"]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("worker"), "{said}");
+}
