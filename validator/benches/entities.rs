@@ -23,15 +23,20 @@ struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes allocated and not freed.
+static LIVE: AtomicU64 = AtomicU64::new(0);
+
 // SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -113,6 +118,28 @@ fn main() {
     let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     println!("geometric mean {:.2}, least {least:.2}", (logarithms / ratios.len() as f64).exp());
+    compile_all();
+}
+
+/// Prints what compiling and keeping a schema costs, over every embedded one.
+fn compile_all() {
+    let mut dirs = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/schemas")];
+    let mut texts = Vec::new();
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).expect("the schemas are there") {
+            let path = entry.expect("the schemas are there").path();
+            match std::fs::read_to_string(&path) {
+                Ok(text) => texts.push(text),
+                Err(_) => dirs.push(path),
+            }
+        }
+    }
+    let mut compiled = Vec::with_capacity(texts.len());
+    let before = LIVE.load(Ordering::Relaxed);
+    let time = cpu_ns(|| compiled.extend(texts.iter().map(|text| Schema::compile(text))));
+    let bytes = LIVE.load(Ordering::Relaxed) - before;
+    let count = compiled.len() as u64;
+    println!("{count} schemas: {} bytes and {} us each", bytes / count, time / count / 1_000);
 }
 
 /// Prints one line and gives the ratio.

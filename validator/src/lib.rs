@@ -18,6 +18,6 @@ mod schemas;
 
 mod resolver;
 
-pub use resolver::{ConfigError, Figures, Resolver};
+pub use resolver::{BundleError, ConfigError, Figures, Resolver};
 pub use schema::Schema;
 pub use schemas::{Lookup, Schemas};

@@ -1,9 +1,11 @@
 //! The seam to schema registries: one question, four answers.
 //!
 //! [`http`] asks a static registry or an Iglu Server, [`folder`] and [`embedded`] read a static
-//! registry from disk and from the binary, [`memory`] is told what to say. None of them caches,
+//! registry from disk and from the binary, [`bundle`] is many schemas in one file, [`memory`] is
+//! told what to say. None of them caches,
 //! retries or judges: that is the resolver's.
 
+pub(crate) mod bundle;
 pub(crate) mod embedded;
 pub(crate) mod folder;
 pub(crate) mod http;

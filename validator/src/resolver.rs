@@ -13,15 +13,20 @@ mod config;
 mod registered;
 mod settle;
 
+use std::fs::File;
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use event::SchemaKey;
+use event::reason::RegistryHistory;
 use hashbrown::HashMap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub use crate::registry::bundle::BundleError;
+use crate::registry::bundle::{Bundle, write_line};
 use crate::registry::embedded::Embedded;
 use crate::registry::folder::Folder;
 use crate::registry::http::Http;
@@ -40,6 +45,9 @@ const EMBEDDED: &str = "Iglu Client Embedded";
 
 /// The name of a folder given beside the configuration; it stands in bad rows.
 const FOLDER: &str = "Schemas Folder";
+
+/// The name of a bundle; it stands in bad rows.
+const BUNDLE: &str = "Schemas Bundle";
 
 /// Entries kept where the configuration asks for fewer: a batch must find all it needs at once.
 const LEAST_SIZE: usize = 1_000;
@@ -105,6 +113,14 @@ impl Resolver {
         self.with(Registered::new(FOLDER, Class::Override, Box::new(Folder::new(dir))))
     }
 
+    /// Adds the schemas of a file that [`Resolver::pull`] wrote, to be asked before all others.
+    ///
+    /// Before the resolver is cloned only.
+    pub fn with_bundle(self, path: &Path) -> Result<Resolver, BundleError> {
+        let bundle = Bundle::read(BufReader::new(File::open(path)?))?;
+        Ok(self.with(Registered::new(BUNDLE, Class::Override, Box::new(bundle))))
+    }
+
     /// Sets how long unknown keys wait for a registry, counted from the registry's first failure.
     ///
     /// Before the resolver is cloned only.
@@ -129,6 +145,27 @@ impl Resolver {
         };
         self.each(unknown, |inner, key| async move { inner.settle(key).await }).await;
         self.schemas()
+    }
+
+    /// Writes the schemas of these keys as a bundle, together with those that superseded them.
+    /// Gives back the keys that could not be had, with what the registries said.
+    pub async fn pull(
+        &self,
+        keys: &[SchemaKey],
+        out: &mut impl Write,
+    ) -> io::Result<Vec<(SchemaKey, Vec<RegistryHistory>)>> {
+        let mut failed = Vec::new();
+        for key in keys {
+            match self.inner.fetch(key).await {
+                Ok(texts) => {
+                    for (key, text) in texts.with_keys(key.clone()) {
+                        write_line(&key, &text, out)?;
+                    }
+                }
+                Err(history) => failed.push((key.clone(), history)),
+            }
+        }
+        Ok(failed)
     }
 
     /// Asks again, for ever, for what is due and in use. To be run, and dropped, by whoever keeps

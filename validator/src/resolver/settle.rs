@@ -45,10 +45,16 @@ pub(super) struct Counters {
     stale: AtomicU64,
 }
 
+/// The text of a schema, and of the one that superseded it.
+pub(super) struct Texts {
+    asked_for: String,
+    newer: Option<(SchemaVer, String)>,
+}
+
 /// What all registries together said.
 enum Outcome {
-    /// The schema, and what identifies its texts.
-    Found(Schema, u64),
+    /// The schema.
+    Found(Texts),
     /// What each said, with its index.
     Nothing(Vec<(usize, RegistryError)>),
     /// As above, but some could not be asked.
@@ -81,6 +87,16 @@ impl Inner {
         self.write(key.clone(), outcome);
         drop(guard);
         self.land(&key, flight);
+    }
+
+    /// The texts that a key stands for; else what each registry said.
+    pub(super) async fn fetch(&self, key: &SchemaKey) -> Result<Texts, Vec<RegistryHistory>> {
+        match self.ask_all(key).await {
+            Outcome::Found(texts) => Ok(texts),
+            Outcome::Nothing(errors) | Outcome::Unreachable(errors) => {
+                Err(self.history(errors, &[]))
+            }
+        }
     }
 
     /// Counts since the start, and what is known now.
@@ -131,7 +147,7 @@ impl Inner {
         let (mut errors, mut verdict) = (Vec::new(), true);
         for index in order {
             match self.ask_one(&self.registries[index], key).await {
-                Ok((schema, digest)) => return Outcome::Found(schema, digest),
+                Ok(texts) => return Outcome::Found(texts),
                 Err(Answer::Found(_)) => unreachable!("a schema that was found is no error"),
                 Err(Answer::NotFound) => errors.push((index, RegistryError::NotFound)),
                 Err(Answer::Refused(error)) => errors.push((index, error)),
@@ -145,19 +161,16 @@ impl Inner {
     }
 
     /// Asks one registry for a schema and, if another version superseded it, for that.
-    async fn ask_one(
-        &self,
-        registry: &Registered,
-        key: &SchemaKey,
-    ) -> Result<(Schema, u64), Answer> {
-        let text = self.text(registry, key).await?;
-        let Some(version) = superseding(&text, key)? else {
-            return Ok((Schema::compile(&text), digest(&[&text])));
+    async fn ask_one(&self, registry: &Registered, key: &SchemaKey) -> Result<Texts, Answer> {
+        let asked_for = self.text(registry, key).await?;
+        let newer = match superseding(&asked_for, key)? {
+            None => None,
+            Some(version) => {
+                let newer = SchemaKey { version, ..key.clone() };
+                Some((version, self.text(registry, &newer).await?))
+            }
         };
-        let newer = SchemaKey { version, ..key.clone() };
-        let newer = self.text(registry, &newer).await?;
-        let schema = Schema::compile(&newer).superseding(version);
-        Ok((schema, digest(&[&text, &newer])))
+        Ok(Texts { asked_for, newer })
     }
 
     async fn text(&self, registry: &Registered, key: &SchemaKey) -> Result<String, Answer> {
@@ -170,18 +183,17 @@ impl Inner {
     }
 
     fn write(&self, key: SchemaKey, outcome: Outcome) {
-        let mut book = self.book();
-        let (lookup, digest) = match outcome {
-            Outcome::Found(schema, digest) => (Lookup::Found(Arc::new(schema)), digest),
-            Outcome::Nothing(errors) => {
-                let before = book.history(&key.to_string()).unwrap_or_default();
-                (Lookup::Missing(Arc::new(self.history(errors, before))), 0)
-            }
-            Outcome::Unreachable(errors) => {
-                let before = book.history(&key.to_string()).unwrap_or_default();
-                (Lookup::Unavailable(Arc::new(self.history(errors, before))), 0)
-            }
+        let history = |errors| {
+            let before = self.book().history(&key.to_string()).unwrap_or_default().to_vec();
+            Arc::new(self.history(errors, &before))
         };
+        // The book is not kept waiting for a schema to be compiled.
+        let (lookup, digest) = match outcome {
+            Outcome::Found(texts) => (Lookup::Found(Arc::new(texts.compile())), texts.digest()),
+            Outcome::Nothing(errors) => (Lookup::Missing(history(errors)), 0),
+            Outcome::Unreachable(errors) => (Lookup::Unavailable(history(errors)), 0),
+        };
+        let mut book = self.book();
         if book.write(key, lookup, digest, &self.terms) {
             self.figures.stale.fetch_add(1, Ordering::Relaxed);
         }
@@ -215,6 +227,28 @@ impl Inner {
     }
 }
 
+impl Texts {
+    /// The schema that data is checked against.
+    fn compile(&self) -> Schema {
+        match &self.newer {
+            None => Schema::compile(&self.asked_for),
+            Some((version, text)) => Schema::compile(text).superseding(*version),
+        }
+    }
+
+    /// Identifies the texts.
+    fn digest(&self) -> u64 {
+        let newer = self.newer.as_ref().map(|(_, text)| text);
+        foldhash::quality::FixedState::default().hash_one((&self.asked_for, newer))
+    }
+
+    /// Each text with its key.
+    pub(super) fn with_keys(self, key: SchemaKey) -> impl Iterator<Item = (SchemaKey, String)> {
+        let newer = self.newer.map(|(version, text)| (SchemaKey { version, ..key.clone() }, text));
+        std::iter::once((key, self.asked_for)).chain(newer)
+    }
+}
+
 /// The version that a schema says superseded it.
 fn superseding(text: &str, key: &SchemaKey) -> Result<Option<SchemaVer>, Answer> {
     let refused = |message: String| Err(Answer::Refused(RegistryError::ClientFailure(message)));
@@ -235,10 +269,6 @@ fn superseding(text: &str, key: &SchemaKey) -> Result<Option<SchemaVer>, Answer>
         ));
     }
     Ok(Some(version))
-}
-
-fn digest(texts: &[&str]) -> u64 {
-    foldhash::quality::FixedState::default().hash_one(texts)
 }
 
 /// Bad rows tell when a registry was last asked.

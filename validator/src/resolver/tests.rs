@@ -276,3 +276,28 @@ async fn every_key_of_a_batch_has_an_answer_even_when_there_are_too_many() {
     assert!(resolver.resolve(&[key(URI)]).await.get(URI).is_some());
     assert!(resolver.figures().missing <= LEAST_SIZE + 1, "{:?}", resolver.figures());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bundle_answers_what_it_was_pulled_for() {
+    let (resolver, memory) = one();
+    let newer = URI.replace("1-0-0", "1-0-1");
+    memory.say(URI, found("{\n\"$supersededBy\": \"1-0-1\"}"));
+    memory.say(&newer, found("{\r\n\"type\":\"string\",\n\"maximum\":99999999999999999999}\n"));
+    let other = "iglu:com.acme/none/jsonschema/1-0-0";
+    let mut lines = Vec::new();
+    // Numbers keep their text.
+    let failed = resolver.pull(&[key(URI), key(other)], &mut lines).await.expect("written");
+    assert_eq!(failed[0].0, key(other));
+    assert!(String::from_utf8_lossy(&lines).contains(":99999999999999999999}"));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &lines).expect("written");
+
+    let (fresh, memory) = one();
+    memory.fail(down());
+    let fresh = fresh.with_bundle(file.path()).expect("a good bundle");
+    let lookup = ask(&fresh).await;
+    assert!(accepts(&lookup, "\"x\"") && !accepts(&lookup, "1"));
+    let Lookup::Found(schema) = lookup else { panic!("it is in the bundle") };
+    assert_eq!(schema.superseded_by(), Some(event::SchemaVer::new(1, 0, 1)));
+    assert_eq!(memory.asked(), 0);
+}

@@ -4,6 +4,8 @@
 mod differential;
 mod suite;
 
+use proptest::prelude::*;
+
 use super::Schema;
 
 /// What both walks together say of a text; fails if they contradict each other.
@@ -166,6 +168,21 @@ fn texts_that_are_not_compact_json_do_no_harm() {
     }
     for text in ["", "]", "}", ",", "\"", "\"\\", "nul", "{\"a\" 1}", "[1 2]"] {
         assert!(!accepts(&schema, text), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_strange(text in r#"[\[\]{}",:a-f0-9.\\né -]{0,40}"#, start in r#"|\{"a":|\["#) {
+        let schema = Schema::compile(
+            r##"{"type":["object","array"],"properties":{"a":{"pattern":"^a","minimum":1}},
+                "patternProperties":{"b":{"enum":[1,"x",[]]}},"minProperties":1,
+                "dependencies":{"c":["d"],"e":{"maxProperties":2}},
+                "items":[{"$ref":"#"}],"additionalItems":{"not":{"type":"null"}},"uniqueItems":true}"##,
+        );
+        assert_eq!(schema.issues(), []);
+        let _ = schema.check(&format!("{start}{text}"));
+        let _ = Schema::compile(&format!("{start}{text}"));
     }
 }
 
