@@ -109,7 +109,7 @@ impl<'a> Stage<'a> {
         Worker::start(name, admin, &self.config(name, admin), self.scratch).await
     }
 
-    /// Short leases, so that a killed worker is noticed soon; small objects, so that there are many.
+    /// Short leases, so that a killed worker is noticed soon; young objects, so there are many.
     fn config(&self, name: &str, admin: SocketAddr) -> String {
         let Emulators { kinesis_url, dynamodb_url, s3_url, .. } = &self.aws;
         format!(
