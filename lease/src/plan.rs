@@ -94,6 +94,25 @@ pub(crate) fn standings<'a>(
     view.iter().map(|seen| (seen, standing(seen, blocked(seen.lease), rules))).collect()
 }
 
+/// How long the plan stays as it is if nothing is written: until the next lease expires, or has
+/// waited long enough for others.
+pub(crate) fn good_for(view: &[Seen], rules: &Rules) -> Option<Duration> {
+    let standings = standings(view, rules);
+    let moments = standings.iter().filter_map(|(seen, standing)| {
+        let moment = match standing {
+            Standing::Live(_) if !seen.mine => rules.lease_duration,
+            Standing::Open(Why::Expired) => rules.lease_duration + rules.patience,
+            Standing::Open(_) | Standing::Reserved(_) => rules.patience,
+            Standing::Live(_) | Standing::Ended | Standing::Blocked => return None,
+        };
+        // A lease is no longer alive, and no longer left to others, when the moment has passed.
+        (seen.unchanged <= moment).then(|| moment - seen.unchanged + PASSED)
+    });
+    moments.min()
+}
+
+const PASSED: Duration = Duration::from_millis(1);
+
 /// The parents to read before their children may be taken. A parent's lease that a scan does not
 /// show may have been deleted when its shard was done; or the scan is stale, and shows the child
 /// but not yet the parent, which was created first.
@@ -218,7 +237,7 @@ pub(crate) fn offers(view: &[Seen], rules: &Rules) -> Vec<(LeaseKey, WorkerId)> 
     let mut loads = Loads::of(&standings, rules);
     let mut offers = Vec::new();
     for (seen, _) in standings.iter().filter(|(seen, _)| seen.mine && !is_moving(seen, rules)) {
-        let Some(peer) = loads.lightest_but(&rules.me) else { break };
+        let Some(peer) = loads.successor(rules) else { break };
         loads.add(&peer, seen.lease);
         offers.push((seen.lease.key.clone(), peer));
     }
@@ -259,6 +278,8 @@ struct Load {
     bytes: f64,
     count: usize,
     capacity: u32,
+    /// How long ago the worker was last seen to write.
+    silent: Duration,
 }
 
 impl Loads {
@@ -268,8 +289,10 @@ impl Loads {
         loads.workers.insert(rules.me.clone(), me);
         for (seen, standing) in standings {
             if let Standing::Live(owner) = *standing {
-                let load = loads.workers.entry(owner.clone()).or_default();
+                let first = Load { silent: seen.unchanged, ..Load::default() };
+                let load = loads.workers.entry(owner.clone()).or_insert(first);
                 load.capacity = load.capacity.max(seen.lease.capacity);
+                load.silent = load.silent.min(seen.unchanged);
             }
         }
         for (seen, standing) in standings {
@@ -322,8 +345,13 @@ impl Loads {
         others.into_iter().map(|(worker, _)| worker).collect()
     }
 
-    fn lightest_but(&self, me: &WorkerId) -> Option<WorkerId> {
-        let others = self.workers.iter().filter(|(worker, _)| *worker != me);
+    /// The worker with the least to do but `me`. One whose leases are all on the move is leaving,
+    /// and one that has been silent for half a lease duration may be dead.
+    fn successor(&self, rules: &Rules) -> Option<WorkerId> {
+        let staying = |(worker, load): &(&WorkerId, &Load)| {
+            **worker != rules.me && load.count > 0 && load.silent < rules.lease_duration / 2
+        };
+        let others = self.workers.iter().filter(staying);
         others
             .min_by(|(_, a), (_, b)| a.relative().total_cmp(&b.relative()))
             .map(|(w, _)| w.clone())

@@ -123,6 +123,8 @@ pub(crate) struct Protocol {
     /// Leases whose tasks failed here, and until when we leave them to others.
     barred: BTreeMap<LeaseKey, Duration>,
     scan: Poll,
+    /// When the plan is to be made anew though nothing was read.
+    replan_due: Option<Duration>,
     drain: Drain,
     status: Status,
 }
@@ -165,6 +167,7 @@ impl Protocol {
             polls: BTreeMap::new(),
             barred: BTreeMap::new(),
             scan: Poll { due: phase / 4, in_flight: false },
+            replan_due: None,
             drain: Drain::No,
             status: Status::default(),
             config,
@@ -195,7 +198,8 @@ impl Protocol {
         let reads = match self.drain {
             Drain::No => {
                 let reads = self.polls.values().chain([&self.scan]);
-                reads.filter(|poll| !poll.in_flight).map(|poll| poll.due).min()
+                let reads = reads.filter(|poll| !poll.in_flight).map(|poll| poll.due);
+                reads.chain(self.replan_due).min()
             }
             Drain::Announced(until) => Some(until),
             Drain::Asked | Drain::Done => None,
@@ -212,6 +216,9 @@ impl Protocol {
     /// Starts whatever is due.
     fn tend(&mut self, now: Duration, out: &mut Vec<Command>) {
         self.tend_drain(now, out);
+        if self.replan_due.is_some_and(|due| due <= now) {
+            self.replan(now, out);
+        }
         for holding in self.holdings.values_mut() {
             let id = WriteId(self.next_write);
             if let Some(write) = holding.next_write(id, now, &self.config) {
@@ -313,7 +320,9 @@ impl Protocol {
         match holding.settle(&write, outcome, now, &self.config) {
             Settled::Unknown => {}
             Settled::Stored => self.stored(&write, now, out),
-            Settled::Refused(current) => self.refused(&write.key, current, now, out),
+            Settled::Refused(current) => {
+                self.refused(&write.key, current.map(|lease| *lease), now, out)
+            }
         }
         let busy = self.holdings.values().any(|holding| holding.stage == Stage::Taking);
         if !busy && matches!(write.change, Change::Take { .. } | Change::Release { .. }) {
@@ -394,14 +403,15 @@ impl Protocol {
         self.barred.retain(|_, until| *until > now);
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage(now);
-        let (actions, polls) = {
+        let (actions, polls, good_for) = {
             let rules = self.rules();
             let view = self.view(now);
             let mut polls = hand_overs(&view, &rules);
             polls.extend(plan::doubts(&view, &rules));
             polls.extend(lineage.doubts);
-            (plan::plan(&view, &rules), polls)
+            (plan::plan(&view, &rules), polls, plan::good_for(&view, &rules))
         };
+        self.replan_due = good_for.map(|good_for| now + good_for);
         self.count(now);
         self.polls.retain(|key, poll| poll.in_flight || polls.contains(key));
         for key in polls {
@@ -504,6 +514,7 @@ impl Protocol {
                 holding.offer(peer.clone(), now);
             }
         }
+        self.replan_due = None;
         let notice = self.config.scan_interval + self.config.poll_interval * 2;
         self.drain = Drain::Announced(if offers.is_empty() { now } else { now + notice });
     }

@@ -8,6 +8,7 @@
 //!
 //! `SNOWMELT_SIM_SEEDS=20000 cargo test -p lease simulation` runs more worlds than the usual;
 //! `SNOWMELT_SIM_SEED=17` replays one and prints its last steps.
+#![allow(clippy::print_stdout, reason = "figures are for whoever runs the test")]
 
 mod bugs;
 mod invariants;
@@ -39,7 +40,7 @@ fn run(seed: u64, bug: Option<Bug>) -> Result<Account, String> {
 fn replay(seed: u64, bug: Option<Bug>) -> String {
     let (verdict, world) = World::new(seed, bug, true).run();
     let log = world.log();
-    let tail = log[log.len().saturating_sub(200_000)..].join("\n");
+    let tail = log[log.len().saturating_sub(400)..].join("\n");
     format!("{tail}\nseed {seed}: {verdict:?}")
 }
 
@@ -86,6 +87,28 @@ fn seeds_to_detection() {
     }
 }
 
+/// How long a shard stands still when it changes hands, where nothing but workers fails.
+#[test]
+fn shards_stand_still_for_a_moment_only() {
+    let mut total = Account::default();
+    for seed in 0..setting("SNOWMELT_SIM_SEEDS").unwrap_or(SEEDS) {
+        let (verdict, _) = World::mild(seed).run();
+        total.add(&verdict.unwrap_or_else(|violation| panic!("seed {seed}: {violation}")));
+    }
+    println!("{}", total.summary());
+    // Clocks may be 10 % slow.
+    assert!(quantile(&total.hand_overs, 0.5) < 1_000);
+    assert!(quantile(&total.hand_overs, 0.99) < 3_000);
+    assert!(quantile(&total.failovers, 0.99) < 13_000 * 11 / 10);
+}
+
+/// In milliseconds.
+fn quantile(times: &[u64], q: f64) -> u64 {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times.get((times.len() as f64 * q) as usize).copied().unwrap_or(0) / 1000
+}
+
 impl Account {
     fn add(&mut self, other: &Account) {
         self.steps += other.steps;
@@ -98,14 +121,10 @@ impl Account {
     }
 
     fn summary(&self) -> String {
-        let quantile = |times: &[u64], q: f64| {
-            let mut times = times.to_vec();
-            times.sort_unstable();
-            times.get((times.len() as f64 * q) as usize).copied().unwrap_or(0) / 1000
-        };
         format!(
             "{} steps, {} writes, {} takes, {} records, {} doubled; \
-             hand-over p50 {} ms, p99 {} ms of {}",
+             hand-over p50 {} ms, p99 {} ms, most {} ms of {}; \
+             failover p50 {} ms, p99 {} ms, most {} ms of {}",
             self.steps,
             self.writes,
             self.takes,
@@ -113,7 +132,12 @@ impl Account {
             self.duplicates,
             quantile(&self.hand_overs, 0.5),
             quantile(&self.hand_overs, 0.99),
+            quantile(&self.hand_overs, 0.999_999),
             self.hand_overs.len(),
+            quantile(&self.failovers, 0.5),
+            quantile(&self.failovers, 0.99),
+            quantile(&self.failovers, 0.999_999),
+            self.failovers.len(),
         )
     }
 }

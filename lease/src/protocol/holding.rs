@@ -55,10 +55,11 @@ struct Unsettled {
 }
 
 /// What became of a write.
+#[derive(Debug)]
 pub(super) enum Settled {
     Unknown,
     Stored,
-    Refused(Option<Lease>),
+    Refused(Option<Box<Lease>>),
 }
 
 impl Holding {
@@ -226,7 +227,7 @@ impl Holding {
             Some(Outcome::Refused(Some(lease))) if lease.is_written_by(write) => {
                 self.stored(lease, sent.0, config)
             }
-            Some(Outcome::Refused(current)) => Settled::Refused(current),
+            Some(Outcome::Refused(current)) => Settled::Refused(current.map(Box::new)),
         }
     }
 

@@ -88,11 +88,11 @@ impl Bug {
         {
             *to = Position::TrimHorizon;
         }
-        let blind = match (self, &write.change) {
-            (Bug::RenewalIgnoresCounter, Change::Renew { .. }) => true,
-            (Bug::TakeIgnoresCounter, Change::Take { .. }) => true,
-            _ => false,
-        };
+        let blind = matches!(
+            (self, &write.change),
+            (Bug::RenewalIgnoresCounter, Change::Renew { .. })
+                | (Bug::TakeIgnoresCounter, Change::Take { .. })
+        );
         if blind {
             write.expected = old.counter;
         }
@@ -123,10 +123,10 @@ impl Bug {
             (Bug::ChildrenDoNotWait, Event::Scanned(Some(scan))) => {
                 scan.leases.iter_mut().for_each(|lease| lease.parents.clear());
             }
-            (Bug::NextOwnerDoesNotWait, Event::Got(_, Some(Some(lease)))) => {
-                if lease.next.as_ref() == Some(me) {
-                    lease.owner = None;
-                }
+            (Bug::NextOwnerDoesNotWait, Event::Got(_, Some(Some(lease))))
+                if lease.next.as_ref() == Some(me) =>
+            {
+                lease.owner = None;
             }
             _ => {}
         }
@@ -157,10 +157,10 @@ impl Bug {
                     _ => *deadline,
                 };
             }
-            if let (Bug::ChildrenStartAtLatest, Command::Create(lease)) = (self, &mut *command)
-                && !lease.parents.is_empty()
+            if let (Bug::ChildrenStartAtLatest, Command::Grant(grant)) = (self, &mut *command)
+                && grant.position == Position::TrimHorizon
             {
-                lease.checkpoint = Position::Latest;
+                grant.position = Position::Latest;
             }
         }
         if self == Bug::LossIsNotTold {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stream::{Output, ShardState, Stream, records_before};
 use super::table::{Table, WorkerNumber};
-use crate::lease::{Lease, LeaseKey};
+use crate::lease::{Counter, Lease, LeaseKey};
 use crate::position::{Position, ShardId};
 
 /// A broken invariant, in words.
@@ -70,9 +70,13 @@ pub(super) fn invariant_deleted_shards_are_done(key: &LeaseKey, stream: &Stream)
     ensure(stream.get(key.shard()).is_done(), || format!("deleted: {key}"))
 }
 
-/// A later ownership has a larger epoch.
-pub(super) fn invariant_epochs_grow(key: &LeaseKey, last: Option<u64>, epoch: u64) -> Verdict {
-    ensure(last.is_none_or(|last| last < epoch), || format!("epoch: {key}: {last:?}, {epoch}"))
+/// A later ownership has a larger epoch, as long as the lease exists.
+pub(super) fn invariant_epochs_grow(
+    key: &LeaseKey,
+    last: Option<Counter>,
+    epoch: Counter,
+) -> Verdict {
+    ensure(last.is_none_or(|last| last < epoch), || format!("epoch: {key}: {last:?}, {epoch:?}"))
 }
 
 /// Nobody loses a lease that only he has written: a lost reply is found out.

@@ -26,6 +26,8 @@ struct History {
     versions: Vec<(u64, Option<Lease>)>,
     /// Who moved the counter last.
     writer: Option<WorkerNumber>,
+    /// The counter stored by the last take.
+    epoch: Option<Counter>,
 }
 
 impl Table {
@@ -70,6 +72,7 @@ impl Table {
         if fits {
             invariants::invariant_deleted_shards_are_done(key, stream)?;
             self.store(key.clone(), None, now);
+            self.leases.get_mut(key).expect("just stored").epoch = None;
         }
         Ok(fits)
     }
@@ -94,6 +97,11 @@ impl Table {
         invariants::invariant_counters_step_by_one(&old, &new, asked)?;
         invariants::invariant_checkpoints_never_go_back(&old, &new)?;
         invariants::invariant_checkpoints_cover_durable_records_only(&new, stream)?;
+        if matches!(write.change, Change::Take { .. }) {
+            let history = self.leases.get_mut(&write.key).expect("it was just read");
+            invariants::invariant_epochs_grow(&write.key, history.epoch, new.counter)?;
+            history.epoch = Some(new.counter);
+        }
         self.stored += 1;
         self.store(write.key, Some(new.clone()), now);
         if !asked {

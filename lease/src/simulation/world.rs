@@ -53,6 +53,7 @@ struct Request {
 struct Rates {
     lost_request: u32,
     lost_reply: u32,
+    late_reply: u32,
     duplicate: u32,
     throttle: u32,
     slow: u32,
@@ -120,8 +121,8 @@ pub(super) struct World {
     initial: Position,
     bug: Option<Bug>,
     requests: u64,
-    epochs: BTreeMap<LeaseKey, u64>,
-    last_seen: BTreeMap<LeaseKey, u64>,
+    /// When the last owner of a lease stopped, and whether it crashed.
+    stopped: BTreeMap<LeaseKey, (u64, bool)>,
     quiet_takes: u64,
     account: Account,
     /// The last happenings, for the report of a failure.
@@ -135,6 +136,7 @@ impl World {
         let rates = Rates {
             lost_request: some(&mut rng, 60),
             lost_reply: some(&mut rng, 60),
+            late_reply: some(&mut rng, 500),
             duplicate: some(&mut rng, 60),
             throttle: some(&mut rng, 150),
             slow: some(&mut rng, 200),
@@ -162,8 +164,7 @@ impl World {
             initial: if latest { Position::Latest } else { Position::TrimHorizon },
             bug,
             requests: 0,
-            epochs: BTreeMap::new(),
-            last_seen: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             quiet_takes: 0,
             account: Account::default(),
             log: log.then(Vec::new),
@@ -176,6 +177,13 @@ impl World {
             world.join();
         }
         world.later(SECOND, Happening::Fault);
+        world
+    }
+
+    /// A world in which workers crash, join and leave, and nothing else fails.
+    pub(super) fn mild(seed: u64) -> World {
+        let mut world = World::new(seed, None, false);
+        world.rates = Rates { crash: 20, drain: 20, join: 60, ..Rates::default() };
         world
     }
 
@@ -285,6 +293,10 @@ impl World {
 
     fn wake(&mut self, number: WorkerNumber) -> Result<(), Violation> {
         let worker = &mut self.workers[number];
+        if worker.wake_at > self.now {
+            // An earlier wake made this one needless.
+            return Ok(());
+        }
         worker.wake_at = u64::MAX;
         let clock = worker.clock(self.now);
         if worker.protocol.due() > clock {
@@ -335,7 +347,6 @@ impl World {
     }
 
     fn perform(&mut self, number: WorkerNumber, command: Command) -> Result<(), Violation> {
-        let now = self.now;
         match command {
             Command::Grant(grant) => return self.grant(number, grant),
             Command::Extend(key, deadline) => {
@@ -354,9 +365,7 @@ impl World {
                     task.lost = true;
                 }
             }
-            Command::Release(key) => {
-                self.last_seen.insert(key, now);
-            }
+            Command::Release(_) => {}
             Command::Drained => self.workers[number].alive = false,
             request => self.send(number, request),
         }
@@ -396,8 +405,8 @@ impl World {
             self.operate(worker, command)?
         };
         let mut delay = self.rng.u64(500..15_000);
-        if self.chance(self.rates.slow) {
-            delay += self.rng.u64(0..4 * SECOND);
+        if self.chance(self.rates.late_reply) {
+            delay += self.rng.u64(0..3 * SECOND);
         }
         if answer {
             self.later(delay, Happening::Answer(worker, id, event));
@@ -446,19 +455,12 @@ impl World {
 
     fn grant(&mut self, number: WorkerNumber, grant: Grant) -> Result<(), Violation> {
         let key = grant.key.clone();
-        let last = self.epochs.insert(key.clone(), grant.epoch.0);
-        let recreated = last.is_some() && !self.last_seen.contains_key(&key) && grant.epoch.0 == 1;
-        // A worker that stood still may hear late of a take; its deadline has passed then.
-        let late = grant.deadline <= self.workers[number].clock(self.now);
-        if !recreated && !late {
-            invariants::invariant_epochs_grow(&key, last, grant.epoch.0)?;
-        }
         self.account.takes += 1;
         self.quiet_takes += u64::from(self.now > self.end - QUIET);
-        if !self.storm()
-            && let Some(since) = self.last_seen.get(&key)
-        {
-            self.account.hand_overs.push(self.now - since);
+        match self.stopped.remove(&key) {
+            Some((since, false)) => self.account.hand_overs.push(self.now - since),
+            Some((since, true)) => self.account.failovers.push(self.now - since),
+            None => {}
         }
         let state = self.stream.get(key.shard());
         let read = stream::records_before(&grant.position, state, self.now);
@@ -486,7 +488,10 @@ impl World {
         let eager = self.bug == Some(Bug::ClosedIsEnded);
         if task.is_over(closed && (eager || task.done == available), self.bug) {
             let position = task.final_position(closed && (eager || task.done == available));
-            worker.tasks.remove(key);
+            let asked = worker.tasks.remove(key).is_some_and(|task| task.asked_back);
+            if asked && position != Position::ShardEnd {
+                self.stopped.insert(key.clone(), (self.now, false));
+            }
             return self.deliver(number, Event::Dropped(key.clone(), position));
         }
         let mut rng = Rng::with_seed(self.rng.u64(..));
@@ -601,7 +606,10 @@ impl World {
         let alive = living(self);
         let victim = alive[self.rng.usize(0..alive.len())];
         if alive.len() > 1 && self.chance(self.rates.crash) {
-            self.workers[victim].alive = false;
+            let worker = &mut self.workers[victim];
+            worker.alive = false;
+            let held = worker.tasks.values().filter(|task| !task.lost);
+            self.stopped.extend(held.map(|task| (task.key.clone(), (self.now, true))));
         } else if self.chance(self.rates.pause) {
             self.workers[victim].paused_until = self.now + self.rng.u64(0..25 * SECOND);
         } else if self.chance(self.rates.partition) {
