@@ -27,6 +27,9 @@ pub(super) struct Terms {
     pub(super) unavailable: Duration,
 }
 
+/// How often a key has been unavailable makes its next try later, up to so many times.
+const LONGER: u32 = 15;
+
 /// Sweeps are this far apart, so that a batch that is processed again still finds what it used.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -92,12 +95,15 @@ impl Book {
                 return !found;
             }
         }
-        let due = now
-            + jittered(match lookup {
-                Lookup::Found(_) => terms.found,
-                Lookup::Missing(_) => terms.missing,
-                Lookup::Unavailable(_) => terms.unavailable,
-            });
+        let term = match &lookup {
+            Lookup::Found(_) => terms.found,
+            Lookup::Missing(_) => terms.missing,
+            Lookup::Unavailable(history) => {
+                let attempts = history.iter().map(|registry| registry.attempts).max();
+                terms.unavailable * attempts.unwrap_or(1).clamp(1, LONGER)
+            }
+        };
+        let due = now + jittered(term);
         let known = Arc::new(Known::new(lookup));
         self.entries.insert(uri, Entry { key, known, born: now, due, digest });
         self.behind = true;

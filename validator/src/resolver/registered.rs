@@ -1,7 +1,8 @@
 //! A registry with its place in the order and its health.
 //!
-//! One that fails is left alone for a while, longer each time, so that an outage costs it and us
-//! a few requests a minute however many schemas are wanted.
+//! One that fails again and again is left alone for a while, longer each time, so that an outage
+//! costs it and us a few requests a minute however many schemas are wanted. One that fails for
+//! some keys and answers for others stays in use.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,6 +18,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause, also for a registry that asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Failures for so many different keys in a row make an outage of what might be a key's fault.
+const PATIENCE: u32 = 3;
+
+/// A registry without a failure for so long has its troubles behind it.
+const COOL_DOWN: Duration = Duration::from_secs(300);
 
 /// A registry as the resolver knows it.
 pub(super) struct Registered {
@@ -45,7 +52,11 @@ pub(super) enum Class {
 #[derive(Clone)]
 struct Trouble {
     since: Instant,
+    last: Instant,
+    /// In a row, for different keys.
     failures: u32,
+    /// The key of the last one.
+    key: SchemaKey,
     error: RegistryError,
     /// It is not asked before.
     until: Instant,
@@ -83,17 +94,23 @@ impl Registered {
         }
         let answer = self.registry.get(key).await;
         let mut health = self.health.lock().expect("nothing panics while it is held");
+        let before = health.take();
         *health = match &answer {
             Answer::Unreachable { error, retry_after } => {
-                Some(Trouble::after(health.as_ref(), error.clone(), *retry_after))
+                Some(Trouble::after(before.as_ref(), key, error.clone(), *retry_after))
             }
-            _ => None,
+            _ => before.and_then(Trouble::relieved),
         };
         answer
     }
 
-    /// How long it has been failing.
-    pub(super) fn down_for(&self) -> Option<Duration> {
+    /// Whether it has failed for so many keys in a row that none of them can be the reason.
+    pub(super) fn is_down(&self) -> bool {
+        self.trouble().is_some_and(|trouble| trouble.failures >= PATIENCE)
+    }
+
+    /// How long ago it began to fail.
+    pub(super) fn troubled_for(&self) -> Option<Duration> {
         self.trouble().map(|trouble| trouble.since.elapsed())
     }
 
@@ -109,27 +126,43 @@ impl Registered {
 }
 
 impl Trouble {
-    /// The state after one more failure. Failures of requests that ran at the same time count
-    /// once: they are one event.
+    /// The state after one more failure.
     fn after(
         before: Option<&Trouble>,
+        key: &SchemaKey,
         error: RegistryError,
         retry_after: Option<Duration>,
     ) -> Trouble {
         let now = Instant::now();
         let failures = match before {
+            // Failures of requests that ran at the same time are one event.
             Some(trouble) if now < trouble.until => trouble.failures,
-            before => before.map_or(0, |trouble| trouble.failures) + 1,
+            Some(trouble) if trouble.key == *key && trouble.failures < PATIENCE => {
+                trouble.failures.max(1)
+            }
+            before => before.map_or(0, |trouble| trouble.failures).saturating_add(1),
         };
-        let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_PAUSE);
+        let pause = match failures.checked_sub(PATIENCE) {
+            None => Duration::ZERO,
+            Some(more) => FIRST_PAUSE.saturating_mul(1 << more.min(10)).min(LONGEST_PAUSE),
+        };
         // Half of it is chance, so that a fleet does not come back as one.
         let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
         let asked_for = retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         Trouble {
             since: before.map_or(now, |trouble| trouble.since),
+            last: now,
             failures,
+            key: key.clone(),
             error,
             until: now + jittered.max(asked_for),
         }
+    }
+
+    /// The state after an answer. Trouble that was a moment ago is remembered, or a registry that
+    /// answers now and then would be waited for each time.
+    fn relieved(self) -> Option<Trouble> {
+        let recent = self.last.elapsed() < COOL_DOWN;
+        recent.then(|| Trouble { failures: 0, until: Instant::now(), ..self })
     }
 }

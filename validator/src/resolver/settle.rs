@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use event::reason::{RegistryError, RegistryHistory};
 use event::{SchemaKey, SchemaVer};
+use tokio::time::Instant;
 
 use crate::document;
 use crate::registry::Answer;
@@ -18,8 +19,14 @@ use crate::schemas::Lookup;
 /// Different errors of one registry that a bad row reports, as the peer bounds them.
 const ERRORS_LIMIT: usize = 32;
 
-/// The shortest pause between two attempts at one key.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+/// The pause between the first two attempts at one key; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two attempts at one key, of its own.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a key is tried again at a registry that answers others.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Counts since the start, and what is known now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,29 +71,28 @@ enum Outcome {
 impl Inner {
     /// Gets an answer for a key that has none, waiting for registries as long as they may take.
     pub(super) async fn settle(&self, key: SchemaKey) {
-        let flight = self.flight(&key);
-        let guard = flight.lock().await;
-        if !self.book().has(&key.to_string()) {
-            let outcome = loop {
-                let outcome = self.ask_all(&key).await;
-                let Outcome::Unreachable(errors) = &outcome else { break outcome };
-                let Some(pause) = self.pause(errors) else { break outcome };
-                tokio::time::sleep(pause).await;
-            };
-            self.write(key.clone(), outcome);
+        let flight = Flight::board(self, &key);
+        let _seat = flight.lock.lock().await;
+        if self.book().has(&key.to_string()) {
+            return;
         }
-        drop(guard);
-        self.land(&key, flight);
+        let (start, mut least) = (Instant::now(), FIRST_PAUSE);
+        let outcome = loop {
+            let outcome = self.ask_all(&key).await;
+            let Outcome::Unreachable(errors) = &outcome else { break outcome };
+            let Some(pause) = self.pause(errors, start.elapsed(), least) else { break outcome };
+            tokio::time::sleep(pause).await;
+            least = (least * 2).min(LONGEST_PAUSE);
+        };
+        self.write(key.clone(), outcome);
     }
 
     /// Asks once more for a key that has an answer.
     pub(super) async fn ask_again(&self, key: SchemaKey) {
-        let flight = self.flight(&key);
-        let guard = flight.lock().await;
+        let flight = Flight::board(self, &key);
+        let _seat = flight.lock.lock().await;
         let outcome = self.ask_all(&key).await;
         self.write(key.clone(), outcome);
-        drop(guard);
-        self.land(&key, flight);
     }
 
     /// The texts that a key stands for; else what each registry said.
@@ -113,30 +119,23 @@ impl Inner {
         }
     }
 
-    fn flight(&self, key: &SchemaKey) -> Arc<tokio::sync::Mutex<()>> {
-        let mut flights = self.flights.lock().expect("nothing panics while it is held");
-        flights.entry(key.clone()).or_default().clone()
-    }
-
-    /// Forgets a flight that nobody else is on.
-    fn land(&self, key: &SchemaKey, flight: Arc<tokio::sync::Mutex<()>>) {
-        let mut flights = self.flights.lock().expect("nothing panics while it is held");
-        drop(flight);
-        if flights.get(key).is_some_and(|flight| Arc::strong_count(flight) == 1) {
-            flights.remove(key);
-        }
-    }
-
-    /// How long to wait before asking again; `None` once every registry that failed has been down
-    /// for too long.
-    fn pause(&self, errors: &[(usize, RegistryError)]) -> Option<Duration> {
-        let down =
-            errors.iter().map(|(index, _)| &self.registries[*index]).filter_map(|registry| {
-                let left = self.wait.checked_sub(registry.down_for()?)?;
-                Some((left, registry.pause()))
-            });
-        let (left, pause) = down.max_by_key(|(left, _)| *left)?;
-        (!left.is_zero()).then(|| pause.clamp(LEAST_PAUSE, left.max(LEAST_PAUSE)))
+    /// How long to wait before asking again for a key that has waited for so long already; `None`
+    /// once every registry that failed has been troubled for too long.
+    fn pause(
+        &self,
+        errors: &[(usize, RegistryError)],
+        waited: Duration,
+        least: Duration,
+    ) -> Option<Duration> {
+        let failed = errors.iter().map(|(index, _)| &self.registries[*index]);
+        let left = failed.filter_map(|registry| {
+            let since_first = self.wait.saturating_sub(registry.troubled_for()?);
+            let again = if registry.is_down() { Duration::ZERO } else { TRY_AGAIN };
+            let left = since_first.max(again.saturating_sub(waited));
+            Some((left.min(self.wait.saturating_sub(waited)), registry.pause()))
+        });
+        let (left, pause) = left.max_by_key(|(left, _)| *left)?;
+        (!left.is_zero()).then(|| pause.max(least).min(left))
     }
 
     /// Asks the registries in order until one has the schema.
@@ -224,6 +223,32 @@ impl Inner {
         }
         histories.sort_by(|a, b| a.repository.cmp(&b.repository));
         histories
+    }
+}
+
+/// The one conversation about a key that all who want it share.
+struct Flight<'a> {
+    inner: &'a Inner,
+    key: &'a SchemaKey,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Flight<'a> {
+    fn board(inner: &'a Inner, key: &'a SchemaKey) -> Flight<'a> {
+        let mut flights = inner.flights.lock().expect("nothing panics while it is held");
+        let lock = flights.entry(key.clone()).or_default().clone();
+        Flight { inner, key, lock }
+    }
+}
+
+impl Drop for Flight<'_> {
+    /// The last one off forgets the flight, also when it is given up on the way.
+    fn drop(&mut self) {
+        let mut flights = self.inner.flights.lock().expect("nothing panics while it is held");
+        // One in the list, one here.
+        if Arc::strong_count(&self.lock) == 2 {
+            flights.remove(self.key);
+        }
     }
 }
 

@@ -102,6 +102,9 @@ async fn a_caller_that_gives_up_leaves_nothing_behind() {
     memory.fail(down());
     let waiting = tokio::time::timeout(Duration::from_secs(1), ask(&resolver));
     waiting.await.expect_err("the registry is down");
+    // What was given up is dropped when its turn comes.
+    tokio::task::yield_now().await;
+    assert!(resolver.inner.flights.lock().expect("no panic").is_empty());
     memory.fail(None);
     memory.say(URI, found("{}"));
     assert!(accepts(&ask(&resolver).await, "1"));
@@ -204,6 +207,27 @@ async fn the_wait_is_counted_from_the_registrys_first_failure() {
     resolver.schemas().get(URI);
     resolver.freshen().await;
     assert!(accepts(&ask(&resolver).await, "1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_troubles_a_registry_is_not_the_others_trouble() {
+    let (resolver, memory) = one();
+    let strange = |n: u32| key(&format!("iglu:com.bot/k{n}/jsonschema/1-0-0"));
+    for n in 0..100 {
+        memory.say(&strange(n).to_string(), down().expect("it is some"));
+    }
+    let good = |n: u32| key(&format!("iglu:com.acme/k{n}/jsonschema/1-0-0"));
+    let start = Instant::now();
+    for n in 0..100 {
+        memory.say(&good(n).to_string(), found("{}"));
+        let schemas = resolver.resolve(&[good(n)]).await;
+        assert!(matches!(schemas.get(&good(n).to_string()), Some(Lookup::Found(_))), "{n}");
+        let schemas = resolver.resolve(&[strange(n)]).await;
+        assert!(matches!(schemas.get(&strange(n).to_string()), Some(Lookup::Unavailable(_))));
+    }
+    // One wait for the registry, and a short one for each key that is strange.
+    let longest = WAIT + 100 * Duration::from_secs(3);
+    assert!(start.elapsed() < longest, "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
