@@ -4,13 +4,15 @@
 //! asset in the configuration the file is still looked for by its usual name. What no rule knows
 //! is `Other`. Never fails an event; rules that cannot be read stop the start.
 
+mod atoms;
+mod rules;
+
 use event::{Bump, Entity, Event, Field, json};
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use ua_parser::{Extractor, Regexes, device, os, user_agent};
 
 use crate::assets::{Asset, Folder};
 use crate::caches::{Cache, Packed};
 use crate::config::Node;
+use rules::Rules;
 
 const URI: &str = "iglu:com.snowplowanalytics.snowplow/ua_parser_context/jsonschema/1-0-0";
 
@@ -22,7 +24,7 @@ pub(crate) struct Config {
 
 /// The rules, ready to match.
 pub(crate) struct UaParser {
-    extractor: Extractor<'static>,
+    rules: Rules,
 }
 
 impl Config {
@@ -43,13 +45,13 @@ const DEFAULT: (&str, &str) =
     ("regexes.yaml", "https://raw.githubusercontent.com/ua-parser/uap-core/master");
 
 impl UaParser {
-    /// Reads and compiles the rules.
+    /// Reads the rules.
     pub(crate) fn load(config: &Config, folder: &mut Folder<'_>) -> Option<UaParser> {
-        let extractor = folder.open(&config.rules, "rules in the format of uap-core", |path| {
+        let rules = folder.open(&config.rules, "rules in the format of uap-core", |path| {
             let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-            Extractor::try_from(rules(&text)?).map_err(|error| error.to_string())
+            Rules::read(&text)
         })?;
-        Some(UaParser { extractor })
+        Some(UaParser { rules })
     }
 
     /// Derives the entity.
@@ -68,9 +70,10 @@ impl UaParser {
     }
 
     fn data(&self, useragent: &str) -> Vec<u8> {
-        let browser = self.extractor.ua.extract(useragent).unwrap_or_default();
-        let system = self.extractor.os.extract(useragent).unwrap_or_default();
-        let device = self.extractor.dev.extract(useragent).unwrap_or_default();
+        let Rules { browsers, systems, devices } = &self.rules;
+        let browser = browsers.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
+        let system = systems.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
+        let device = devices.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
         let family = known(&browser.family);
         let browser = [browser.major, browser.minor, browser.patch];
         let os_family = known(&system.os);
@@ -122,66 +125,6 @@ fn version(family: &str, parts: &[Option<&str>]) -> String {
     text
 }
 
-/// Reads the rules from YAML.
-fn rules(text: &str) -> Result<Regexes<'static>, String> {
-    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
-    let document = documents.first().ok_or("an empty file")?;
-    Ok(Regexes {
-        user_agent_parsers: list(document, "user_agent_parsers", |rule| {
-            Ok(user_agent::Parser {
-                regex: required(rule)?.into(),
-                family_replacement: optional(rule, "family_replacement")?.map(Into::into),
-                v1_replacement: optional(rule, "v1_replacement")?.map(Into::into),
-                v2_replacement: optional(rule, "v2_replacement")?.map(Into::into),
-                v3_replacement: optional(rule, "v3_replacement")?.map(Into::into),
-                v4_replacement: optional(rule, "v4_replacement")?.map(Into::into),
-            })
-        })?,
-        os_parsers: list(document, "os_parsers", |rule| {
-            Ok(os::Parser {
-                regex: required(rule)?.into(),
-                os_replacement: optional(rule, "os_replacement")?.map(Into::into),
-                os_v1_replacement: optional(rule, "os_v1_replacement")?.map(Into::into),
-                os_v2_replacement: optional(rule, "os_v2_replacement")?.map(Into::into),
-                os_v3_replacement: optional(rule, "os_v3_replacement")?.map(Into::into),
-                os_v4_replacement: optional(rule, "os_v4_replacement")?.map(Into::into),
-            })
-        })?,
-        device_parsers: list(document, "device_parsers", |rule| {
-            let ignore_case = optional(rule, "regex_flag")?.is_some_and(|flag| flag == "i");
-            Ok(device::Parser {
-                regex: required(rule)?.into(),
-                regex_flag: ignore_case.then_some(device::Flag::IgnoreCase),
-                device_replacement: optional(rule, "device_replacement")?.map(Into::into),
-                brand_replacement: None,
-                model_replacement: None,
-            })
-        })?,
-    })
-}
-
-fn list<T>(
-    document: &Yaml<'_>,
-    name: &str,
-    read: impl Fn(&Yaml<'_>) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
-    let rules = document.as_mapping_get(name).and_then(Yaml::as_vec);
-    rules.ok_or_else(|| format!("no list {name}"))?.iter().map(read).collect()
-}
-
-fn required(rule: &Yaml<'_>) -> Result<String, String> {
-    optional(rule, "regex")?.ok_or_else(|| "a rule without regex".to_owned())
-}
-
-fn optional(rule: &Yaml<'_>, name: &str) -> Result<Option<String>, String> {
-    match rule.as_mapping_get(name) {
-        None | Some(Yaml::Value(Scalar::Null)) => Ok(None),
-        Some(Yaml::Value(Scalar::String(text))) => Ok(Some(text.to_string())),
-        Some(Yaml::Value(Scalar::Integer(number))) => Ok(Some(number.to_string())),
-        Some(_) => Err(format!("a rule whose {name} is no text")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,8 +144,8 @@ device_parsers:
 ";
 
     fn run(useragent: &str) -> String {
-        let extractor = Extractor::try_from(rules(RULES).expect("rules")).expect("rules");
-        String::from_utf8(UaParser { extractor }.data(useragent)).expect("text")
+        let rules = Rules::read(RULES).expect("rules");
+        String::from_utf8(UaParser { rules }.data(useragent)).expect("text")
     }
 
     #[test]
@@ -221,7 +164,7 @@ device_parsers:
     #[test]
     fn rules_that_are_none_are_refused() {
         for text in ["", "- a", "user_agent_parsers: []", "a: [", "user_agent_parsers: [{a: b}]"] {
-            assert!(rules(text).is_err(), "{text}");
+            assert!(Rules::read(text).is_err(), "{text}");
         }
     }
 }
