@@ -5,6 +5,7 @@
 //! puts everything together.
 
 pub mod admin;
+pub mod allocations;
 pub mod aws;
 pub mod backoff;
 pub mod budget;

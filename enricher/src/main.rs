@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use enricher::commands::{self, Cli};
 
-// Batches are made on one thread and freed on another; the system's allocator pays for that.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: enricher::allocations::Counting = enricher::allocations::Counting;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

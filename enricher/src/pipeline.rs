@@ -53,6 +53,8 @@ pub struct Settings {
     pub record_encoding: RecordEncoding,
     /// What becomes of an event with a field that is too long.
     pub lengths: Lengths,
+    /// How much of the schemas is enforced.
+    pub validation: Validation,
     /// In what form enriched events are written.
     pub format: Format,
     /// The largest line, in bytes: larger ones become size violations.
@@ -67,6 +69,16 @@ pub enum Lengths {
     Enforced,
     /// It is enriched all the same.
     Accepted,
+}
+
+/// How much of the schemas is enforced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// All self-describing JSON must be valid.
+    #[default]
+    Full,
+    /// It must be JSON and self-describing. For measuring what validation costs.
+    Syntax,
 }
 
 /// The form of enriched lines.
@@ -90,6 +102,7 @@ impl Settings {
             stream: String::new(),
             record_encoding: RecordEncoding::default(),
             lengths: Lengths::default(),
+            validation: Validation::default(),
             format: Format::default(),
             line_bytes_max: Settings::LINE_BYTES_MAX,
         }
@@ -121,7 +134,7 @@ impl Pipeline {
                 stamp: Stamp { processor, now_ms },
                 v_etl: format!("{}-{}", processor.artifact, processor.version),
                 etl_tstamp: time::format_ms(now_ms, &Bump::new()).to_owned(),
-                check: SchemaCheck::new(schemas),
+                check: SchemaCheck::new(schemas, self.settings.validation),
                 output: Output::default(),
             };
             for (index, record) in batch.records.iter().enumerate() {
@@ -197,7 +210,12 @@ impl Run<'_> {
             Ok(events) => {
                 for (place, parameters) in events.iter().enumerate() {
                     let raw = RawEvent { payload, parameters };
-                    let id = identity::event_id(&self.pipeline.settings.stream, self.batch, record, place);
+                    let id = identity::event_id(
+                        &self.pipeline.settings.stream,
+                        self.batch,
+                        record,
+                        place,
+                    );
                     self.caught_event(index, record, &raw, arena.alloc_str(&id), caches, arena);
                 }
             }
@@ -398,4 +416,3 @@ impl Run<'_> {
         self.output.verdicts.push((index, Verdict::Bad(BadKind::SizeViolation)));
     }
 }
-

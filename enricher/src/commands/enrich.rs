@@ -4,9 +4,9 @@
 //! became in the records' order, and [`account`] says at the end what it all came to.
 
 mod account;
-mod input;
-mod output;
+pub mod input;
 mod outcomes;
+mod output;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +45,16 @@ pub struct Args {
     /// Compress the result files.
     #[arg(long, value_enum)]
     compress: Option<output::Compression>,
+    #[command(flatten)]
+    transform: TransformArgs,
+    /// How many threads process.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    threads: usize,
+}
+
+/// How payloads are transformed.
+#[derive(Debug, clap::Args)]
+pub struct TransformArgs {
     /// An Iglu resolver configuration. Without one, the embedded schemas are all there are.
     #[arg(long, value_name = "FILE")]
     resolver: Option<PathBuf>,
@@ -57,9 +67,6 @@ pub struct Args {
     /// A folder that holds the assets the configurations name, by database name.
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
-    /// How many threads process.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    threads: usize,
     /// The time stamped on every event and bad row: milliseconds since the epoch, or
     /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -88,7 +95,11 @@ enum Format {
 
 /// Runs `snowmelt enrich`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut transform = Transform::new(&args)?;
+    let mut settings = args.transform.settings();
+    if args.format == Format::Json {
+        settings.format = crate::pipeline::Format::Json;
+    }
+    let transform = Transform::new(&args.transform, settings)?;
     let destination = Destination { folder: args.output, compression: args.compress };
     let mut writer = Writer::open(args.format, &destination)?;
     let mut account = Account::start();
@@ -103,16 +114,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+impl TransformArgs {
+    /// The pipeline's settings according to the arguments.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.processor.clone().unwrap_or_else(this_program));
+        if self.accept_invalid {
+            settings.lengths = Lengths::Accepted;
+        }
+        if self.base64 {
+            settings.record_encoding = RecordEncoding::PlainOrBase64;
+        }
+        settings
+    }
+}
+
 /// Records that are processed together.
-struct Chunk {
+pub struct Chunk {
     /// The number of its first record in the whole input.
-    first: u64,
-    batch: Batch,
+    pub first: u64,
+    /// The records.
+    pub batch: Batch,
     bytes: usize,
 }
 
 /// Everything between records and output.
-struct Transform {
+pub struct Transform {
     pipeline: Pipeline,
     resolver: Resolver,
     runtime: tokio::runtime::Runtime,
@@ -120,7 +146,8 @@ struct Transform {
 }
 
 impl Transform {
-    fn new(args: &Args) -> anyhow::Result<Transform> {
+    /// Opens what the arguments name.
+    pub fn new(args: &TransformArgs, settings: Settings) -> anyhow::Result<Transform> {
         let mut resolver = match &args.resolver {
             Some(file) => Resolver::from_file(file).map_err(|error| Usage(error.to_string()))?,
             None => Resolver::embedded(),
@@ -129,25 +156,12 @@ impl Transform {
             resolver = resolver.with_folder(folder);
         }
         let enrichments = match &args.enrichments {
-            Some(folder) => {
-                Enrichments::load(folder, args.assets.as_deref(), &Options::default())
-                    .map_err(|errors| Usage(list(&errors)))?
-            }
+            Some(folder) => Enrichments::load(folder, args.assets.as_deref(), &Options::default())
+                .map_err(|errors| Usage(list(&errors)))?,
             None => Enrichments::default(),
         };
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
-        }
-        let mut settings = Settings::new(args.processor.clone().unwrap_or_else(this_program));
-        settings.format = match args.format {
-            Format::Json => crate::pipeline::Format::Json,
-            Format::Tsv | Format::Outcomes => crate::pipeline::Format::Tsv,
-        };
-        if args.accept_invalid {
-            settings.lengths = Lengths::Accepted;
-        }
-        if args.base64 {
-            settings.record_encoding = RecordEncoding::PlainOrBase64;
         }
         Ok(Transform {
             pipeline: Pipeline::new(settings, Arc::new(enrichments)),
@@ -159,7 +173,7 @@ impl Transform {
 
     /// Processes the whole input on some threads; `each` sees the chunks in order.
     fn all(
-        &mut self,
+        &self,
         mut input: Input,
         threads: usize,
         mut each: impl FnMut(Chunk, crate::pipeline::Output) -> anyhow::Result<()>,
@@ -171,7 +185,6 @@ impl Transform {
             }
             return Ok(());
         }
-        let this = &*self;
         // A chunk for every thread waits on either side: none ever idles, and memory is bounded.
         let (give, take) = mpsc::sync_channel::<Chunk>(threads);
         let take = Mutex::new(take);
@@ -183,7 +196,7 @@ impl Transform {
                     loop {
                         let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(chunk) = next else { break };
-                        let output = this.process(&chunk.batch);
+                        let output = self.process(&chunk.batch);
                         if reply.send((chunk, output)).is_err() {
                             break;
                         }
@@ -204,7 +217,8 @@ impl Transform {
         })
     }
 
-    fn process(&self, batch: &Batch) -> crate::pipeline::Output {
+    /// Processes one batch, resolving what it needs.
+    pub fn process(&self, batch: &Batch) -> crate::pipeline::Output {
         let now = self.now.unwrap_or_else(clock::now_ms);
         let mut schemas = self.resolver.schemas();
         loop {
@@ -239,7 +253,8 @@ fn in_order(
 /// thread to thread costs nothing.
 const CHUNK_BYTES: usize = 1 << 20;
 
-fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
+/// The next records, about a megabyte of them; `None` after the last.
+pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     let first = input.records();
     let mut records = Vec::new();
     let mut bytes = 0;
@@ -285,8 +300,7 @@ fn moment(text: &str) -> Result<i64, String> {
 /// Reads `yyyy-MM-ddTHH:mm:ss[.SSS]Z`.
 fn instant(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let shape: String =
-        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let millis = match shape.as_str() {
         "0000-00-00T00:00:00Z" => 0,
         "0000-00-00T00:00:00.000Z" => number(20..23)?,
@@ -295,7 +309,8 @@ fn instant(text: &str) -> Option<i64> {
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     // Counted from March, so that the leap day is the last of its year.
     let (years, months) = (year - i64::from(month < 3), (month + 9) % 12);
-    let days = years * 365 + years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400)
+    let days = years * 365 + years.div_euclid(4) - years.div_euclid(100)
+        + years.div_euclid(400)
         + (months * 153 + 2) / 5
         + day
         - 1

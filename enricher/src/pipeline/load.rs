@@ -69,8 +69,8 @@ fn read<'a>(
 
 fn check_schema(uri: &str) -> Result<(), Reason> {
     let simple = |error: String| Reason::Simple { error };
-    let parts = Parts::parse(uri)
-        .map_err(|error| simple(format!("could not parse schema: {error}")))?;
+    let parts =
+        Parts::parse(uri).map_err(|error| simple(format!("could not parse schema: {error}")))?;
     if !COLLECTOR_PAYLOAD.matches(parts) {
         let expected = format!("verifying record as {COLLECTOR_PAYLOAD} failed");
         return Err(simple(format!("{expected}: found {uri}")));

@@ -25,11 +25,7 @@ pub struct Mark {
 impl Output {
     /// The present point.
     pub fn mark(&self) -> Mark {
-        Mark {
-            enriched: self.enriched.len(),
-            bad: self.bad.len(),
-            verdicts: self.verdicts.len(),
-        }
+        Mark { enriched: self.enriched.len(), bad: self.bad.len(), verdicts: self.verdicts.len() }
     }
 
     /// Takes back everything since a point, lines begun but not ended included.

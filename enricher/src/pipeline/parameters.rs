@@ -71,8 +71,8 @@ impl Parameter {
 }
 
 use Rule::{
-    Base64Json, Bool, Decimal, Dimensions, EventType, Ignored, Int, Ip, Json, Last, Platform,
-    Text, Timestamp, Uuid,
+    Base64Json, Bool, Decimal, Dimensions, EventType, Ignored, Int, Ip, Json, Last, Platform, Text,
+    Timestamp, Uuid,
 };
 
 /// Marks parameters that only query strings may carry.

@@ -54,8 +54,8 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
             last = Some((parameter, value));
             continue;
         }
-        let beaten = given > HASHED
-            && parameter.beaten_by.is_some_and(|winner| raw.get(winner).is_some());
+        let beaten =
+            given > HASHED && parameter.beaten_by.is_some_and(|winner| raw.get(winner).is_some());
         let applied = match beaten {
             false => apply(&mut done, parameter, value, arena),
             true => apply(&mut discard(&done), parameter, value, arena),

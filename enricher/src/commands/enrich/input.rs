@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
 /// All records of all files.
-pub(super) struct Input {
+pub struct Input {
     files: std::vec::IntoIter<PathBuf>,
     current: Option<Stream>,
     records: u64,
@@ -23,7 +23,7 @@ pub(super) struct Input {
 
 /// How far the input has been read.
 #[derive(Clone, Debug)]
-pub(super) struct Progress {
+pub struct Progress {
     /// The size of all files, where it is known.
     pub total: Option<u64>,
     /// How much of them has been read so far.
@@ -46,7 +46,7 @@ enum Kind {
 
 impl Input {
     /// Will read these files in order; `-` is standard input.
-    pub(super) fn open(files: Vec<PathBuf>) -> Input {
+    pub fn open(files: Vec<PathBuf>) -> Input {
         let size = |file: &PathBuf| std::fs::metadata(file).ok().map(|data| data.len());
         let total_bytes = files.iter().map(size).sum();
         Input {
@@ -59,17 +59,17 @@ impl Input {
     }
 
     /// How many records have been read so far.
-    pub(super) fn records(&self) -> u64 {
+    pub fn records(&self) -> u64 {
         self.records
     }
 
     /// The progress of reading, to be followed from elsewhere.
-    pub(super) fn bytes(&self) -> Progress {
+    pub fn bytes(&self) -> Progress {
         Progress { total: self.total_bytes, read: Arc::clone(&self.read_bytes) }
     }
 
     /// The next record; `None` after the last.
-    pub(super) fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+    pub fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
         loop {
             let Some(stream) = &mut self.current else {
                 let Some(file) = self.files.next() else { return Ok(None) };
@@ -152,7 +152,11 @@ impl Stream {
             }
             let decoded = base64_simd::forgiving_decode_to_vec(text);
             let Ok(record) = decoded else {
-                bail!("{}:{}: expected a record in Base64, found another text", self.name, self.place)
+                bail!(
+                    "{}:{}: expected a record in Base64, found another text",
+                    self.name,
+                    self.place
+                )
             };
             return Ok(Some(record.into()));
         }

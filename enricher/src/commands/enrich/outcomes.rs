@@ -17,7 +17,9 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
     let mut bad = output.bad.iter();
     let mut verdicts = output.verdicts.iter().peekable();
     for index in 0..records {
-        out.extend_from_slice(format!("{{\"record\":{},\"out\":[", first + index as u64).as_bytes());
+        out.extend_from_slice(
+            format!("{{\"record\":{},\"out\":[", first + index as u64).as_bytes(),
+        );
         let mut separator: &[u8] = b"";
         while let Some((_, verdict)) = verdicts.next_if(|(record, _)| *record as usize == index) {
             out.extend_from_slice(separator);
@@ -79,9 +81,10 @@ fn write_bad(line: &str, out: &mut Vec<u8>) {
 
 /// The columns that have a value and do not differ from run to run.
 fn write_columns(columns: &str, out: &mut Vec<u8>) {
-    let kept = Members::of(columns).into_iter().flatten().filter(|(key, value)| {
-        *value != "null" && !matches!(*key, "\"etl_tstamp\"" | "\"v_etl\"")
-    });
+    let kept = Members::of(columns)
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| *value != "null" && !matches!(*key, "\"etl_tstamp\"" | "\"v_etl\""));
     for (index, (key, value)) in kept.enumerate() {
         if index > 0 {
             out.push(b',');

@@ -63,7 +63,12 @@ impl Writer {
     }
 
     /// Writes what became of a batch whose first record has that number.
-    pub(super) fn write(&mut self, first: u64, batch: &Batch, output: &Output) -> anyhow::Result<()> {
+    pub(super) fn write(
+        &mut self,
+        first: u64,
+        batch: &Batch,
+        output: &Output,
+    ) -> anyhow::Result<()> {
         match self {
             Writer::Lines { enriched, bad } => {
                 enriched.write(output.enriched.as_bytes())?;
@@ -108,11 +113,7 @@ impl Stream {
         Ok(Stream { name: "standard output".to_owned(), sink })
     }
 
-    fn file(
-        folder: &Path,
-        name: &str,
-        compression: Option<Compression>,
-    ) -> anyhow::Result<Stream> {
+    fn file(folder: &Path, name: &str, compression: Option<Compression>) -> anyhow::Result<Stream> {
         let suffix = match compression {
             None => "",
             Some(Compression::Zstd) => ".zst",

@@ -17,7 +17,10 @@ const JSON: [&str; 2] = ["application/json", "application/json; charset=utf-8"];
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The events of a request.
-pub(super) fn events<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events<'a>, Stop> {
+pub(super) fn events<'a>(
+    payload: &CollectorPayload<'a>,
+    arena: &'a Bump,
+) -> Result<Events<'a>, Stop> {
     let query = map(payload.querystring, arena);
     let schema = find(query, "schema").flatten();
     let (body, content_type) = (payload.body, payload.content_type);

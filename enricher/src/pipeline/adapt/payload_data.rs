@@ -65,9 +65,9 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        let required = ["tv", "p", "e"].iter().all(|name| {
-            Known::of(name).is_some_and(|known| seen >> known.index & 1 == 1)
-        });
+        let required = ["tv", "p", "e"]
+            .iter()
+            .all(|name| Known::of(name).is_some_and(|known| seen >> known.index & 1 == 1));
         required.then(|| parameters.into_bump_slice())
     }
 
@@ -188,17 +188,25 @@ mod tests {
         let spaced = body("1-0-0", " [ { \"e\" : \"pv\" , \"p\":\"web\",\"tv\":\"\\u0078\" } ] ");
         check(&format!("\n{spaced} "), Some(&[event]));
         let escaped: &[(&str, &str)] = &[("e", "a\"\n😀/é"), ("p", ""), ("tv", "\\")];
-        let text = r#"[{"e":"a\"\n\ud83d\ude00\/é","p":"","tv":"\\"},{"e":"pv","p":"web","tv":"x"}]"#;
+        let text =
+            r#"[{"e":"a\"\n\ud83d\ude00\/é","p":"","tv":"\\"},{"e":"pv","p":"web","tv":"x"}]"#;
         check(&body("1-0-4", text), Some(&[escaped, event]));
     }
 
     #[test]
     fn any_other_body_is_left_to_the_long_way() {
         for data in [
-            "[]", "{}", "[{}]", r#"[{"e":"pv","p":"web"}]"#, r#"[{"e":"pv","p":"web","tv":1}]"#,
-            r#"[{"e":"pv","p":"web","tv":"x","e":"pp"}]"#, r#"[{"e":"pv","p":"web","tv":"x","u":"1"}]"#,
-            r#"[{"e":"pv","p":"web","tv":"x"},]"#, "[{\"e\":\"p\nv\",\"p\":\"web\",\"tv\":\"x\"}]",
-            r#"[{"e":"\x","p":"web","tv":"x"}]"#, r#"[{"e":"pv","p":"web","tv":"x"}"#,
+            "[]",
+            "{}",
+            "[{}]",
+            r#"[{"e":"pv","p":"web"}]"#,
+            r#"[{"e":"pv","p":"web","tv":1}]"#,
+            r#"[{"e":"pv","p":"web","tv":"x","e":"pp"}]"#,
+            r#"[{"e":"pv","p":"web","tv":"x","u":"1"}]"#,
+            r#"[{"e":"pv","p":"web","tv":"x"},]"#,
+            "[{\"e\":\"p\nv\",\"p\":\"web\",\"tv\":\"x\"}]",
+            r#"[{"e":"\x","p":"web","tv":"x"}]"#,
+            r#"[{"e":"pv","p":"web","tv":"x"}"#,
         ] {
             check(&body("1-0-4", data), None);
         }

@@ -16,7 +16,10 @@ use crate::pipeline::schema_check::Stop;
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
 
 /// One event from the query string.
-pub(super) fn events<'a>(payload: &CollectorPayload<'a>, arena: &'a Bump) -> Result<Events<'a>, Stop> {
+pub(super) fn events<'a>(
+    payload: &CollectorPayload<'a>,
+    arena: &'a Bump,
+) -> Result<Events<'a>, Stop> {
     let query = map(payload.querystring, arena);
     if query.is_empty() {
         let expectation = "empty querystring: not a valid URI redirect";
