@@ -1,4 +1,94 @@
 //! Who owns which shard.
+//!
+//! A fleet of workers shares the shards of a stream through one table. For every shard the table
+//! has one item, its **lease**: who owns it, how far the shard has been worked (the checkpoint),
+//! and a **counter**. Every write of a lease says which counter it expects and stores the next
+//! one. So of two workers that saw the same item one is refused, and everything else follows from
+//! who may write when. There is no leader, no clock but one's own, and no connection between
+//! workers.
+//!
+//! # The life of a lease
+//!
+//! *Created* by any worker that knows a listing of the stream and misses the lease
+//! ([`Keeper::observe_shards`]). Creating it twice is harmless.
+//!
+//! *Taken* by a worker that finds it free, left for it, or expired: one write sets the owner. The
+//! counter it stores is the ownership's **epoch**. Taking is the only way to become an owner; the
+//! worker's shard task gets a [`Held`] then.
+//!
+//! *Renewed* by its owner, three times in a lease duration, by one write that is heartbeat and
+//! checkpoint: it carries the position that the task has reached by [`Held::advance`]. Nobody else
+//! moves the counter of a lease that is alive.
+//!
+//! *Expired* if its counter has not moved for the lease duration before the eyes of another
+//! worker, by that worker's own monotonic clock. The owner in turn starts no output that could
+//! outlast [`Held::deadline`]: the lease duration, less a fifth, from the moment its last
+//! acknowledged renewal was **sent**. The observer's time began later than that, and a fifth is
+//! more than two clocks differ that go wrong by 10 % in opposite directions. So the old owner has
+//! stopped when the new one begins, though neither knows of the other.
+//!
+//! *Released* by its owner when the task drops the `Held` or calls [`Held::release`]: one write
+//! stores the last checkpoint and removes the owner.
+//!
+//! *Deleted* when its shard is worked to the end and all its children have long been begun.
+//!
+//! # Hand-over
+//!
+//! A worker with less to do than others writes its own name into a lease of a busier one, as the
+//! **next** owner. This request leaves the counter alone, so the owner's renewals do not fail for
+//! it; the reply to the next of them shows the request. The owner asks its task back, the task
+//! finishes what is in flight and releases; the lease stays reserved for the next owner, who has
+//! been reading that one item several times a second and takes it. The shard stands still for a
+//! fraction of a second. If the next owner has died, the reservation ends after one scan interval
+//! and anybody takes the lease.
+//!
+//! A worker that is told to stop ([`Keeper::drain`]) does the same from the other side: it names a
+//! next owner for each of its leases in a renewal, works on for one scan interval so that they
+//! notice, and then asks its tasks back.
+//!
+//! # What can go wrong
+//!
+//! *A reply is lost.* A lease has at most one write whose outcome is unknown. It is repeated
+//! unchanged until the store answers, and every write stores a name of its own, so a worker that
+//! is refused looks whether the write that was faster is its own. A lease is never given up
+//! because of a lost reply, and if it is not known which attempt was stored, the deadline counts
+//! from the first.
+//!
+//! *A process stands still* for longer than the lease duration. When it goes on, its deadline has
+//! passed, so it starts no output; its next renewal is refused, and the shard's task is told by
+//! [`Held::lost`]. Losing a lease ends one shard's task and nothing else. A process that cannot
+//! reach the store but is not refused either keeps its lease: if nobody took it, nothing happened.
+//!
+//! *A scan is stale.* What it shows of a counter may be old; a write based on it is refused and
+//! shows the present. What it does not show at all may exist: a parent that seems to be missing is
+//! read by itself before a child of it is begun.
+//!
+//! *A shard is split or merged.* A child's lease names its parents, is created after theirs, and
+//! may be taken when they are at their shard's end. All that is a function of the listing and the
+//! table, computed anew after every scan.
+//!
+//! *A task fails* and drops its `Held`. The lease is released and left to other workers for one
+//! lease duration before this one tries again. *A record kills its worker*, and the next one:
+//! [`Held::fruitless_owners`] counts how many owners died since the checkpoint last moved.
+//!
+//! # Fairness
+//!
+//! A lease weighs what its owner reads from the shard, in bytes per second, up to twice that if it
+//! lags, plus a little that makes idle leases count. Free leases are taken up to one's share of
+//! all weight, by capacity; what nobody's share covers for one scan interval is taken by anybody.
+//! A worker asks for a lease if nobody has less to do than it has, the move lowers the heavier of
+//! the two loads by a tenth, and the lease has stayed for a while; a worker with nothing gets a
+//! lease from any that has two. Asking is bounded in number and by the minute.
+//!
+//! # The parts
+//!
+//! `lease` is the item and [`Lease::apply`] every change to it. `sightings` says since when a
+//! counter has not moved, `plan` what to take and ask for, `shards` what to create and delete;
+//! `protocol` puts them together: an event and the time in, commands out. All of these are pure,
+//! and `simulation` runs fleets of them under faults. The keeper performs the commands
+//! against a [`LeaseStore`], of which there are three in [`store`]: DynamoDB in the layout of the
+//! Kinesis Client Library, SQLite for the processes of one machine, and memory.
+//! [`operator`] is for people.
 
 mod config;
 mod error;
@@ -6,6 +96,7 @@ mod gauge;
 mod held;
 mod keeper;
 mod lease;
+pub mod operator;
 mod plan;
 pub mod position;
 mod protocol;

@@ -5,15 +5,14 @@
 //! other; the counter lets one write through, and the other worker plans again. So a plan needs to
 //! be good, not agreed upon. Pure: ages are arguments, and the same view gives the same plan.
 
+mod loads;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::lease::{Counter, Lease, LeaseKey, WorkerId};
 use crate::sightings::Seen;
-
-/// What an idle lease weighs, in bytes per second: so much that differences between idle shards
-/// move nothing, so little (a thirtieth of what a shard can carry) that real load outweighs it.
-const IDLE_WEIGHT: u64 = 32 * 1024;
+use loads::{Loads, weight};
 
 /// A move must lower the heavier of the two loads by a tenth, so that noise moves nothing.
 const MARGIN: f64 = 0.1;
@@ -244,6 +243,16 @@ pub(crate) fn offers(view: &[Seen], rules: &Rules) -> Vec<(LeaseKey, WorkerId)> 
     offers
 }
 
+/// The leases that are being handed to us.
+pub(crate) fn hand_overs(view: &[Seen], rules: &Rules) -> BTreeSet<LeaseKey> {
+    let ours = |seen: &&Seen| {
+        seen.lease.next.as_ref() == Some(&rules.me)
+            && !seen.mine
+            && seen.asked <= rules.hand_over_limit
+    };
+    view.iter().filter(ours).map(|seen| seen.lease.key.clone()).collect()
+}
+
 /// Whether another worker has asked for the lease and may still get it.
 fn is_moving(seen: &Seen, rules: &Rules) -> bool {
     seen.lease.next.is_some() && seen.asked <= rules.hand_over_limit
@@ -255,10 +264,6 @@ fn settled_in(lease: &Lease, rules: &Rules) -> bool {
     lease.counter.0.saturating_sub(lease.taken.0) >= rules.residence
 }
 
-fn weight(lease: &Lease) -> f64 {
-    (lease.weight + IDLE_WEIGHT) as f64
-}
-
 /// A number that looks random and is the same for the same worker and lease (FNV-1a).
 fn spread(me: &WorkerId, key: &LeaseKey) -> u64 {
     let bytes = me.as_str().bytes().chain([0]).chain(key.as_str().bytes());
@@ -267,118 +272,175 @@ fn spread(me: &WorkerId, key: &LeaseKey) -> u64 {
     })
 }
 
-/// The load of every live worker, relative to its capacity, once the moves under way are done.
-#[derive(Debug)]
-struct Loads {
-    workers: BTreeMap<WorkerId, Load>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::{Position, SequenceNumber, ShardId};
 
-#[derive(Debug, Default)]
-struct Load {
-    bytes: f64,
-    count: usize,
-    capacity: u32,
-    /// How long ago the worker was last seen to write.
-    silent: Duration,
-}
+    const LEASE: Duration = Duration::from_secs(10);
+    const SCAN: Duration = Duration::from_secs(2);
 
-impl Loads {
-    fn of(standings: &[(&Seen, Standing)], rules: &Rules) -> Loads {
-        let mut loads = Loads { workers: BTreeMap::new() };
-        let me = Load { capacity: rules.capacity, ..Load::default() };
-        loads.workers.insert(rules.me.clone(), me);
-        for (seen, standing) in standings {
-            if let Standing::Live(owner) = *standing {
-                let first = Load { silent: seen.unchanged, ..Load::default() };
-                let load = loads.workers.entry(owner.clone()).or_insert(first);
-                load.capacity = load.capacity.max(seen.lease.capacity);
-                load.silent = load.silent.min(seen.unchanged);
-            }
+    fn worker(name: &str) -> WorkerId {
+        WorkerId::parse(name).expect("a good name")
+    }
+
+    fn rules() -> Rules {
+        Rules {
+            me: worker("me"),
+            gone: BTreeSet::new(),
+            lease_duration: LEASE,
+            patience: SCAN,
+            hand_over_limit: LEASE * 3,
+            residence: 9,
+            capacity: 1,
+            max_held: 100,
+            takes: 16,
+            asks: 4,
         }
-        for (seen, standing) in standings {
-            match *standing {
-                Standing::Live(owner) => {
-                    let next = seen.lease.next.as_ref().filter(|_| is_moving(seen, rules));
-                    loads.add(next.unwrap_or(owner), seen.lease);
+    }
+
+    /// `shard owner>next @checkpoint !age %weight <parent`, all but the first optional: a lease,
+    /// unchanged for so many seconds.
+    fn lease(text: &str) -> (Lease, Duration) {
+        let mut words = text.split_whitespace();
+        let shard = ShardId::new(words.next().expect("a shard"));
+        let mut lease = Lease::new(&shard, Position::TrimHorizon);
+        // Long with its owner.
+        lease.counter = Counter(50);
+        let mut age = 0;
+        for word in words {
+            let number = || word[1..].parse::<u64>().expect("a number");
+            match word.as_bytes()[0] {
+                b'@' if word == "@end" => lease.checkpoint = Position::ShardEnd,
+                b'@' => {
+                    let sequence = SequenceNumber::parse(&word[1..]).expect("a number");
+                    lease.checkpoint = Position::After { sequence, sub_sequence: 0 };
                 }
-                Standing::Reserved(next) => loads.add(next, seen.lease),
-                Standing::Ended | Standing::Blocked | Standing::Open(_) => {}
+                b'!' => age = number(),
+                b'%' => lease.weight = number() * 1024,
+                b'<' => lease.parents.push(ShardId::new(&word[1..])),
+                b'+' => lease.taken = Counter(50),
+                _ => {
+                    let (owner, next) = word.split_once('>').unwrap_or((word, ""));
+                    lease.owner = (!owner.is_empty()).then(|| worker(owner));
+                    lease.next = (!next.is_empty()).then(|| worker(next));
+                }
             }
         }
-        loads
+        (lease, Duration::from_secs(age))
     }
 
-    fn add(&mut self, worker: &WorkerId, lease: &Lease) {
-        let load = self.workers.entry(worker.clone()).or_default();
-        load.bytes += weight(lease);
-        load.count += 1;
+    /// What we do about a table.
+    fn check(rules: &Rules, table: &[&str], expected: &[&str]) {
+        let leases: Vec<(Lease, Duration)> = table.iter().map(|text| lease(text)).collect();
+        let view: Vec<Seen> = leases
+            .iter()
+            .map(|(lease, age)| Seen {
+                lease,
+                unchanged: *age,
+                asked: *age,
+                begun: None,
+                mine: lease.owner == Some(rules.me.clone()),
+                barred: false,
+            })
+            .collect();
+        let mut said: Vec<String> = plan(&view, rules)
+            .into_iter()
+            .map(|action| match action {
+                Action::Take { key, why, .. } => format!("take {key} {why:?}"),
+                Action::Ask { key, .. } => format!("ask {key}"),
+            })
+            .collect();
+        said.sort();
+        assert_eq!(said, expected, "{table:?}");
     }
 
-    fn shift(&mut self, lease: &Lease, donor: &WorkerId, rules: &Rules) {
-        self.add(&rules.me, lease);
-        if let Some(load) = self.workers.get_mut(donor) {
-            load.bytes -= weight(lease);
-            load.count -= 1;
-        }
+    #[test]
+    fn what_nobody_works_is_taken() {
+        check(&rules(), &["a"], &["take a Free"]);
+        check(&rules(), &["a other !10"], &[]);
+        check(&rules(), &["a other !11"], &["take a Expired"]);
+        check(&rules(), &["a me !11"], &[]);
+        check(&rules(), &["a @end", "b other @end !99"], &[]);
     }
 
-    fn count(&self, worker: &WorkerId) -> usize {
-        self.workers.get(worker).map_or(0, |load| load.count)
+    #[test]
+    fn a_lease_left_for_somebody_is_his_for_a_moment() {
+        check(&rules(), &["a >me"], &["take a HandedOver"]);
+        check(&rules(), &["a >other !2"], &[]);
+        check(&rules(), &["a >other !3"], &["take a Free"]);
+        check(&rules(), &["a other>me !9"], &[]);
     }
 
-    fn of_worker(&self, worker: &WorkerId) -> f64 {
-        self.workers.get(worker).map_or(0.0, Load::relative)
+    #[test]
+    fn a_child_waits_for_its_parents() {
+        check(&rules(), &["a other", "b <a"], &[]);
+        check(&rules(), &["a @end", "c other", "b <a <c"], &[]);
+        check(&rules(), &["a @end", "b <a"], &["take b Free"]);
+        // A parent out of sight may be one that a stale scan does not show.
+        check(&rules(), &["b <a"], &[]);
+        check(&rules(), &["b <a @7"], &["take b Free"]);
+        let gone = BTreeSet::from([LeaseKey::of(&ShardId::new("a"))]);
+        check(&Rules { gone, ..rules() }, &["b <a"], &["take b Free"]);
     }
 
-    /// Our part of all work, by capacity.
-    fn share(&self, standings: &[(&Seen, Standing)]) -> f64 {
-        let open = standings.iter().filter(|(_, s)| matches!(s, Standing::Open(_)));
-        let open: f64 = open.map(|(seen, _)| weight(seen.lease)).sum();
-        let busy: f64 = self.workers.values().map(|load| load.bytes).sum();
-        let capacity: u32 = self.workers.values().map(|load| load.capacity.max(1)).sum();
-        (open + busy) / f64::from(capacity)
+    #[test]
+    fn everybody_takes_his_share() {
+        let all = ["take a Free", "take b Free", "take c Free", "take d Free"];
+        check(&rules(), &["a", "b", "c", "d"], &all);
+        // Two workers, six leases: we have one and take two, in an order of our own.
+        let table = ["a", "b", "c", "d", "e me", "f other"];
+        check(&rules(), &table, &["take a Free", "take d Free"]);
+        // After a while anybody takes what is left.
+        let table = ["a !3", "b !3", "c !3", "d", "e me", "f other"];
+        let due = ["take a Free", "take b Free", "take c Free", "take d Free"];
+        check(&rules(), &table, &due);
+        // A worker of twice the size has twice the share.
+        let rules = Rules { capacity: 2, ..rules() };
+        let table = ["a", "b", "c", "d", "e me", "f other"];
+        check(&rules, &table, &["take a Free", "take c Free", "take d Free"]);
+        check(&Rules { max_held: 2, ..rules }, &table, &["take a Free"]);
     }
 
-    fn busiest_first(&self, me: &WorkerId) -> Vec<&WorkerId> {
-        let mut others: Vec<_> = self.workers.iter().filter(|(worker, _)| *worker != me).collect();
-        others.sort_by(|(_, a), (_, b)| b.relative().total_cmp(&a.relative()));
-        others.into_iter().map(|(worker, _)| worker).collect()
+    #[test]
+    fn a_newcomer_asks_whoever_has_two() {
+        check(&rules(), &["a other"], &[]);
+        check(&rules(), &["a other +", "b other +"], &["ask a"]);
+        check(&rules(), &["a one %900", "b two +", "c two +"], &["ask b"]);
+        // What somebody else has asked for counts as his.
+        check(&rules(), &["a other>third", "b other"], &[]);
     }
 
-    /// The worker with the least to do but `me`. One whose leases are all on the move is leaving,
-    /// and one that has been silent for half a lease duration may be dead.
-    fn successor(&self, rules: &Rules) -> Option<WorkerId> {
-        let staying = |(worker, load): &(&WorkerId, &Load)| {
-            **worker != rules.me && load.count > 0 && load.silent < rules.lease_duration / 2
-        };
-        let others = self.workers.iter().filter(staying);
-        others
-            .min_by(|(_, a), (_, b)| a.relative().total_cmp(&b.relative()))
-            .map(|(w, _)| w.clone())
+    #[test]
+    fn a_move_must_pay() {
+        check(&rules(), &["a other", "b other", "c other", "d me"], &["ask a"]);
+        check(&rules(), &["a other", "b other", "d me"], &[]);
+        check(&rules(), &["a other +", "b other +", "c other +", "d me"], &[]);
+        // Small loads are no reason, large ones are.
+        check(&rules(), &["a other %3", "b other", "c me", "d me"], &[]);
+        check(&rules(), &["a other %500", "b other %500", "c me", "d me"], &["ask a"]);
+        // The lightest worker asks, and nobody else.
+        let table = ["a one", "b one", "c one", "d one", "e me", "f me", "g two"];
+        check(&rules(), &table, &[]);
     }
 
-    /// Whether nobody has less to do than `me`, by the worker's name where two have the same.
-    fn is_lightest(&self, me: &WorkerId) -> bool {
-        let mine = self.of_worker(me);
-        self.workers.iter().all(|(worker, load)| {
-            let order = mine.total_cmp(&load.relative()).then_with(|| me.cmp(worker));
-            order.is_le()
-        })
-    }
-
-    /// The heavier of the two loads if the lease moved from `donor` to us.
-    fn after_move(&self, lease: &Lease, donor: &WorkerId, rules: &Rules) -> f64 {
-        let relative = |worker: &WorkerId, change: f64| {
-            let load = self.workers.get(worker);
-            let (bytes, capacity) = load.map_or((0.0, 1), |load| (load.bytes, load.capacity));
-            (bytes + change) / f64::from(capacity.max(1))
-        };
-        relative(donor, -weight(lease)).max(relative(&rules.me, weight(lease)))
-    }
-}
-
-impl Load {
-    fn relative(&self) -> f64 {
-        self.bytes / f64::from(self.capacity.max(1))
+    #[test]
+    fn a_leaver_offers_to_whoever_has_least() {
+        let leases =
+            ["a me", "b me", "c one", "d one", "e two", "f third>one", "g dead !9"].map(lease);
+        let view: Vec<Seen> = leases
+            .iter()
+            .map(|(lease, age)| Seen {
+                lease,
+                unchanged: *age,
+                asked: *age,
+                begun: None,
+                mine: lease.owner == Some(worker("me")),
+                barred: false,
+            })
+            .collect();
+        let offers = offers(&view, &rules());
+        let peers: Vec<&str> = offers.iter().map(|(_, peer)| peer.as_str()).collect();
+        assert_eq!(peers, ["two", "two"]);
     }
 }

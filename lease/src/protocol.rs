@@ -7,6 +7,7 @@
 //!
 //! Times are counted by this worker's own monotonic clock, from any start.
 
+mod exchange;
 mod holding;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,80 +15,15 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::keeper::Status;
-use crate::lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
+use crate::lease::{Change, Lease, LeaseKey, WorkerId, Write, WriteId};
 use crate::plan::{self, Action, Rules, Standing, Why};
 use crate::position::Position;
 use crate::shards::{self, Lineage, Shard};
 use crate::sightings::{Seen, Sightings};
 use crate::store::{Outcome, Scan};
 
+pub(crate) use exchange::{Command, Event, Grant, Progress};
 use holding::{Holding, Settled, Stage};
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    /// The answer to [`Command::Scan`]; `None` for a failure.
-    Scanned(Option<Scan>),
-    /// The answer to [`Command::Get`]; the outer `None` for a failure.
-    Got(LeaseKey, Option<Option<Lease>>),
-    /// The answer to [`Command::Write`]; `None` if the outcome is unknown.
-    Wrote(Write, Option<Outcome>),
-    /// The answer to [`Command::Create`]: whether the lease was created.
-    Created(Lease, Option<bool>),
-    /// The answer to [`Command::Delete`].
-    Deleted(LeaseKey, Option<bool>),
-    /// How far the shards' tasks have come. To be given when the protocol is
-    /// [due](Protocol::due).
-    Worked(Vec<Progress>),
-    /// A shard's task has ended at this position.
-    Dropped(LeaseKey, Position),
-    /// The stream's shards.
-    Listed(Vec<Shard>),
-    /// The worker is to stop.
-    Drain,
-}
-
-/// How far a shard's task has come.
-#[derive(Clone, Debug)]
-pub(crate) struct Progress {
-    pub(crate) key: LeaseKey,
-    pub(crate) position: Position,
-    /// In bytes per second.
-    pub(crate) weight: u64,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Command {
-    Scan,
-    Get(LeaseKey),
-    Create(Lease),
-    Delete(LeaseKey, Counter),
-    Write(Write),
-    /// A lease became ours: start the shard's task.
-    Grant(Grant),
-    /// Output may be written until then.
-    Extend(LeaseKey, Duration),
-    /// Ask the shard's task to finish.
-    AskBack(LeaseKey),
-    /// The lease is no longer ours.
-    Lose(LeaseKey),
-    /// The lease is released and stored.
-    Release(LeaseKey),
-    /// A drain has come to its end.
-    Drained,
-}
-
-/// A lease that became ours.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Grant {
-    pub(crate) key: LeaseKey,
-    pub(crate) epoch: Counter,
-    pub(crate) position: Position,
-    pub(crate) fruitless_owners: u64,
-    pub(crate) weight: u64,
-    pub(crate) deadline: Duration,
-}
 
 /// The most leases taken before the plan is made anew with what the takes showed: of workers that
 /// start together, none should take everything before it has seen the others.
@@ -403,10 +339,11 @@ impl Protocol {
         self.barred.retain(|_, until| *until > now);
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage(now);
+        self.gone.retain(|key| !lineage.missing.contains(key));
         let (actions, polls, good_for) = {
             let rules = self.rules();
             let view = self.view(now);
-            let mut polls = hand_overs(&view, &rules);
+            let mut polls = plan::hand_overs(&view, &rules);
             polls.extend(plan::doubts(&view, &rules));
             polls.extend(lineage.doubts);
             (plan::plan(&view, &rules), polls, plan::good_for(&view, &rules))
@@ -581,16 +518,6 @@ impl Protocol {
 
 /// What [`Config::moves_per_minute`] counts over.
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// The leases that are being handed to us.
-fn hand_overs(view: &[Seen], rules: &Rules) -> BTreeSet<LeaseKey> {
-    let ours = |seen: &&Seen| {
-        seen.lease.next.as_ref() == Some(&rules.me)
-            && !seen.mine
-            && seen.asked <= rules.hand_over_limit
-    };
-    view.iter().filter(ours).map(|seen| seen.lease.key.clone()).collect()
-}
 
 /// Whether a lease names a next owner other than `me`.
 fn wanted_by_another(lease: &Lease, me: &WorkerId) -> bool {

@@ -38,6 +38,8 @@ pub(crate) enum Change {
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
     pub(crate) changes: Vec<Change>,
+    /// Leases that are to be created, now or when their parents' are there.
+    pub(crate) missing: BTreeSet<LeaseKey>,
     /// Leases to read before more can be said.
     pub(crate) doubts: BTreeSet<LeaseKey>,
 }
@@ -59,7 +61,9 @@ pub(crate) fn lineage(
     let family = Family::of(listing, view);
     let mut lineage = Lineage::default();
     for shard in listing {
-        let Some(lease) = family.missing(shard, initial) else { continue };
+        let Some(position) = family.start(shard, initial) else { continue };
+        lineage.missing.insert(LeaseKey::of(&shard.id));
+        let Some(lease) = family.creatable(shard, position, initial) else { continue };
         let doubts = match lease.checkpoint {
             // If an ancestor has a lease, the shard must not start here.
             Position::Latest => family.unseen_ancestors(shard, gone),
@@ -110,9 +114,8 @@ impl<'a> Family<'a> {
         }
     }
 
-    /// The lease that a shard lacks, if it lacks one and its parents lack none.
-    fn missing(&self, shard: &'a Shard, initial: &Position) -> Option<Lease> {
-        let position = self.start(shard, initial)?;
+    /// The lease that a shard lacks, if its parents lack none.
+    fn creatable(&self, shard: &'a Shard, position: Position, initial: &Position) -> Option<Lease> {
         let parents = shard.parents.iter().filter_map(|parent| self.listed.get(parent));
         if parents.into_iter().any(|parent| self.start(parent, initial).is_some()) {
             return None;
@@ -196,5 +199,125 @@ impl<'a> Family<'a> {
         });
         let followed = known > 0 || !self.listed.contains_key(shard);
         lease.ended() && parents_gone && started && followed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::SequenceNumber;
+
+    fn id(text: &str) -> ShardId {
+        ShardId::new(text)
+    }
+
+    /// `a b!<a c<a+b`: shards with their parents, `!` for a closed one.
+    fn family_of(text: &str) -> Vec<(ShardId, bool, Vec<ShardId>)> {
+        let member = |word: &str| {
+            let (name, parents) = word.split_once('<').unwrap_or((word, ""));
+            let parents = parents.split('+').filter(|name| !name.is_empty()).map(id).collect();
+            (id(name.trim_end_matches('!')), name.ends_with('!'), parents)
+        };
+        text.split_whitespace().map(member).collect()
+    }
+
+    fn position(text: &str) -> Position {
+        match text {
+            "trim" => Position::TrimHorizon,
+            "latest" => Position::Latest,
+            "end" => Position::ShardEnd,
+            number => Position::After {
+                sequence: SequenceNumber::parse(number).expect("a number"),
+                sub_sequence: 0,
+            },
+        }
+    }
+
+    /// What is to be done for a listing and leases (`b<a@trim`) that have long been as they are.
+    fn check(initial: &str, listing: &str, leases: &str, gone: &str, expected: &str) {
+        let listing: Vec<Shard> = family_of(listing)
+            .into_iter()
+            .map(|(id, closed, parents)| Shard { id, parents, hash_range: None, closed })
+            .collect();
+        let leases: Vec<Lease> = leases
+            .split_whitespace()
+            .map(|word| {
+                let (member, checkpoint) = word.split_once('@').expect("a checkpoint");
+                let (shard, _, parents) = family_of(member).remove(0);
+                Lease { parents, ..Lease::new(&shard, position(checkpoint)) }
+            })
+            .collect();
+        let long = Duration::from_secs(1_000);
+        let view: Vec<Seen> = leases
+            .iter()
+            .map(|lease| Seen {
+                lease,
+                unchanged: long,
+                asked: long,
+                begun: (!lease.is_untouched()).then_some(long),
+                mine: false,
+                barred: false,
+            })
+            .collect();
+        let gone = gone.split_whitespace().map(|name| LeaseKey::of(&id(name))).collect();
+        let witness = Duration::from_secs(120);
+        let lineage = lineage(&listing, &view, &gone, &position(initial), witness);
+        let said = lineage.changes.iter().map(|change| match change {
+            Change::Create(lease) => format!("+{}@{}", lease.key, lease.checkpoint),
+            Change::Delete(key, _) => format!("-{key}"),
+        });
+        let doubts = lineage.doubts.iter().map(|key| format!("?{key}"));
+        let said: Vec<String> = said.chain(doubts).collect();
+        assert_eq!(said.join(" "), expected);
+    }
+
+    #[test]
+    fn an_empty_table_gets_the_oldest_shards_first() {
+        check("trim", "a! b<a c<a d", "", "", "+a@TRIM_HORIZON +d@TRIM_HORIZON");
+        check("trim", "a! b<a c<a", "a@trim", "", "+b@TRIM_HORIZON +c@TRIM_HORIZON");
+        check("trim", "a! b! c<a+b", "a@trim", "", "+b@TRIM_HORIZON");
+        check("trim", "b<a c", "", "", "+b@TRIM_HORIZON +c@TRIM_HORIZON");
+    }
+
+    #[test]
+    fn the_newest_records_are_those_of_open_shards() {
+        check("latest", "a b", "", "", "+a@LATEST +b@LATEST");
+        check("latest", "a! b<a c<a", "", "", "?a");
+        check("latest", "a! b<a c<a", "", "a", "+b@LATEST +c@LATEST");
+    }
+
+    #[test]
+    fn a_descendant_of_a_known_shard_starts_at_its_beginning() {
+        check("latest", "a! b<a c<a", "a@5", "", "+b@TRIM_HORIZON +c@TRIM_HORIZON");
+        check("latest", "a! b!<a c<b", "a@5", "", "+b@TRIM_HORIZON");
+        check("latest", "a! b!<a c<b", "a@end b<a@trim", "", "+c@TRIM_HORIZON");
+        let late = Lease::new(&id("b"), Position::Latest);
+        assert_eq!(start(&late, true), Position::TrimHorizon);
+        assert_eq!(start(&late, false), Position::Latest);
+    }
+
+    #[test]
+    fn a_shard_that_is_done_is_not_begun_again() {
+        check("trim", "a! b<a c<a", "b<a@5 c<a@7", "", "");
+        check("trim", "a! b!<a c<b", "c<b@5", "", "");
+        check("trim", "a! b!<a c<b", "c<b@trim", "", "");
+        // But one that was skipped is made up for.
+        check("trim", "a! b!<a c<b", "a@5 c<b@trim", "", "+b@TRIM_HORIZON");
+    }
+
+    #[test]
+    fn a_lease_is_deleted_when_its_children_are_under_way() {
+        check("trim", "a! b<a c<a", "a@5 b<a@5 c<a@7", "", "");
+        check("trim", "a! b<a c<a", "a@end b<a@5 c<a@trim", "", "");
+        check("trim", "a! b<a c<a", "a@end b<a@5 c<a@7", "", "-a");
+        check("trim", "a! b!<a c<b", "a@end b<a@end c<b@7", "", "-a");
+        check("trim", "a! b!<a c<b", "b<a@end c<b@7", "", "-b");
+        check("trim", "a! b!<a c<b", "a@end b<a@end c<b@trim", "", "-a");
+    }
+
+    #[test]
+    fn the_last_lease_of_a_family_stays_while_its_shard_is_listed() {
+        check("trim", "a!", "a@end", "", "");
+        check("trim", "d", "a@end d@trim", "", "-a");
     }
 }

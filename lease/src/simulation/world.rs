@@ -434,10 +434,11 @@ impl World {
                     && state.closed.is_some()
                     && self.stream.is_root(shard)
                 {
-                    // The newest record is the shard's end.
+                    // The newest record is the shard's end: too late for there to be anything.
                     self.stream.written_out(shard, 0, state.records(now));
+                } else {
+                    self.stream.leased(shard);
                 }
-                self.stream.leased(shard);
                 Event::Created(lease, Some(done))
             }
             Command::Delete(key, counter) => {

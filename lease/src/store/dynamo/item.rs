@@ -132,3 +132,121 @@ fn strings(item: &Item, name: &str) -> Vec<ShardId> {
     let strings = item.get(name).and_then(|value| value.as_ss().ok());
     strings.into_iter().flatten().map(|text| ShardId::new(text)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn attribute(value: &Value) -> AttributeValue {
+        let (kind, content) = value.as_object().and_then(|o| o.iter().next()).expect("one kind");
+        let text = || content.as_str().expect("text").to_owned();
+        match kind.as_str() {
+            "S" => AttributeValue::S(text()),
+            "N" => AttributeValue::N(text()),
+            "BOOL" => AttributeValue::Bool(content.as_bool().expect("a boolean")),
+            "SS" => {
+                let texts = content.as_array().expect("a list").iter();
+                AttributeValue::Ss(texts.map(|t| t.as_str().expect("text").to_owned()).collect())
+            }
+            "L" => {
+                let values = content.as_array().expect("a list").iter();
+                AttributeValue::L(values.map(attribute).collect())
+            }
+            "M" => {
+                let values = content.as_object().expect("a map").iter();
+                AttributeValue::M(values.map(|(k, v)| (k.clone(), attribute(v))).collect())
+            }
+            other => panic!("an attribute of kind {other}"),
+        }
+    }
+
+    fn item(value: &Value) -> Item {
+        let attributes = value.as_object().expect("an item").iter();
+        attributes.map(|(name, value)| (name.clone(), attribute(value))).collect()
+    }
+
+    /// Every whole item in a recorded exchange; a query of an index has only keys.
+    fn items(exchange: &Value) -> Vec<Item> {
+        if exchange["op"] == "Query" {
+            return Vec::new();
+        }
+        let put = exchange.pointer("/req/Item");
+        let found = ["/res/Item", "/res/Attributes"].map(|at| exchange.pointer(at));
+        let scanned = exchange.pointer("/res/Items").and_then(Value::as_array);
+        let single = put.into_iter().chain(found.into_iter().flatten());
+        let all = single.chain(scanned.into_iter().flatten());
+        all.filter(|item| item.get(KEY).is_some()).map(item).collect()
+    }
+
+    /// What real KCL workers wrote is read for what it is.
+    #[test]
+    fn recorded_items_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/kcl-traces");
+        let Ok(files) = std::fs::read_dir(&folder) else {
+            #[allow(clippy::print_stderr, reason = "whoever runs the test should know")]
+            {
+                eprintln!("skipped: no recorded traces at {}", folder.display());
+            }
+            return;
+        };
+        let (mut leases, mut others, mut children) = (0, 0, 0);
+        for file in files {
+            let text = std::fs::read_to_string(file.expect("an entry").path()).expect("text");
+            let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+            for item in lines.flat_map(|exchange: Value| items(&exchange)) {
+                match read(&item) {
+                    Reading::Lease(lease) => {
+                        assert!(lease.key.as_str().starts_with("shardId-"), "{item:?}");
+                        assert!(lease.hash_range.is_some(), "{item:?}");
+                        children += usize::from(!lease.parents.is_empty());
+                        leases += 1;
+                    }
+                    Reading::NoLease => {
+                        let key = string(&item, KEY).expect("a key");
+                        assert!(!key.starts_with("shardId-"), "{item:?}");
+                        others += 1;
+                    }
+                    Reading::Unreadable => panic!("unreadable: {item:?}"),
+                }
+            }
+        }
+        assert!(leases > 30 && others > 20 && children > 3, "{leases} {others} {children}");
+    }
+
+    fn lease_item() -> Item {
+        new(&Lease::new(&ShardId::new("shardId-000000000000"), Position::TrimHorizon))
+    }
+
+    #[test]
+    fn what_is_no_lease_is_left_alone() {
+        let mut other = lease_item();
+        other.insert(KIND.to_owned(), AttributeValue::S("LEADER".to_owned()));
+        assert_eq!(read(&other), Reading::NoLease);
+        let mut bare = lease_item();
+        bare.remove(COUNTER);
+        assert_eq!(read(&bare), Reading::NoLease);
+        let mut odd = lease_item();
+        odd.insert(CHECKPOINT.to_owned(), AttributeValue::S("soon".to_owned()));
+        assert_eq!(read(&odd), Reading::Unreadable);
+    }
+
+    /// A new lease has the attributes that every KCL version needs, and no others.
+    #[test]
+    fn a_new_lease_is_the_kcls() {
+        let mut names: Vec<String> = lease_item().into_keys().collect();
+        names.sort();
+        assert_eq!(names, [CHECKPOINT, SUB_SEQUENCE, COUNTER, KEY, SWITCHES]);
+    }
+
+    #[test]
+    fn a_stamp_is_read_back() {
+        let stamp = (Counter(7), WriteId(0xfeed));
+        assert_eq!(read_written(&written(stamp.0, stamp.1)), Some(stamp));
+        assert_eq!(read_written("7"), None);
+        assert_eq!(read_written("x-1"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What the protocol is told, and what it has done.
+
+use std::time::Duration;
+
+use crate::lease::{Counter, Lease, LeaseKey, Write};
+use crate::position::Position;
+use crate::shards::Shard;
+use crate::store::{Outcome, Scan};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The answer to [`Command::Scan`]; `None` for a failure.
+    Scanned(Option<Scan>),
+    /// The answer to [`Command::Get`]; the outer `None` for a failure.
+    Got(LeaseKey, Option<Option<Lease>>),
+    /// The answer to [`Command::Write`]; `None` if the outcome is unknown.
+    Wrote(Write, Option<Outcome>),
+    /// The answer to [`Command::Create`]: whether the lease was created.
+    Created(Lease, Option<bool>),
+    /// The answer to [`Command::Delete`].
+    Deleted(LeaseKey, Option<bool>),
+    /// How far the shards' tasks have come. To be given when the protocol is
+    /// [due](super::Protocol::due).
+    Worked(Vec<Progress>),
+    /// A shard's task has ended at this position.
+    Dropped(LeaseKey, Position),
+    /// The stream's shards.
+    Listed(Vec<Shard>),
+    /// The worker is to stop.
+    Drain,
+}
+
+/// How far a shard's task has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    pub(crate) key: LeaseKey,
+    pub(crate) position: Position,
+    /// In bytes per second.
+    pub(crate) weight: u64,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Command {
+    Scan,
+    Get(LeaseKey),
+    Create(Lease),
+    Delete(LeaseKey, Counter),
+    Write(Write),
+    /// A lease became ours: start the shard's task.
+    Grant(Grant),
+    /// Output may be written until then.
+    Extend(LeaseKey, Duration),
+    /// Ask the shard's task to finish.
+    AskBack(LeaseKey),
+    /// The lease is no longer ours.
+    Lose(LeaseKey),
+    /// The lease is released and stored.
+    Release(LeaseKey),
+    /// A drain has come to its end.
+    Drained,
+}
+
+/// A lease that became ours.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) key: LeaseKey,
+    pub(crate) epoch: Counter,
+    pub(crate) position: Position,
+    pub(crate) fruitless_owners: u64,
+    pub(crate) weight: u64,
+    pub(crate) deadline: Duration,
+}
