@@ -399,7 +399,7 @@ mod tests {
         let rules = Rules { capacity: 2, ..rules() };
         let table = ["a", "b", "c", "d", "e me", "f other"];
         check(&rules, &table, &["take a Free", "take c Free", "take d Free"]);
-        check(&Rules { max_held: 2, ..rules }, &table, &["take a Free"]);
+        check(&Rules { max_held: 2, ..rules }, &table, &["take d Free"]);
     }
 
     #[test]
