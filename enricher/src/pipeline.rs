@@ -137,6 +137,8 @@ impl Pipeline {
                 check: SchemaCheck::new(schemas, self.settings.validation),
                 output: Output::default(),
             };
+            // An event's line is about as long as its share of the payload.
+            run.output.enriched.reserve(batch.bytes() + batch.bytes() / 8);
             for (index, record) in batch.records.iter().enumerate() {
                 bench.arena.reset();
                 run.record(index as u32, record, bench);
@@ -169,6 +171,16 @@ struct Run<'r> {
     etl_tstamp: String,
     check: SchemaCheck<'r>,
     output: Output,
+}
+
+/// Where an event stands in its batch.
+#[derive(Clone, Copy)]
+struct Place<'r> {
+    /// The record's index in the batch.
+    index: u32,
+    record: &'r Record,
+    /// The event's index in the record.
+    place: usize,
 }
 
 /// A schema must be resolved before there is a verdict.
@@ -210,13 +222,8 @@ impl Run<'_> {
             Ok(events) => {
                 for (place, parameters) in events.iter().enumerate() {
                     let raw = RawEvent { payload, parameters };
-                    let id = identity::event_id(
-                        &self.pipeline.settings.stream,
-                        self.batch,
-                        record,
-                        place,
-                    );
-                    self.caught_event(index, record, &raw, arena.alloc_str(&id), caches, arena);
+                    let at = Place { index, record, place };
+                    self.caught_event(at, &raw, caches, arena);
                 }
             }
         }
@@ -225,18 +232,16 @@ impl Run<'_> {
     /// One event, confined: a panic costs this event alone.
     fn caught_event<'a>(
         &mut self,
-        index: u32,
-        record: &Record,
+        at: Place<'_>,
         raw: &RawEvent<'a>,
-        id: &'a str,
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
         let mark = self.output.mark();
-        let whole = AssertUnwindSafe(|| self.event(index, raw, id, caches, arena));
+        let whole = AssertUnwindSafe(|| self.event(at, raw, caches, arena));
         if let Err(panic) = catch_unwind(whole) {
             self.output.rewind(mark);
-            self.panicked(index, record, &*panic);
+            self.panicked(at.index, at.record, &*panic);
             *caches = Caches::default();
         }
     }
@@ -244,18 +249,21 @@ impl Run<'_> {
     /// The main road of one event.
     fn event<'a>(
         &mut self,
-        index: u32,
+        at: Place<'_>,
         raw: &RawEvent<'a>,
-        id: &'a str,
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
+        let index = at.index;
         let start = Start {
             v_etl: arena.alloc_str(&self.v_etl),
             etl_tstamp: arena.alloc_str(&self.etl_tstamp),
-            event_id: id,
         };
         let Transformed { mut event, times, failures } = transform::event(raw, start, arena);
+        if event.get(Field::EventId).is_none() {
+            let id = identity::event_id(&self.pipeline.settings.stream, self.batch, at);
+            event.set(Field::EventId, Some(arena.alloc_str(&id)));
+        }
         if !failures.is_empty() {
             return self.failed(index, &failures, &event, raw);
         }

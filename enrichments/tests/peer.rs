@@ -245,18 +245,18 @@ fn message_of_failure(reason: &Reason) -> String {
 }
 
 fn envelope<'a>(entities: &[Entity<'_>], arena: &'a Bump) -> &'a str {
-    let mut out = Vec::new();
-    out.extend_from_slice(b"{\"schema\":\"");
-    out.extend_from_slice(event::entity::CONTEXTS_URI.as_bytes());
-    out.extend_from_slice(b"\",\"data\":[");
+    let mut out = bumpalo::collections::String::new_in(arena);
+    out.push_str("{\"schema\":\"");
+    out.push_str(event::entity::CONTEXTS_URI);
+    out.push_str("\",\"data\":[");
     for (index, entity) in entities.iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(',');
         }
         entity.write(&mut out);
     }
-    out.extend_from_slice(b"]}");
-    arena.alloc_str(std::str::from_utf8(&out).expect("made of texts"))
+    out.push_str("]}");
+    out.into_bump_str()
 }
 
 fn payload<'a>(json: &Value, arena: &'a Bump) -> Option<CollectorPayload<'a>> {

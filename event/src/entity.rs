@@ -1,5 +1,7 @@
 //! Self-describing JSON: the name of a schema and data that claims to follow it.
 
+use bumpalo::collections::String;
+
 use crate::schema_key::SchemaVer;
 
 /// A self-describing JSON that stands in an event: a tracker's context, the self-describing event
@@ -22,19 +24,18 @@ impl<'a> Entity<'a> {
     }
 
     /// Appends `{"schema":…,"data":…}`.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"schema\":\"");
+    pub fn write(&self, out: &mut String<'_>) {
+        out.push_str("{\"schema\":\"");
         match self.superseded_by {
             Some(version) => {
-                let stem = self.uri.rfind('/').map_or("", |slash| &self.uri[..=slash]);
-                out.extend_from_slice(stem.as_bytes());
-                out.extend_from_slice(version.to_string().as_bytes());
+                out.push_str(self.uri.rfind('/').map_or("", |slash| &self.uri[..=slash]));
+                out.push_str(&version.to_string());
             }
-            None => out.extend_from_slice(self.uri.as_bytes()),
+            None => out.push_str(self.uri),
         }
-        out.extend_from_slice(b"\",\"data\":");
-        out.extend_from_slice(self.data.as_bytes());
-        out.push(b'}');
+        out.push_str("\",\"data\":");
+        out.push_str(self.data);
+        out.push('}');
     }
 }
 

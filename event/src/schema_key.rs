@@ -97,22 +97,26 @@ impl<'a> Parts<'a> {
     /// Reads an Iglu URI, borrowing from it.
     pub fn parse(uri: &'a str) -> Result<Parts<'a>, ParseError> {
         let rest = uri.strip_prefix("iglu:").ok_or(ParseError::InvalidIgluUri)?;
-        let mut parts = rest.split('/');
-        let mut part = |dots: bool| {
-            let part = parts.next().unwrap_or_default();
-            let ok =
-                |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || (dots && b == b'.');
-            let fits = !part.is_empty() && part.bytes().all(ok);
-            if fits { Ok(part) } else { Err(ParseError::InvalidIgluUri) }
-        };
-        let (vendor, name, format) = (part(true)?, part(false)?, part(false)?);
-        let version_text = parts.next().ok_or(ParseError::InvalidIgluUri)?;
-        if parts.next().is_some() || !looks_like_version(version_text) {
+        let (vendor, rest) = part(rest, true)?;
+        let (name, rest) = part(rest, false)?;
+        let (format, version_text) = part(rest, false)?;
+        if !looks_like_version(version_text) {
             return Err(ParseError::InvalidIgluUri);
         }
         let version = SchemaVer::parse(version_text)?;
         Ok(Parts { vendor, name, format, version_text, version })
     }
+}
+
+/// A part of a URI up to its slash, and what follows the slash.
+fn part(text: &str, dots: bool) -> Result<(&str, &str), ParseError> {
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || (dots && b == b'.');
+    let end = text.bytes().position(|b| !allowed(b)).ok_or(ParseError::InvalidIgluUri)?;
+    if end == 0 || text.as_bytes()[end] != b'/' {
+        return Err(ParseError::InvalidIgluUri);
+    }
+    Ok((&text[..end], &text[end + 1..]))
 }
 
 /// Three runs of digits, possibly empty, joined by hyphens: the outer shape of a version, which
@@ -130,21 +134,34 @@ impl SchemaVer {
 
     /// Reads `M-R-A`; each number must fit a signed 32-bit integer.
     pub fn parse(text: &str) -> Result<SchemaVer, ParseError> {
-        let mut numbers = text.split('-').map(number);
-        let mut next = || numbers.next().flatten().ok_or(ParseError::InvalidSchemaVer);
-        let version = SchemaVer { model: next()?, revision: next()?, addition: next()? };
-        if version.model == 0 || numbers.next().is_some() {
+        let mut numbers = [0_u32; 3];
+        let mut rest = text.as_bytes();
+        for (index, number) in numbers.iter_mut().enumerate() {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            *number = decimal(&rest[..digits]).ok_or(ParseError::InvalidSchemaVer)?;
+            rest = &rest[digits..];
+            if index < 2 {
+                rest = rest.strip_prefix(b"-").ok_or(ParseError::InvalidSchemaVer)?;
+            }
+        }
+        let [model, revision, addition] = numbers;
+        if model == 0 || !rest.is_empty() {
             return Err(ParseError::InvalidSchemaVer);
         }
-        Ok(version)
+        Ok(SchemaVer { model, revision, addition })
     }
 }
 
-fn number(text: &str) -> Option<u32> {
-    let canonical = text == "0" || !text.starts_with('0');
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let value = if canonical && digits { text.parse::<u32>().ok()? } else { return None };
-    (value <= i32::MAX as u32).then_some(value)
+/// Digits without leading zeros that fit a signed 32-bit integer.
+fn decimal(digits: &[u8]) -> Option<u32> {
+    /// More digits than the largest such integer has; up to here nothing overflows below.
+    const LONGEST: usize = 10;
+    let canonical = digits == b"0" || digits.first().is_some_and(|b| *b != b'0');
+    if !canonical || digits.len() > LONGEST {
+        return None;
+    }
+    let value = digits.iter().fold(0_u64, |value, b| value * 10 + u64::from(b - b'0'));
+    i32::try_from(value).ok().map(|value| value as u32)
 }
 
 impl Criterion {

@@ -78,7 +78,7 @@ const SCHEMA: i16 = 31337;
 /// Decodes a record.
 pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError> {
     let mut wire = Wire::default();
-    Reader { rest: record }.each_field(|id, value| {
+    Reader { rest: record }.each_field(arena, |id, value| {
         match (id, value) {
             (100, Value::Text(text)) => wire.ip_address = Some(text),
             (200, Value::I64(number)) => wire.timestamp = number,
@@ -89,7 +89,7 @@ pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError
             (320, Value::Text(text)) => wire.path = Some(text),
             (330, Value::Text(text)) => wire.querystring = Some(text),
             (340, Value::Text(text)) => wire.body = Some(text),
-            (350, Value::List(list)) => list.texts(&mut wire.headers, arena)?,
+            (350, Value::Texts(texts)) => wire.headers = texts,
             (360, Value::Text(text)) => wire.content_type = Some(text),
             (400, Value::Text(text)) => wire.hostname = Some(text),
             (410, Value::Text(text)) => wire.network_userid = Some(text),
@@ -106,7 +106,7 @@ pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError
 
 fn read_older<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError> {
     let mut wire = Wire::default();
-    Reader { rest: record }.each_field(|id, value| {
+    Reader { rest: record }.each_field(arena, |id, value| {
         match (id, value) {
             (1, Value::I64(number)) => wire.timestamp = number,
             (20, Value::Text(text)) => wire.collector = Some(text),
@@ -114,7 +114,7 @@ fn read_older<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireErr
             (40, Value::Text(text)) => wire.ip_address = Some(text),
             (41, Value::Struct(mut inner)) => {
                 wire.tracker_payload = true;
-                inner.each_field(|id, value| {
+                inner.each_field(arena, |id, value| {
                     if let (3, Value::Text(text)) = (id, value) {
                         wire.querystring = Some(text);
                     }
@@ -124,7 +124,7 @@ fn read_older<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireErr
             (45, Value::Text(text)) => wire.hostname = Some(text),
             (50, Value::Text(text)) => wire.user_agent = Some(text),
             (60, Value::Text(text)) => wire.referer_uri = Some(text),
-            (70, Value::List(list)) => list.texts(&mut wire.headers, arena)?,
+            (70, Value::Texts(texts)) => wire.headers = texts,
             (80, Value::Text(text)) => wire.network_userid = Some(text),
             _ => {}
         }
@@ -191,29 +191,9 @@ enum Value<'a> {
     I64(i64),
     Text(&'a [u8]),
     Struct(Reader<'a>),
-    List(List<'a>),
+    /// A list of strings.
+    Texts(&'a [&'a [u8]]),
     Other,
-}
-
-struct List<'a> {
-    element: u8,
-    count: usize,
-    elements: Reader<'a>,
-}
-
-impl<'a> List<'a> {
-    /// Reads a list of strings into the arena; another kind of list is left alone.
-    fn texts(mut self, out: &mut &'a [&'a [u8]], arena: &'a Bump) -> Result<(), WireError> {
-        if self.element != STRING {
-            return Ok(());
-        }
-        let mut texts = BumpVec::with_capacity_in(self.count, arena);
-        for _ in 0..self.count {
-            texts.push(self.elements.bytes()?);
-        }
-        *out = texts.into_bump_slice();
-        Ok(())
-    }
 }
 
 struct Reader<'a> {
@@ -224,6 +204,7 @@ impl<'a> Reader<'a> {
     /// Visits each field up to the struct's end.
     fn each_field(
         &mut self,
+        arena: &'a Bump,
         mut visit: impl FnMut(i16, Value<'a>) -> Result<(), WireError>,
     ) -> Result<(), WireError> {
         loop {
@@ -232,12 +213,12 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             let id = i16::from_be_bytes(self.array()?);
-            let value = self.value(kind)?;
+            let value = self.value(kind, arena)?;
             visit(id, value)?;
         }
     }
 
-    fn value(&mut self, kind: u8) -> Result<Value<'a>, WireError> {
+    fn value(&mut self, kind: u8, arena: &'a Bump) -> Result<Value<'a>, WireError> {
         Ok(match kind {
             I64 => Value::I64(i64::from_be_bytes(self.array()?)),
             STRING => Value::Text(self.bytes()?),
@@ -246,12 +227,14 @@ impl<'a> Reader<'a> {
                 self.skip(STRUCT, DEPTH_BOUND)?;
                 Value::Struct(inner)
             }
-            LIST => {
-                let mut head = Reader { rest: self.rest };
-                self.skip(LIST, DEPTH_BOUND)?;
-                let element = head.byte()?;
-                let count = head.count()?;
-                Value::List(List { element, count, elements: head })
+            LIST if self.rest.first() == Some(&STRING) => {
+                self.take(1)?;
+                let count = self.count()?;
+                let mut texts = BumpVec::with_capacity_in(count, arena);
+                for _ in 0..count {
+                    texts.push(self.bytes()?);
+                }
+                Value::Texts(texts.into_bump_slice())
             }
             other => {
                 self.skip(other, DEPTH_BOUND)?;

@@ -10,7 +10,7 @@ mod tracker;
 
 use std::collections::HashMap;
 
-use bumpalo::collections::Vec as BumpVec;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use event::bad_row::BadKind;
 use event::raw_event::Parameter;
 use event::reason::Reason;
@@ -97,11 +97,11 @@ fn find<'a>(parameters: &[Parameter<'a>], name: &str) -> Option<Option<&'a str>>
 
 /// The parameter `ue_pr` for self-describing data.
 fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
-    let mut out = Vec::with_capacity(uri.len() + data.len() + 128);
-    out.extend_from_slice(b"{\"schema\":\"");
-    out.extend_from_slice(event::entity::UNSTRUCT_EVENT_URI.as_bytes());
-    out.extend_from_slice(b"\",\"data\":");
+    let mut out = BumpString::with_capacity_in(uri.len() + data.len() + 160, arena);
+    out.push_str("{\"schema\":\"");
+    out.push_str(event::entity::UNSTRUCT_EVENT_URI);
+    out.push_str("\",\"data\":");
     event::Entity::new(uri, data).write(&mut out);
-    out.push(b'}');
-    arena.alloc_str(std::str::from_utf8(&out).expect("texts written are UTF-8"))
+    out.push('}');
+    out.into_bump_str()
 }

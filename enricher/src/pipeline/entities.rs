@@ -4,7 +4,7 @@
 //! valid comes back as entities, and the event's columns are written anew from them, under the
 //! envelopes' newest versions.
 
-use bumpalo::collections::Vec as BumpVec;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use event::entity::{CONTEXTS_URI, Entity, UNSTRUCT_EVENT_URI};
 use event::json::Elements;
 use event::reason::Reason;
@@ -49,32 +49,36 @@ pub fn extract<'a>(
         event.set(Field::Contexts, Some(envelope(&contexts, arena)));
     }
     if let Some(entity) = &unstruct {
-        let mut out = Vec::with_capacity(entity.data.len() + 256);
-        out.extend_from_slice(b"{\"schema\":\"");
-        out.extend_from_slice(UNSTRUCT_EVENT_URI.as_bytes());
-        out.extend_from_slice(b"\",\"data\":");
+        let mut out = BumpString::with_capacity_in(entity.data.len() + 256, arena);
+        open_envelope(UNSTRUCT_EVENT_URI, &mut out);
         entity.write(&mut out);
-        out.push(b'}');
-        event.set(Field::UnstructEvent, Some(arena_text(&out, arena)));
+        out.push('}');
+        event.set(Field::UnstructEvent, Some(out.into_bump_str()));
     }
     Ok(Entities { contexts, unstruct })
 }
 
 /// The column that holds entities.
 pub fn envelope<'a>(entities: &[Entity<'_>], arena: &'a Bump) -> &'a str {
-    let data: usize = entities.iter().map(|entity| entity.data.len() + 160).sum();
-    let mut out = Vec::with_capacity(data + 128);
-    out.extend_from_slice(b"{\"schema\":\"");
-    out.extend_from_slice(CONTEXTS_URI.as_bytes());
-    out.extend_from_slice(b"\",\"data\":[");
+    let size = |entity: &Entity<'_>| entity.uri.len() + entity.data.len() + 32;
+    let size: usize = entities.iter().map(size).sum();
+    let mut out = BumpString::with_capacity_in(size + 128, arena);
+    open_envelope(CONTEXTS_URI, &mut out);
+    out.push('[');
     for (index, entity) in entities.iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(',');
         }
         entity.write(&mut out);
     }
-    out.extend_from_slice(b"]}");
-    arena_text(&out, arena)
+    out.push_str("]}");
+    out.into_bump_str()
+}
+
+fn open_envelope(uri: &str, out: &mut BumpString<'_>) {
+    out.push_str("{\"schema\":\"");
+    out.push_str(uri);
+    out.push_str("\",\"data\":");
 }
 
 /// The entity that tells which schema superseded an entity's own.
@@ -82,10 +86,6 @@ pub fn validation_info<'a>(uri: &str, version: SchemaVer, arena: &'a Bump) -> En
     let data = format!(r#"{{"originalSchema":"{uri}","validatedWith":"{version}"}}"#);
     let uri = "iglu:com.snowplowanalytics.iglu/validation_info/jsonschema/1-0-0";
     Entity::new(uri, arena.alloc_str(&data))
-}
-
-fn arena_text<'a>(bytes: &[u8], arena: &'a Bump) -> &'a str {
-    arena.alloc_str(std::str::from_utf8(bytes).expect("texts written are UTF-8"))
 }
 
 fn contexts<'a>(
@@ -130,7 +130,7 @@ fn open<'a>(
     arena: &'a Bump,
 ) -> Result<&'a str, Stop> {
     let envelope = self_describing(json, arena)?;
-    if !criterion.matches(envelope.parts) {
+    if !envelope.satisfies(criterion) {
         let schema_key = envelope.uri.to_owned();
         return Err(Reason::CriterionMismatch { schema_key, criterion: criterion.clone() }.into());
     }

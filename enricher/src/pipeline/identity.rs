@@ -3,18 +3,19 @@
 //! A replay reads the same records at the same places, so it repeats these ids, and duplicates
 //! can be found by them.
 
-use crate::source::{Batch, Record};
+use super::Place;
+use crate::source::Batch;
 use md5::{Digest, Md5};
 
-/// A UUID (version 4 in shape) for the event at `place` in a record.
-pub(super) fn event_id(stream: &str, batch: &Batch, record: &Record, place: usize) -> String {
+/// A UUID (version 4 in shape) for the event at that place of a batch of a stream.
+pub(super) fn event_id(stream: &str, batch: &Batch, at: Place<'_>) -> String {
     let mut hash = Md5::new();
-    for part in [stream, batch.shard.as_str(), record.sequence.as_str()] {
+    for part in [stream, batch.shard.as_str(), at.record.sequence.as_str()] {
         hash.update(part);
         hash.update([0]);
     }
-    hash.update(record.sub_sequence.to_be_bytes());
-    hash.update((place as u64).to_be_bytes());
+    hash.update(at.record.sub_sequence.to_be_bytes());
+    hash.update((at.place as u64).to_be_bytes());
     let mut bytes: [u8; 16] = hash.finalize().into();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

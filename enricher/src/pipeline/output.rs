@@ -97,6 +97,11 @@ impl Lines {
         result
     }
 
+    /// Makes room for about so many bytes: growing by doubling would touch twice the memory.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// Takes back the newest line.
     pub fn pop(&mut self) {
         self.truncate(self.ends.len().saturating_sub(1));

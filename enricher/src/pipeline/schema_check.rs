@@ -3,7 +3,7 @@
 use event::json::{Members, unescape};
 use event::reason::{ClientError, Reason};
 use event::schema_key::{ParseError, Parts};
-use event::{Bump, SchemaKey, SchemaVer};
+use event::{Bump, Criterion, SchemaKey, SchemaVer};
 use validator::{Lookup, Schemas};
 
 use super::Validation;
@@ -13,8 +13,6 @@ use super::Validation;
 pub struct SelfDescribing<'a> {
     /// The Iglu URI.
     pub uri: &'a str,
-    /// The same in parts.
-    pub parts: Parts<'a>,
     /// The data, compact JSON.
     pub data: &'a str,
 }
@@ -33,7 +31,13 @@ impl<'a> SelfDescribing<'a> {
         let (Some(uri), Some(data)) = (uri, data) else {
             return Err(ParseError::InvalidDataPayload);
         };
-        Ok(SelfDescribing { uri, parts: Parts::parse(uri)?, data })
+        Parts::parse(uri)?;
+        Ok(SelfDescribing { uri, data })
+    }
+
+    /// Whether its schema satisfies a criterion.
+    pub fn satisfies(&self, criterion: &Criterion) -> bool {
+        Parts::parse(self.uri).is_ok_and(|parts| criterion.matches(parts))
     }
 }
 

@@ -19,8 +19,6 @@ pub struct Start<'a> {
     pub v_etl: &'a str,
     /// `etl_tstamp`.
     pub etl_tstamp: &'a str,
-    /// `event_id` of an event that brings none.
-    pub event_id: &'a str,
 }
 
 /// An event with its parameters applied.
@@ -33,7 +31,7 @@ pub struct Transformed<'a> {
     pub failures: Vec<Failure>,
 }
 
-/// Applies all parameters of a raw event.
+/// Applies all parameters of a raw event. An event that brings no id has none yet.
 pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Transformed<'a> {
     let mut done = Transformed {
         event: Event::new(),
@@ -88,7 +86,6 @@ fn initialise<'a>(
 ) {
     let payload = raw.payload;
     let event = &mut done.event;
-    event.set(Field::EventId, Some(start.event_id));
     event.set(Field::VCollector, payload.collector);
     event.set(Field::VEtl, Some(start.v_etl));
     event.set(Field::EtlTstamp, Some(start.etl_tstamp));

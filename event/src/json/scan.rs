@@ -21,6 +21,16 @@ const SPECIAL: [bool; 256] = {
 /// The index of the first special byte at or after `from`.
 pub(super) fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
+    #[cfg(target_arch = "x86_64")]
+    while let Some(chunk) = bytes.get(at..at + 16) {
+        let chunk = chunk.try_into().expect("the chunk has sixteen bytes");
+        // SAFETY: every processor of this architecture has SSE2.
+        let found = unsafe { special_mask(chunk) };
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
+        }
+        at += 16;
+    }
     while let Some(chunk) = bytes.get(at..at + 8) {
         let word = u64::from_le_bytes(chunk.try_into().expect("the chunk has eight bytes"));
         let found = special_lanes(word);
@@ -30,6 +40,24 @@ pub(super) fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
         at += 8;
     }
     (at..bytes.len()).find(|&index| SPECIAL[usize::from(bytes[index])])
+}
+
+/// A bit for each special byte.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+fn special_mask(chunk: &[u8; 16]) -> u32 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
+    };
+    let (low, high) = chunk.split_at(8);
+    let half = |half: &[u8]| i64::from_le_bytes(half.try_into().expect("it has eight bytes"));
+    let lanes = _mm_set_epi64x(half(high), half(low));
+    let equal = |byte: u8| _mm_cmpeq_epi8(lanes, _mm_set1_epi8(byte as i8));
+    let control = _mm_cmpeq_epi8(_mm_min_epu8(lanes, _mm_set1_epi8(0x1f)), lanes);
+    let quotes = _mm_or_si128(equal(b'"'), equal(b'\\'));
+    let others = _mm_or_si128(equal(0x7f), equal(0xc2));
+    _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quotes, others))) as u32
 }
 
 /// Marks with its top bit the lowest lane that holds a special byte; lanes above the first one
@@ -42,11 +70,7 @@ const fn special_lanes(word: u64) -> u64 {
         difference.wrapping_sub(ONES) & !difference & TOPS
     }
     let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-    control
-        | equal(word, b'"')
-        | equal(word, b'\\')
-        | equal(word, 0x7f)
-        | equal(word, 0xc2)
+    control | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f) | equal(word, 0xc2)
 }
 
 /// The control character (U+0000 to U+001F, U+007F to U+009F) that starts at an index.
@@ -157,7 +181,7 @@ fn unicode_escape(bytes: &[u8]) -> (char, usize) {
 
 /// Four hexadecimal digits, already checked.
 fn hex4(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |value, digit| {
-        value << 4 | char::from(*digit).to_digit(16).unwrap_or_default()
-    })
+    digits
+        .iter()
+        .fold(0, |value, digit| value << 4 | char::from(*digit).to_digit(16).unwrap_or_default())
 }

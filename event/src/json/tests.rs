@@ -11,7 +11,8 @@ fn check(text: &str, expected: Option<&str>) {
 #[test]
 fn compact_texts_are_borrowed() {
     let arena = Bump::new();
-    for text in ["{}", "[]", "0", "-0", "1.50e+3", "\"\"", "null", r#"{"a":[1,{"b":"\u0000\n"}]}"#] {
+    for text in ["{}", "[]", "0", "-0", "1.50e+3", "\"\"", "null", r#"{"a":[1,{"b":"\u0000\n"}]}"#]
+    {
         let printed = compact(text, &arena).expect("the text is JSON");
         assert!(std::ptr::eq(printed, text), "{text}");
     }
@@ -41,8 +42,30 @@ fn of_duplicate_keys_the_last_value_stands_in_the_first_place() {
 
 #[test]
 fn what_is_not_json_is_refused_with_its_place() {
-    for text in ["", "{", "[1,]", "{\"a\":1,}", "{a:1}", "01", "1.", "+1", ".5", "1e", "nul", "\"a",
-        "\"\\x\"", "\"\\u12\"", "\"\n\"", "1 2", "[1 2]", "{\"a\" 1}", "'a'", "NaN", "// x\n1", "]"] {
+    for text in [
+        "",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "01",
+        "1.",
+        "+1",
+        ".5",
+        "1e",
+        "nul",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\n\"",
+        "1 2",
+        "[1 2]",
+        "{\"a\" 1}",
+        "'a'",
+        "NaN",
+        "// x\n1",
+        "]",
+    ] {
         check(text, None);
     }
     let arena = Bump::new();

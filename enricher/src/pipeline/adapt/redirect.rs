@@ -3,14 +3,15 @@
 //! The link's target becomes the self-describing event when the query string brings no event of
 //! its own, else a context of that event.
 
-use bumpalo::collections::Vec as BumpVec;
-use event::entity::{CONTEXTS_URI, Entity};
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
+use event::Entity;
 use event::json::{self, Members, write_string};
 use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, base64};
 
 use super::{Events, find, map, one, overlay, unstruct};
+use crate::pipeline::entities::envelope;
 use crate::pipeline::schema_check::Stop;
 
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
@@ -66,45 +67,37 @@ fn context<'a>(
     }
     let merged = match find(query, "co").flatten().filter(|text| !text.is_empty()) {
         Some(plain) => prepend(plain, data, arena)?,
-        None => {
-            let mut out = open_contexts(CONTEXTS_URI).into_bytes();
-            Entity::new(URI_REDIRECT, data).write(&mut out);
-            out.extend_from_slice(b"]}");
-            String::from_utf8(out).expect("texts written are UTF-8")
-        }
+        None => envelope(&[Entity::new(URI_REDIRECT, data)], arena),
     };
-    Ok(("co", Some(arena.alloc_str(&merged))))
-}
-
-fn open_contexts(uri: &str) -> String {
-    format!("{{\"schema\":\"{uri}\",\"data\":[")
+    Ok(("co", Some(merged)))
 }
 
 /// `json` with the redirect put first in its array `data`, if it has one.
-fn prepend<'a>(text: &'a str, data: &str, arena: &'a Bump) -> Result<String, Stop> {
+fn prepend<'a>(text: &'a str, data: &str, arena: &'a Bump) -> Result<&'a str, Stop> {
     let json = json::compact(text, arena).map_err(|error| Reason::NotJson {
         field: "co|cx".to_owned(),
         value: Some(text.to_owned()),
         error: format!("invalid json: {error}"),
     })?;
-    let Some(members) = Members::of(json) else { return Ok(json.to_owned()) };
-    let mut out = b"{".to_vec();
-    for (key, value) in members {
-        if out.len() > 1 {
-            out.push(b',');
+    let Some(members) = Members::of(json) else { return Ok(json) };
+    let mut out = BumpString::with_capacity_in(json.len() + data.len() + 160, arena);
+    out.push('{');
+    for (index, (key, value)) in members.enumerate() {
+        if index > 0 {
+            out.push(',');
         }
-        out.extend_from_slice(key.as_bytes());
-        out.push(b':');
+        out.push_str(key);
+        out.push(':');
         match value.strip_prefix('[').filter(|_| key == "\"data\"") {
             Some(rest) => {
-                out.push(b'[');
+                out.push('[');
                 Entity::new(URI_REDIRECT, data).write(&mut out);
-                out.extend_from_slice(if rest == "]" { b"" } else { b"," });
-                out.extend_from_slice(rest.as_bytes());
+                out.push_str(if rest == "]" { "" } else { "," });
+                out.push_str(rest);
             }
-            None => out.extend_from_slice(value.as_bytes()),
+            None => out.push_str(value),
         }
     }
-    out.push(b'}');
-    Ok(String::from_utf8(out).expect("texts written are UTF-8"))
+    out.push('}');
+    Ok(out.into_bump_str())
 }

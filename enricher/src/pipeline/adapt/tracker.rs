@@ -80,7 +80,7 @@ fn body_events<'a>(
     let found = SelfDescribing::parse(json, arena)
         .map_err(|error| Reason::NotIglu { json: json.to_owned(), error })?;
     check.require(found)?;
-    if !PAYLOAD_DATA.matches(found.parts) {
+    if !found.satisfies(&PAYLOAD_DATA) {
         let schema_key = found.uri.to_owned();
         return Err(Reason::CriterionMismatch { schema_key, criterion: PAYLOAD_DATA }.into());
     }
