@@ -7,6 +7,7 @@
 //!
 //! Times are counted by this worker's own monotonic clock, from any start.
 
+mod drain;
 mod exchange;
 mod holding;
 
@@ -22,6 +23,7 @@ use crate::shards::{self, Lineage, Shard};
 use crate::sightings::{Seen, Sightings};
 use crate::store::{Outcome, Scan};
 
+use drain::Drain;
 pub(crate) use exchange::{Command, Event, Grant, Progress};
 use holding::{Holding, Settled, Stage};
 
@@ -77,15 +79,6 @@ enum Attempt {
     Over,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drain {
-    No,
-    /// Peers have been chosen; until then they are given time to notice.
-    Announced(Duration),
-    Asked,
-    Done,
-}
-
 impl Protocol {
     /// A worker that knows nothing yet. The seed is to differ from worker to worker.
     pub(crate) fn new(config: Config, seed: u64) -> Protocol {
@@ -137,6 +130,7 @@ impl Protocol {
                 let reads = reads.filter(|poll| !poll.in_flight).map(|poll| poll.due);
                 reads.chain(self.replan_due).min()
             }
+            Drain::Looking => (!self.scan.in_flight).then_some(self.scan.due),
             Drain::Announced(until) => Some(until),
             Drain::Asked | Drain::Done => None,
         };
@@ -163,7 +157,7 @@ impl Protocol {
                 out.push(Command::Write(write));
             }
         }
-        if self.drain != Drain::No {
+        if !matches!(self.drain, Drain::No | Drain::Looking) {
             return;
         }
         if !self.scan.in_flight && self.scan.due <= now {
@@ -190,21 +184,29 @@ impl Protocol {
 
     fn scanned(&mut self, scan: Option<Scan>, now: Duration, out: &mut Vec<Command>) {
         self.scan = Poll { due: now + self.config.scan_interval, in_flight: false };
-        let Some(scan) = scan else {
-            self.status.scan_errors += 1;
-            return;
-        };
-        self.attempts.retain(|_, attempt| *attempt == Attempt::InFlight);
-        self.status.unreadable = scan.unreadable as u64;
-        for lease in &scan.leases {
+        match scan {
+            None => self.status.scan_errors += 1,
+            Some(scan) => {
+                self.status.unreadable = scan.unreadable as u64;
+                self.take_in(scan.leases, now, out);
+                self.replan(now, out);
+            }
+        }
+        if self.drain == Drain::Looking {
+            self.announce(now);
+        }
+    }
+
+    fn take_in(&mut self, leases: Vec<Lease>, now: Duration, out: &mut Vec<Command>) {
+        for lease in &leases {
             if let Some(holding) = self.holdings.get_mut(&lease.key) {
                 holding.noticed(lease, &self.config.worker_id, out);
             }
         }
+        self.attempts.retain(|_, attempt| *attempt == Attempt::InFlight);
         self.gone.clear();
         let kept = self.holdings.keys().cloned().collect();
-        self.sightings.scanned(scan.leases, now, &kept);
-        self.replan(now, out);
+        self.sightings.scanned(leases, now, &kept);
     }
 
     fn got(
@@ -435,41 +437,6 @@ impl Protocol {
     fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
         self.attempts.insert(key, Attempt::Over);
         self.status.deleted += u64::from(done == Some(true));
-    }
-
-    fn drain(&mut self, now: Duration) {
-        if self.drain != Drain::No {
-            return;
-        }
-        let offers = {
-            let rules = self.rules();
-            plan::offers(&self.view(now), &rules)
-        };
-        self.polls.clear();
-        for (key, peer) in &offers {
-            if let Some(holding) = self.holdings.get_mut(key) {
-                holding.offer(peer.clone(), now);
-            }
-        }
-        self.replan_due = None;
-        let notice = self.config.scan_interval + self.config.poll_interval * 2;
-        self.drain = Drain::Announced(if offers.is_empty() { now } else { now + notice });
-    }
-
-    fn tend_drain(&mut self, now: Duration, out: &mut Vec<Command>) {
-        if let Drain::Announced(until) = self.drain
-            && until <= now
-        {
-            self.drain = Drain::Asked;
-            for holding in self.holdings.values_mut() {
-                holding.ask_back(out);
-            }
-        }
-        let ours = self.holdings.values().any(Holding::is_ours);
-        if self.drain == Drain::Asked && !ours {
-            self.drain = Drain::Done;
-            out.push(Command::Drained);
-        }
     }
 
     fn view(&self, now: Duration) -> Vec<Seen<'_>> {

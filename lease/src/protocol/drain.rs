@@ -1,0 +1,61 @@
+//! Leaving the fleet: every lease is offered to another worker and then given up.
+
+use std::time::Duration;
+
+use super::{Command, Holding, Protocol};
+use crate::plan;
+
+/// How far a worker is with leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    No,
+    /// A last scan is to show who is there.
+    Looking,
+    /// Peers have been chosen; until then they are given time to notice.
+    Announced(Duration),
+    Asked,
+    Done,
+}
+
+impl Protocol {
+    /// Begins to leave, with a look at who is there to take over.
+    pub(super) fn drain(&mut self, now: Duration) {
+        if self.drain == Drain::No {
+            self.drain = Drain::Looking;
+            self.polls.clear();
+            self.replan_due = None;
+            self.scan.due = now;
+        }
+    }
+
+    /// Offers our leases to the others, and gives them time to notice.
+    pub(super) fn announce(&mut self, now: Duration) {
+        let offers = {
+            let rules = self.rules();
+            plan::offers(&self.view(now), &rules)
+        };
+        for (key, peer) in &offers {
+            if let Some(holding) = self.holdings.get_mut(key) {
+                holding.offer(peer.clone(), now);
+            }
+        }
+        let notice = self.config.scan_interval + self.config.poll_interval * 2;
+        self.drain = Drain::Announced(if offers.is_empty() { now } else { now + notice });
+    }
+
+    pub(super) fn tend_drain(&mut self, now: Duration, out: &mut Vec<Command>) {
+        if let Drain::Announced(until) = self.drain
+            && until <= now
+        {
+            self.drain = Drain::Asked;
+            for holding in self.holdings.values_mut() {
+                holding.ask_back(out);
+            }
+        }
+        let ours = self.holdings.values().any(Holding::is_ours);
+        if self.drain == Drain::Asked && !ours {
+            self.drain = Drain::Done;
+            out.push(Command::Drained);
+        }
+    }
+}
