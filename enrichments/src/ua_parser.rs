@@ -4,7 +4,7 @@
 //! asset in the configuration the file is still looked for by its usual name. What no rule knows
 //! is `Other`. Never fails an event; rules that cannot be read stop the start.
 
-mod atoms;
+mod pieces;
 mod rules;
 
 use event::{Bump, Entity, Event, Field, json};
@@ -15,6 +15,9 @@ use crate::config::Node;
 use rules::Rules;
 
 const URI: &str = "iglu:com.snowplowanalytics.snowplow/ua_parser_context/jsonschema/1-0-0";
+
+/// The family where no rule knows one.
+const OTHER: &str = "Other";
 
 /// The rules to read.
 #[derive(Debug)]
@@ -71,15 +74,13 @@ impl UaParser {
 
     fn data(&self, useragent: &str) -> Vec<u8> {
         let Rules { browsers, systems, devices } = &self.rules;
-        let browser = browsers.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
-        let system = systems.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
-        let device = devices.first(useragent, |rule| rule.extract(useragent)).unwrap_or_default();
-        let family = known(&browser.family);
-        let browser = [browser.major, browser.minor, browser.patch];
-        let os_family = known(&system.os);
-        let system = [&system.major, &system.minor, &system.patch, &system.patch_minor];
-        let system = system.map(Option::as_deref);
-        let version = version(family, &browser);
+        let browser = browsers.first(useragent);
+        let system = systems.first(useragent);
+        let device = devices.first(useragent);
+        let [family, browser @ ..] = browser.each_ref().map(Option::as_deref);
+        let [os_family, system @ ..] = system.each_ref().map(Option::as_deref);
+        let (family, os_family) = (family.unwrap_or(OTHER), os_family.unwrap_or(OTHER));
+        let version = version(family, &browser[..3]);
         let os_version = self::version(os_family, &system);
         let mut out = Vec::with_capacity(384);
         for (index, (name, value)) in [
@@ -94,7 +95,7 @@ impl UaParser {
             ("osPatch", system[2]),
             ("osPatchMinor", system[3]),
             ("osVersion", Some(&*os_version)),
-            ("deviceFamily", Some(known(&device.device))),
+            ("deviceFamily", Some(device[0].as_deref().unwrap_or(OTHER))),
         ]
         .into_iter()
         .enumerate()
@@ -107,10 +108,6 @@ impl UaParser {
         out.push(b'}');
         out
     }
-}
-
-fn known(family: &str) -> &str {
-    if family.is_empty() { "Other" } else { family }
 }
 
 /// Family and version in one text, without the parts that are missing.

@@ -1,49 +1,62 @@
 //! The published rules: which patterns there are, which of them a user agent may match at all, and
-//! the first that does.
+//! what the first that does makes of it.
 //!
-//! There are more than a thousand patterns. Compiling them all takes a third of a second and tens
-//! of megabytes, and a day's traffic needs a tenth of them. So reading the rules only finds which
-//! pieces of text each pattern needs ([`atoms`]); a pattern is compiled when a user agent first
-//! contains its pieces. One that cannot be compiled then matches nothing.
+//! There are more than a thousand patterns, and a day's traffic needs a quarter of them. So reading
+//! the rules only finds which pieces of text each pattern needs ([`pieces`]); a pattern is compiled
+//! when a user agent first contains its pieces. One that is too large to compile matches nothing.
+//!
+//! Patterns are matched on bytes, and their classes and cases are those of ASCII, as in the peer's
+//! implementation; that also keeps them small.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use ua_parser::{device, os, user_agent};
 
-use super::atoms;
+use super::pieces;
 
 /// The three lists of rules.
 pub(super) struct Rules {
-    pub(super) browsers: List<user_agent::Extractor<'static>>,
-    pub(super) systems: List<os::Extractor<'static>>,
-    pub(super) devices: List<device::Extractor<'static>>,
+    /// Family and three parts of a version.
+    pub(super) browsers: List,
+    /// Family and four parts of a version.
+    pub(super) systems: List,
+    /// Family.
+    pub(super) devices: List,
 }
+
+/// What a rule makes of a user agent: a family and the parts of a version.
+pub(super) type Parts<'u> = [Option<Cow<'u, str>>; 5];
 
 /// Rules of one kind in their order; the first that matches counts.
-pub(super) struct List<E> {
-    rules: Vec<Rule<E>>,
+pub(super) struct List {
+    rules: Vec<Rule>,
+    /// How many parts come from the pattern's groups, in their order.
+    groups: usize,
     /// Finds the pieces that patterns need.
     automaton: AhoCorasick,
-    /// The rules that need each piece.
-    by_atom: Vec<Vec<usize>>,
-    /// The rules of which nothing is known.
-    always: Vec<usize>,
+    /// The choices that each piece serves.
+    by_piece: Vec<Vec<usize>>,
+    /// The rule that each choice belongs to.
+    by_choice: Vec<usize>,
+    /// How many choices each rule needs served.
+    needed: Vec<u8>,
 }
 
-struct Rule<E> {
-    text: Text,
-    extractor: OnceLock<Option<E>>,
-    build: fn(&Text) -> Option<E>,
-}
-
-/// A rule as the file has it: the pattern, whether its letters' case counts, and what replaces
-/// which part of the answer.
-struct Text {
-    regex: String,
+struct Rule {
+    pattern: String,
     ignore_case: bool,
-    replacements: [Option<String>; 5],
+    /// What to write in place of each group.
+    replacements: [Option<Replacement>; 5],
+    compiled: OnceLock<Option<Regex>>,
+}
+
+enum Replacement {
+    Text(String),
+    /// A text in which `$1` to `$9` stand for groups.
+    Template(String),
 }
 
 impl Rules {
@@ -51,110 +64,157 @@ impl Rules {
     pub(super) fn read(text: &str) -> Result<Rules, String> {
         let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
         let document = documents.first().ok_or("an empty file")?;
+        let browser = ["family_replacement", "v1_replacement", "v2_replacement", "v3_replacement"];
+        let system = [
+            "os_replacement",
+            "os_v1_replacement",
+            "os_v2_replacement",
+            "os_v3_replacement",
+            "os_v4_replacement",
+        ];
         Ok(Rules {
-            browsers: List::read(
-                document,
-                "user_agent_parsers",
-                ["family_replacement", "v1_replacement", "v2_replacement", "v3_replacement", ""],
-                browser,
-            )?,
-            systems: List::read(
-                document,
-                "os_parsers",
-                [
-                    "os_replacement",
-                    "os_v1_replacement",
-                    "os_v2_replacement",
-                    "os_v3_replacement",
-                    "os_v4_replacement",
-                ],
-                system,
-            )?,
-            devices: List::read(
-                document,
-                "device_parsers",
-                ["device_replacement", "", "", "", ""],
-                device,
-            )?,
+            browsers: List::read(document, "user_agent_parsers", &browser)?,
+            systems: List::read(document, "os_parsers", &system)?,
+            devices: List::read(document, "device_parsers", &["device_replacement"])?,
         })
     }
 }
 
-impl<E> List<E> {
-    fn read(
-        document: &Yaml<'_>,
-        name: &str,
-        replacements: [&str; 5],
-        build: fn(&Text) -> Option<E>,
-    ) -> Result<List<E>, String> {
+impl List {
+    fn read(document: &Yaml<'_>, name: &str, replacements: &[&str]) -> Result<List, String> {
         let rules = document.as_mapping_get(name).and_then(Yaml::as_vec);
         let rules = rules.ok_or_else(|| format!("no list {name}"))?;
-        let rules = rules.iter().map(|rule| Rule::read(rule, replacements, build));
-        List::new(rules.collect::<Result<_, _>>()?)
+        let rules = rules.iter().map(|rule| Rule::read(rule, replacements));
+        List::new(rules.collect::<Result<_, _>>()?, replacements.len())
     }
 
-    fn new(rules: Vec<Rule<E>>) -> Result<List<E>, String> {
-        let mut pieces: Vec<(String, usize)> = Vec::new();
-        let mut always = Vec::new();
+    fn new(rules: Vec<Rule>, groups: usize) -> Result<List, String> {
+        let (mut pieces, mut by_choice, mut needed) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
-            let Text { regex, ignore_case, .. } = &rule.text;
-            let needed = atoms::needed(regex, *ignore_case);
-            match needed.map_err(|error| format!("{regex}: {error}"))? {
-                Some(needed) => pieces.extend(needed.into_iter().map(|piece| (piece, index))),
-                None => always.push(index),
+            let choices = pieces::needed(&rule.pattern, rule.ignore_case);
+            let choices = choices.map_err(|error| format!("{}: {error}", rule.pattern))?;
+            needed.push(u8::try_from(choices.len()).expect("choices are few"));
+            for choice in choices {
+                pieces.extend(choice.into_iter().map(|piece| (piece, by_choice.len())));
+                by_choice.push(index);
             }
         }
         pieces.sort_unstable();
-        let (mut atoms, mut by_atom) = (Vec::new(), Vec::<Vec<usize>>::new());
-        for (piece, index) in pieces {
-            if atoms.last() != Some(&piece) {
-                atoms.push(piece);
-                by_atom.push(Vec::new());
+        let (mut texts, mut by_piece) = (Vec::new(), Vec::<Vec<usize>>::new());
+        for (piece, choice) in pieces {
+            if texts.last() != Some(&piece) {
+                texts.push(piece);
+                by_piece.push(Vec::new());
             }
-            by_atom.last_mut().expect("an atom was just added").push(index);
+            by_piece.last_mut().expect("a piece was just added").push(choice);
         }
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(atoms);
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(texts);
         let automaton = automaton.map_err(|error| error.to_string())?;
-        Ok(List { rules, automaton, by_atom, always })
+        Ok(List { rules, groups, automaton, by_piece, by_choice, needed })
     }
 
-    /// What the first rule that matches makes of a user agent.
-    pub(super) fn first<'e, T>(
-        &'e self,
-        useragent: &str,
-        extract: impl Fn(&'e E) -> Option<T>,
-    ) -> Option<T> {
-        let mut candidates = self.always.clone();
+    /// What the first rule that matches makes of a user agent; nothing if none does.
+    pub(super) fn first<'u>(&self, useragent: &'u str) -> Parts<'u> {
+        let missing = self.missing(useragent);
+        let candidates = self.rules.iter().zip(missing).filter(|(_, missing)| *missing == 0);
+        let mut found = candidates.filter_map(|(rule, _)| rule.parts(useragent, self.groups));
+        found.next().unwrap_or_default()
+    }
+
+    /// How many choices of each rule no piece in the user agent serves.
+    fn missing(&self, useragent: &str) -> Vec<u8> {
+        let mut missing = self.needed.clone();
+        let mut seen = vec![false; self.by_piece.len()];
+        let mut served = vec![false; self.by_choice.len()];
         for found in self.automaton.find_overlapping_iter(useragent) {
-            candidates.extend_from_slice(&self.by_atom[found.pattern().as_usize()]);
+            let piece = found.pattern().as_usize();
+            if std::mem::replace(&mut seen[piece], true) {
+                continue;
+            }
+            for &choice in &self.by_piece[piece] {
+                if !std::mem::replace(&mut served[choice], true) {
+                    missing[self.by_choice[choice]] -= 1;
+                }
+            }
         }
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates.into_iter().find_map(|index| extract(self.rules[index].extractor()?))
+        missing
     }
 }
 
-impl<E> Rule<E> {
-    fn read(
-        rule: &Yaml<'_>,
-        replacements: [&str; 5],
-        build: fn(&Text) -> Option<E>,
-    ) -> Result<Rule<E>, String> {
-        let mut texts = [const { None }; 5];
-        for (text, name) in texts.iter_mut().zip(replacements) {
-            *text = member(rule, name)?;
+impl Rule {
+    fn read(rule: &Yaml<'_>, names: &[&str]) -> Result<Rule, String> {
+        let mut replacements = [const { None }; 5];
+        for (replacement, name) in replacements.iter_mut().zip(names) {
+            let text = member(rule, name)?.filter(|text| !text.trim().is_empty());
+            *replacement = text.map(Replacement::new);
         }
-        let text = Text {
-            regex: member(rule, "regex")?.ok_or("a rule without regex")?,
+        Ok(Rule {
+            pattern: member(rule, "regex")?.ok_or("a rule without regex")?,
             ignore_case: member(rule, "regex_flag")?.is_some_and(|flag| flag == "i"),
-            replacements: texts,
-        };
-        Ok(Rule { text, extractor: OnceLock::new(), build })
+            replacements,
+            compiled: OnceLock::new(),
+        })
     }
 
-    fn extractor(&self) -> Option<&E> {
-        self.extractor.get_or_init(|| (self.build)(&self.text)).as_ref()
+    /// What the rule makes of a user agent that matches it.
+    fn parts<'u>(&self, useragent: &'u str, groups: usize) -> Option<Parts<'u>> {
+        let compiled = self.compiled.get_or_init(|| self.compile()).as_ref()?;
+        if !compiled.is_match(useragent.as_bytes()) {
+            return None;
+        }
+        let found = compiled.captures(useragent.as_bytes())?;
+        let mut parts = [const { None }; 5];
+        for (index, part) in parts.iter_mut().enumerate().take(groups) {
+            let text = match &self.replacements[index] {
+                Some(Replacement::Text(text)) => Cow::Owned(text.clone()),
+                Some(Replacement::Template(text)) => filled(text, &found).into(),
+                None => group(&found, index + 1),
+            };
+            *part = Some(text).filter(|text| !text.is_empty());
+        }
+        Some(parts)
     }
+
+    fn compile(&self) -> Option<Regex> {
+        let build = |unicode| {
+            RegexBuilder::new(&self.pattern)
+                .case_insensitive(self.ignore_case)
+                .unicode(unicode)
+                .build()
+        };
+        build(false).or_else(|_| build(true)).ok()
+    }
+}
+
+impl Replacement {
+    fn new(text: String) -> Replacement {
+        let has_groups = text.as_bytes().windows(2).any(|w| w[0] == b'$' && w[1].is_ascii_digit());
+        if has_groups { Replacement::Template(text) } else { Replacement::Text(text) }
+    }
+}
+
+/// The text of a group; empty where it did not take part.
+fn group<'u>(found: &Captures<'u>, group: usize) -> Cow<'u, str> {
+    found.get(group).map_or(Cow::Borrowed(""), |group| String::from_utf8_lossy(group.as_bytes()))
+}
+
+/// A template with its groups, without white space around it.
+fn filled(template: &str, found: &Captures<'_>) -> String {
+    let mut pieces = template.split('$');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.chars().next().and_then(|digit| digit.to_digit(10)) {
+            Some(digit) => {
+                text.push_str(&group(found, digit as usize));
+                text.push_str(&piece[1..]);
+            }
+            None => {
+                text.push('$');
+                text.push_str(piece);
+            }
+        }
+    }
+    text.trim().to_owned()
 }
 
 fn member(rule: &Yaml<'_>, name: &str) -> Result<Option<String>, String> {
@@ -164,40 +224,4 @@ fn member(rule: &Yaml<'_>, name: &str) -> Result<Option<String>, String> {
         Some(Yaml::Value(Scalar::Integer(number))) => Ok(Some(number.to_string())),
         Some(_) => Err(format!("a rule whose {name} is no text")),
     }
-}
-
-fn browser(text: &Text) -> Option<user_agent::Extractor<'static>> {
-    let [family, v1, v2, v3, _] = text.replacements.clone().map(|text| text.map(Into::into));
-    let rule = user_agent::Parser {
-        regex: text.regex.clone().into(),
-        family_replacement: family,
-        v1_replacement: v1,
-        v2_replacement: v2,
-        v3_replacement: v3,
-        v4_replacement: None,
-    };
-    user_agent::Builder::new().push(rule).ok()?.build().ok()
-}
-
-fn system(text: &Text) -> Option<os::Extractor<'static>> {
-    let [family, v1, v2, v3, v4] = text.replacements.clone().map(|text| text.map(Into::into));
-    let rule = os::Parser {
-        regex: text.regex.clone().into(),
-        os_replacement: family,
-        os_v1_replacement: v1,
-        os_v2_replacement: v2,
-        os_v3_replacement: v3,
-        os_v4_replacement: v4,
-    };
-    os::Builder::new().push(rule).ok()?.build().ok()
-}
-
-fn device(text: &Text) -> Option<device::Extractor<'static>> {
-    let rule = device::Parser {
-        regex: text.regex.clone().into(),
-        regex_flag: text.ignore_case.then_some(device::Flag::IgnoreCase),
-        device_replacement: text.replacements[0].clone().map(Into::into),
-        ..device::Parser::default()
-    };
-    device::Builder::new().push(rule).ok()?.build().ok()
 }

@@ -1,8 +1,8 @@
-//! Which pieces of text a pattern needs: every text that matches contains at least one of them.
+//! Which pieces of text a pattern needs, as a list of choices: every text that matches contains at
+//! least one piece of each choice.
 //!
-//! Pieces are in lower case and are to be looked for in any case, which is right for patterns of
-//! either kind. Letters that only Unicode's rules of case relate to ASCII (the Kelvin sign to `k`)
-//! count as the ASCII letter: no pattern means them.
+//! Pieces are in lower case and are to be looked for in any case of ASCII, which is right for
+//! patterns of either kind.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,23 @@ const MOST: usize = 24;
 /// Pieces shorter than this stand in nearly every user agent.
 const SHORTEST: usize = 2;
 
-/// The pieces that a pattern needs; `None` where nothing is known. The error says why the pattern
-/// is none.
-pub(super) fn needed(pattern: &str, ignore_case: bool) -> Result<Option<Texts>, String> {
-    let mut parser = ParserBuilder::new().case_insensitive(ignore_case).build();
-    let pattern = parser.parse(pattern).map_err(|error| error.to_string())?;
-    Ok(Needs::of(&pattern).best())
+/// More choices than this hardly refuse a pattern that the first ones let through.
+const MOST_CHOICES: usize = 4;
+
+/// The choices of pieces that a pattern needs; none where nothing is known. The error says why the
+/// pattern is none.
+pub(super) fn needed(pattern: &str, ignore_case: bool) -> Result<Vec<Texts>, String> {
+    let parse = |unicode| {
+        let mut parser = ParserBuilder::new();
+        parser.case_insensitive(ignore_case).unicode(unicode).utf8(false);
+        parser.build().parse(pattern).map_err(|error| error.to_string())
+    };
+    let pattern = parse(false).or_else(|_| parse(true))?;
+    let mut choices = Needs::of(&pattern).choices();
+    choices.sort_by_key(|choice| std::cmp::Reverse(shortest(choice)));
+    choices.dedup();
+    choices.truncate(MOST_CHOICES);
+    Ok(choices)
 }
 
 /// What is known of a part of a pattern.
@@ -30,8 +41,8 @@ pub(super) fn needed(pattern: &str, ignore_case: bool) -> Result<Option<Texts>, 
 struct Needs {
     /// Every text it can match, if they are few.
     exact: Option<Texts>,
-    /// Pieces of which every match contains one.
-    pieces: Option<Texts>,
+    /// Choices of pieces; every match contains one of each.
+    choices: Vec<Texts>,
 }
 
 impl Needs {
@@ -54,10 +65,10 @@ impl Needs {
                             texts.insert(String::new());
                             texts
                         });
-                        Needs { exact: optional, pieces: None }
+                        Needs { exact: optional, choices: Vec::new() }
                     }
                     (0, _) => Needs::default(),
-                    _ => Needs { exact: None, pieces: once.best() },
+                    _ => Needs { exact: None, choices: once.choices() },
                 }
             }
             HirKind::Concat(parts) => Needs::of_all(parts),
@@ -66,14 +77,14 @@ impl Needs {
     }
 
     fn exactly(texts: Texts) -> Needs {
-        Needs { exact: Some(texts), pieces: None }
+        Needs { exact: Some(texts), choices: Vec::new() }
     }
 
     /// Parts that follow each other: the texts of neighbours are joined as long as they are few,
-    /// and the best piece of any of them is a piece of all.
+    /// and what any of them needs all of them need.
     fn of_all(parts: &[Hir]) -> Needs {
         let mut joined: Texts = [String::new()].into();
-        let (mut whole, mut pieces) = (true, None);
+        let (mut whole, mut choices) = (true, Vec::new());
         for part in parts.iter().map(Needs::of) {
             let product = part.exact.as_ref().and_then(|texts| product(&joined, texts));
             if let Some(product) = product {
@@ -81,11 +92,11 @@ impl Needs {
                 continue;
             }
             whole = false;
-            pieces = better(pieces, Some(std::mem::take(&mut joined)));
+            choices.push(std::mem::take(&mut joined));
             joined = match part.exact {
                 Some(texts) => texts,
                 None => {
-                    pieces = better(pieces, part.pieces);
+                    choices.extend(part.choices);
                     [String::new()].into()
                 }
             };
@@ -93,34 +104,35 @@ impl Needs {
         if whole {
             return Needs::exactly(joined);
         }
-        Needs { exact: None, pieces: better(pieces, Some(joined)) }
+        choices.push(joined);
+        choices.retain(|choice| shortest(choice) >= SHORTEST);
+        Needs { exact: None, choices }
     }
 
-    /// Parts of which one matches.
+    /// Parts of which one matches: one choice of each is a choice of all.
     fn of_one(parts: Vec<Needs>) -> Needs {
         let all: Option<Vec<&Texts>> = parts.iter().map(|part| part.exact.as_ref()).collect();
         let texts: Option<Texts> = all.map(|all| all.into_iter().flatten().cloned().collect());
         if let Some(texts) = texts.filter(|texts| texts.len() <= MOST) {
             return Needs::exactly(texts);
         }
-        let pieces: Option<Vec<Texts>> = parts.into_iter().map(Needs::best).collect();
-        Needs { exact: None, pieces: pieces.map(|all| all.into_iter().flatten().collect()) }
+        let best = |part: Needs| part.choices().into_iter().max_by_key(shortest);
+        let pieces: Option<Vec<Texts>> = parts.into_iter().map(best).collect();
+        let pieces = pieces.map(|all| all.into_iter().flatten().collect());
+        Needs { exact: None, choices: pieces.into_iter().collect() }
     }
 
-    /// The pieces to look for.
-    fn best(self) -> Option<Texts> {
-        better(self.pieces, self.exact)
+    /// The choices to look for.
+    fn choices(self) -> Vec<Texts> {
+        let mut choices = self.choices;
+        choices.extend(self.exact.filter(|texts| shortest(texts) >= SHORTEST));
+        choices
     }
 }
 
-/// The choice that fewer user agents contain: the one whose shortest piece is longest. A choice
-/// with a piece that is too short is none.
-fn better(left: Option<Texts>, right: Option<Texts>) -> Option<Texts> {
-    let shortest = |texts: &Option<Texts>| {
-        texts.as_ref().and_then(|texts| texts.iter().map(String::len).min()).unwrap_or_default()
-    };
-    let best = if shortest(&right) > shortest(&left) { right } else { left };
-    if shortest(&best) < SHORTEST { None } else { best }
+/// How telling a choice is: the length of its shortest piece.
+fn shortest(choice: &Texts) -> usize {
+    choice.iter().map(String::len).min().unwrap_or_default()
 }
 
 /// Every text of the one followed by every text of the other, if they are few.
@@ -134,22 +146,17 @@ fn product(left: &Texts, right: &Texts) -> Option<Texts> {
 
 /// The characters of a class, letters in lower case, if they are few and ASCII.
 fn characters(class: &Class) -> Option<Texts> {
-    let Class::Unicode(class) = class else { return None };
-    let mut texts = Texts::new();
-    for range in class.ranges() {
-        for character in range.start()..=range.end() {
-            let character = match character {
-                '\u{212a}' => 'k',
-                '\u{17f}' => 's',
-                other => other.to_ascii_lowercase(),
-            };
-            texts.insert(character.to_string());
-            if texts.len() > MOST / 2 || !character.is_ascii() {
-                return None;
-            }
-        }
+    let class = match class {
+        Class::Bytes(class) => class.clone(),
+        Class::Unicode(class) => class.to_byte_class()?,
+    };
+    if !class.is_ascii() {
+        return None;
     }
-    (!texts.is_empty()).then_some(texts)
+    let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+    let texts: Texts =
+        bytes.map(|byte| char::from(byte).to_ascii_lowercase().to_string()).collect();
+    (!texts.is_empty() && texts.len() <= MOST / 2).then_some(texts)
 }
 
 #[cfg(test)]
@@ -157,22 +164,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_needs_the_most_telling_of_its_pieces() {
+    fn a_pattern_needs_its_pieces() {
         for (pattern, ignore_case, expected) in [
             ("(GeoEvent Server) (\\d+)", false, &["geoevent server "][..]),
-            ("a+(?:Chrome|CrMo)/(\\d+)", false, &["chrome/", "crmo/"]),
-            ("(Acme)?Browser", false, &["acmebrowser", "browser"]),
-            ("[Ll]inux[ _]x", false, &["linux x", "linux_x"]),
+            ("a+(?:Chrome|CrMo)/(\\d+)", false, &["chrome/|crmo/"]),
+            ("(Acme)?Browser", false, &["acmebrowser|browser"]),
+            ("[Ll]inux[ _]x", false, &["linux x|linux_x"]),
             ("skype", true, &["skype"]),
-            ("(x{3,}|.*Opera) Mini", false, &[" mini"]),
+            ("(x{3,}|.*Opera) Mini.+Version/", false, &["version/", " mini"]),
+            ("(?:.*Opera|Safari.*) x", false, &["opera|safari", " x"]),
             ("; *(HTC.*)", false, &["htc"]),
-            ("^(foo|)bar$", false, &["bar", "foobar"]),
+            ("^(foo|)bar$", false, &["bar|foobar"]),
+            (".*", false, &[]),
+            ("(a|.*)", false, &[]),
+            ("x*", false, &[]),
+            ("[0-9]+", false, &[]),
+            ("a", false, &[]),
+            ("(?:ab)?", false, &[]),
         ] {
-            let needed = needed(pattern, ignore_case).expect("a pattern").expect("pieces");
-            assert!(needed.iter().eq(expected.iter()), "{pattern}: {needed:?}");
-        }
-        for pattern in [".*", "(a|.*)", "x*", "[0-9]+", "a", "(?:ab)?"] {
-            assert_eq!(needed(pattern, false), Ok(None), "{pattern}");
+            let needed = needed(pattern, ignore_case).expect("a pattern");
+            let joined = needed
+                .iter()
+                .map(|texts| texts.iter().map(String::as_str).collect::<Vec<_>>().join("|"));
+            assert_eq!(joined.collect::<Vec<_>>(), expected, "{pattern}");
         }
         assert!(needed("(", false).is_err());
     }
