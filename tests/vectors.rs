@@ -204,6 +204,7 @@ thread_local! {
 }
 
 /// The enrichments of a recorded profile, when the recordings stand beside this repository.
+#[allow(clippy::print_stderr, reason = "a test says what it leaves out")]
 fn shared_profile(profile: &str) -> Option<Arc<Enrichments>> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let configs = shared.join("profiles").join(profile);

@@ -173,6 +173,13 @@ struct Run<'r> {
     output: Output,
 }
 
+/// Which lines a text was for.
+#[derive(Clone, Copy)]
+enum Route {
+    Enriched,
+    Bad,
+}
+
 /// Where an event stands in its batch.
 #[derive(Clone, Copy)]
 struct Place<'r> {
@@ -355,30 +362,44 @@ impl Run<'_> {
         }
         let bytes = self.output.enriched.last().len();
         if bytes > settings.line_bytes_max {
-            return self.oversized(index, bytes);
+            return self.oversized(index);
         }
         self.output.verdicts.push((index, Verdict::Enriched));
     }
 
     /// Replaces the newest enriched line by a bad row with the beginning of it.
-    fn oversized(&mut self, index: u32, actual_bytes: usize) {
+    fn oversized(&mut self, index: u32) {
         let max_bytes = self.pipeline.settings.line_bytes_max;
-        let line = String::from_utf8_lossy(self.output.enriched.last()).into_owned();
-        self.output.enriched.pop();
+        let line = self.set_aside(Route::Enriched);
         let expectation = format!(
             "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
         );
-        let keep = max_bytes * 8 / 10;
         self.bad(index, BadKind::SizeViolation, |stamp, out| {
             let oversize = bad_row::Oversize {
                 max_bytes,
-                actual_bytes,
+                actual_bytes: line.len(),
                 expectation: &expectation,
                 line: &line,
-                keep,
+                keep: max_bytes * 8 / 10,
             };
             bad_row::size_violation(stamp, oversize, out);
         });
+    }
+
+    /// Moves the newest line of a route to the oversized ones, and returns it.
+    fn set_aside(&mut self, route: Route) -> String {
+        let (lines, begin): (_, &[u8]) = match route {
+            Route::Enriched => (&mut self.output.enriched, b"{\"route\":\"enriched\",\"line\":"),
+            Route::Bad => (&mut self.output.bad, b"{\"route\":\"bad\",\"line\":"),
+        };
+        let line = String::from_utf8_lossy(lines.last()).into_owned();
+        lines.pop();
+        self.output.oversized.push_with(|out| {
+            out.extend_from_slice(begin);
+            event::json::write_string(&line, out);
+            out.push(b'}');
+        });
+        line
     }
 
     fn failed(&mut self, index: u32, failures: &[Failure], event: &Event<'_>, raw: &RawEvent<'_>) {
@@ -401,20 +422,18 @@ impl Run<'_> {
         let max_bytes = self.pipeline.settings.line_bytes_max;
         let stamp = self.stamp;
         self.output.bad.push_with(|out| write(stamp, out));
-        let actual_bytes = self.output.bad.last().len();
-        if actual_bytes <= max_bytes {
+        if self.output.bad.last().len() <= max_bytes {
             self.output.verdicts.push((index, Verdict::Bad(kind)));
             return;
         }
-        let line = String::from_utf8_lossy(self.output.bad.last()).into_owned();
-        self.output.bad.pop();
+        let line = self.set_aside(Route::Bad);
         let expectation = format!(
             "event failed enrichment, but resulting bad row exceeds allowed size {max_bytes}"
         );
         self.output.bad.push_with(|out| {
             let oversize = bad_row::Oversize {
                 max_bytes,
-                actual_bytes,
+                actual_bytes: line.len(),
                 expectation: &expectation,
                 line: &line,
                 keep: max_bytes / 10,

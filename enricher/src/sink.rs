@@ -34,17 +34,20 @@ pub enum Route {
     Enriched,
     /// Bad rows.
     Bad,
+    /// Texts too large for a line, whole.
+    Oversized,
 }
 
 impl Route {
     /// All routes.
-    pub const ALL: [Route; 2] = [Route::Enriched, Route::Bad];
+    pub const ALL: [Route; 3] = [Route::Enriched, Route::Bad, Route::Oversized];
 
     /// The name in object names, metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
             Route::Enriched => "enriched",
             Route::Bad => "bad",
+            Route::Oversized => "oversized",
         }
     }
 }
@@ -130,7 +133,12 @@ impl Sinks {
         permit: &mut Permit,
     ) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(self.sinks.len());
-        for (route, lines) in [(Route::Enriched, output.enriched), (Route::Bad, output.bad)] {
+        let routes = [
+            (Route::Enriched, output.enriched),
+            (Route::Bad, output.bad),
+            (Route::Oversized, output.oversized),
+        ];
+        for (route, lines) in routes {
             if lines.is_empty() {
                 continue;
             }

@@ -260,7 +260,7 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     let mut bytes = 0;
     while bytes < CHUNK_BYTES {
         let number = input.records();
-        let Some(data) = input.next().context("cannot read the input")? else { break };
+        let Some(data) = input.next_record().context("cannot read the input")? else { break };
         bytes += data.len();
         let sequence = lease::SequenceNumber::parse(&number.to_string());
         let sequence = sequence.expect("a number without leading zeros is a sequence number");

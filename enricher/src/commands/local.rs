@@ -201,7 +201,8 @@ fn sinks(
     metrics: &Arc<Metrics>,
 ) -> Sinks {
     let mut sinks = Sinks::default();
-    for (route, suffix) in [(Route::Enriched, "tsv"), (Route::Bad, "jsonl")] {
+    let routes = [(Route::Enriched, "tsv"), (Route::Bad, "jsonl"), (Route::Oversized, "jsonl")];
+    for (route, suffix) in routes {
         let settings = Settings {
             route,
             prefix: route.name().to_owned(),

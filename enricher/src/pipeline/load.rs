@@ -36,7 +36,7 @@ pub fn payload<'a>(
     let wire = read(record, encoding, arena).map_err(|error| vec![undecodable(error)])?;
     let api = match wire.schema {
         Some(uri) => {
-            check_schema(&text(uri, arena)).map_err(|reason| vec![reason])?;
+            check_schema(text(uri, arena)).map_err(|reason| vec![reason])?;
             Api::InPath
         }
         None => Api::Fixed("com.snowplowanalytics.snowplow", "tp1"),

@@ -9,6 +9,9 @@ pub struct Output {
     pub enriched: Lines,
     /// Bad rows, one line of JSON each.
     pub bad: Lines,
+    /// The texts that became size violations, whole: each a line of JSON with the route it was for
+    /// and the line itself, `{"route":"enriched","line":"…"}`.
+    pub oversized: Lines,
     /// Every verdict in order: by record, then by event. The n-th `Enriched` is the n-th line of
     /// `enriched`, the n-th `Bad` the n-th of `bad`.
     pub verdicts: Vec<(u32, Verdict)>,
@@ -19,19 +22,26 @@ pub struct Output {
 pub struct Mark {
     enriched: usize,
     bad: usize,
+    oversized: usize,
     verdicts: usize,
 }
 
 impl Output {
     /// The present point.
     pub fn mark(&self) -> Mark {
-        Mark { enriched: self.enriched.len(), bad: self.bad.len(), verdicts: self.verdicts.len() }
+        Mark {
+            enriched: self.enriched.len(),
+            bad: self.bad.len(),
+            oversized: self.oversized.len(),
+            verdicts: self.verdicts.len(),
+        }
     }
 
     /// Takes back everything since a point, lines begun but not ended included.
     pub fn rewind(&mut self, mark: Mark) {
         self.enriched.truncate(mark.enriched);
         self.bad.truncate(mark.bad);
+        self.oversized.truncate(mark.oversized);
         self.verdicts.truncate(mark.verdicts);
     }
 
@@ -39,6 +49,7 @@ impl Output {
     pub fn append(&mut self, other: &Output, records: u32) {
         self.enriched.append(&other.enriched);
         self.bad.append(&other.bad);
+        self.oversized.append(&other.oversized);
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
     }

@@ -91,10 +91,9 @@ fn initialise<'a>(
     event.set(Field::EtlTstamp, Some(start.etl_tstamp));
     event.set(Field::NetworkUserid, payload.network_userid);
     event.set(Field::Useragent, payload.useragent.map(|agent| one_line(agent, arena)));
-    match payload.ip_address.map(|address| convert::first_ip(address, arena)) {
-        Some(Ok(address)) => event.set(Field::UserIpaddress, address),
-        Some(Err(_)) | None => {}
-    }
+    // Separators without an address are no address.
+    let address = payload.ip_address.map(|ip| convert::first_ip(ip, arena).unwrap_or(None));
+    event.set(Field::UserIpaddress, address.flatten());
     if time::is_redshift_compatible(payload.timestamp) {
         event.set(Field::CollectorTstamp, Some(time::format_ms(payload.timestamp, arena)));
     } else {

@@ -55,6 +55,7 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     };
     let sinks = shared.route(Sinks::default(), Route::Enriched, &config.enriched);
     let sinks = shared.route(sinks, Route::Bad, &config.bad);
+    let sinks = shared.oversized(sinks, config);
     let pool = shared.pool;
     let worker = Worker {
         source: Arc::new(source(&config.source, &aws, &metrics)),
@@ -155,14 +156,34 @@ impl Shared<'_> {
         sinks
     }
 
+    /// What became a size violation is kept whole in the first bucket there is; a stream could not
+    /// take it.
+    fn oversized(&self, sinks: Sinks, config: &Config) -> Sinks {
+        let routes = [&config.bad, &config.enriched];
+        let mut places =
+            routes.into_iter().flat_map(|route| route.s3.iter().chain(&route.oversized));
+        match places.next() {
+            Some(objects) => sinks.with(Route::Oversized, self.objects(Route::Oversized, objects)),
+            None => {
+                tracing::warn!(
+                    "no bucket is configured: size violations keep a part of their text"
+                );
+                sinks
+            }
+        }
+    }
+
     fn objects(&self, route: Route, config: &config::Objects) -> Arc<dyn Sink> {
-        let prefix = config.prefix.as_ref().map_or(route.name(), |prefix| prefix);
+        let prefix = match (route, &config.prefix) {
+            (Route::Enriched | Route::Bad, Some(prefix)) => prefix,
+            _ => route.name(),
+        };
         let settings = Settings {
             route,
             prefix: prefix.trim_end_matches('/').to_owned(),
             suffix: match route {
                 Route::Enriched => "tsv",
-                Route::Bad => "jsonl",
+                Route::Bad | Route::Oversized => "jsonl",
             },
             worker: self.name.to_owned(),
             compression: config.compression,

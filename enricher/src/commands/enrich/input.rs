@@ -69,14 +69,14 @@ impl Input {
     }
 
     /// The next record; `None` after the last.
-    pub fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+    pub fn next_record(&mut self) -> anyhow::Result<Option<Bytes>> {
         loop {
             let Some(stream) = &mut self.current else {
                 let Some(file) = self.files.next() else { return Ok(None) };
                 self.current = Some(Stream::open(&file, &self.read_bytes)?);
                 continue;
             };
-            if let Some(record) = stream.next()? {
+            if let Some(record) = stream.next_record()? {
                 self.records += 1;
                 return Ok(Some(record));
             }
@@ -109,7 +109,7 @@ impl Stream {
         Ok(Stream { name, reader, kind, place: 0 })
     }
 
-    fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+    fn next_record(&mut self) -> anyhow::Result<Option<Bytes>> {
         match self.kind {
             Kind::LengthPrefixed => self.length_prefixed(),
             Kind::Base64Lines => self.base64_line(),

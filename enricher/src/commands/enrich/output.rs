@@ -33,12 +33,14 @@ pub(super) enum Writer {
     /// Enriched events, and bad rows where they are wanted.
     Lines {
         /// Enriched events.
-        enriched: Stream,
+        enriched: Box<Stream>,
         /// Bad rows.
-        bad: Option<Stream>,
+        bad: Option<Box<Stream>>,
+        /// The texts of size violations, made when there is one.
+        oversized: Option<Late>,
     },
     /// Everything that became of each record.
-    Outcomes(Stream),
+    Outcomes(Box<Stream>),
 }
 
 impl Writer {
@@ -54,11 +56,17 @@ impl Writer {
             true => Stream::stdout(destination.compression),
             false => Stream::file(&destination.folder, name, destination.compression),
         };
-        let bad = || (!on_stdout).then(|| file("bad.jsonl")).transpose();
+        let lines = |name: &str| -> anyhow::Result<Writer> {
+            Ok(Writer::Lines {
+                enriched: Box::new(file(name)?),
+                bad: (!on_stdout).then(|| file("bad.jsonl").map(Box::new)).transpose()?,
+                oversized: (!on_stdout).then(|| Late::Planned(destination.clone())),
+            })
+        };
         Ok(match format {
-            Format::Tsv => Writer::Lines { enriched: file("enriched.tsv")?, bad: bad()? },
-            Format::Json => Writer::Lines { enriched: file("enriched.jsonl")?, bad: bad()? },
-            Format::Outcomes => Writer::Outcomes(file("outcomes.jsonl")?),
+            Format::Tsv => lines("enriched.tsv")?,
+            Format::Json => lines("enriched.jsonl")?,
+            Format::Outcomes => Writer::Outcomes(Box::new(file("outcomes.jsonl")?)),
         })
     }
 
@@ -70,11 +78,16 @@ impl Writer {
         output: &Output,
     ) -> anyhow::Result<()> {
         match self {
-            Writer::Lines { enriched, bad } => {
+            Writer::Lines { enriched, bad, oversized } => {
                 enriched.write(output.enriched.as_bytes())?;
-                match bad {
-                    Some(bad) => bad.write(output.bad.as_bytes()),
-                    None => Ok(()),
+                if let Some(bad) = bad {
+                    bad.write(output.bad.as_bytes())?;
+                }
+                match oversized {
+                    Some(late) if !output.oversized.is_empty() => {
+                        late.stream()?.write(output.oversized.as_bytes())
+                    }
+                    _ => Ok(()),
                 }
             }
             Writer::Outcomes(stream) => {
@@ -86,11 +99,36 @@ impl Writer {
     /// Completes the files.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
-            Writer::Lines { enriched, bad } => {
+            Writer::Lines { enriched, bad, oversized } => {
                 enriched.finish()?;
-                bad.map_or(Ok(()), Stream::finish)
+                bad.map_or(Ok(()), |bad| bad.finish())?;
+                match oversized {
+                    Some(Late::Open(stream)) => stream.finish(),
+                    _ => Ok(()),
+                }
             }
             Writer::Outcomes(stream) => stream.finish(),
+        }
+    }
+}
+
+/// A file that is made only when there is something to write.
+pub(super) enum Late {
+    /// Nothing was written so far.
+    Planned(Destination),
+    /// It was made.
+    Open(Box<Stream>),
+}
+
+impl Late {
+    fn stream(&mut self) -> anyhow::Result<&mut Stream> {
+        if let Late::Planned(to) = self {
+            let stream = Stream::file(&to.folder, "oversized.jsonl", to.compression)?;
+            *self = Late::Open(Box::new(stream));
+        }
+        match self {
+            Late::Open(stream) => Ok(stream),
+            Late::Planned(_) => unreachable!("it was made just now"),
         }
     }
 }
