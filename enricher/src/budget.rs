@@ -15,7 +15,7 @@ const UNIT: usize = 1024;
 
 /// How often somebody who waits repeats the call to hurry: objects opened since the last call
 /// must close too, but a call should find more than one batch in an object.
-const REPEAT: Duration = Duration::from_millis(250);
+const REPEAT: Duration = Duration::from_millis(100);
 
 /// The bound on bytes in flight.
 #[derive(Debug)]

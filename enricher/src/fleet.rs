@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 use crate::shard::{self, End};
 use crate::worker::Worker;
 
-/// Between two listings of shards. A reshard announces itself by a shard's end; this finds what
-/// began without one.
-const LISTING: Duration = Duration::from_secs(30);
+/// Between two listings of shards. A reshard announces itself by a shard's end, but only to the
+/// worker that read it, which may be gone; this is how long the children wait then.
+const LISTING: Duration = Duration::from_secs(10);
 
 /// Between two failed listings: soon, since without a listing nothing begins.
 const LISTING_AGAIN: Duration = Duration::from_secs(1);

@@ -94,6 +94,7 @@ pub async fn run(
         end = life => end,
         () = stop.now.cancelled() => End::CutOff,
         never = counting => never,
+        () = worker.resolver.keep_fresh() => unreachable!("it asks for ever"),
     };
     worker.metrics.leases(&keeper.status());
     log(&end);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use tokio::sync::Semaphore;
 
 use crate::aws;
@@ -170,7 +170,10 @@ impl Kinesis {
         if records.len() != lines.len() {
             return Err((true, format!("{} answers for {}", records.len(), lines.len())));
         }
-        Ok(records.iter().map(|record| record.sequence_number().is_none()).collect())
+        let refused = |record: &PutRecordsResultEntry| {
+            record.error_code().is_some() || record.sequence_number().is_none()
+        };
+        Ok(records.iter().map(refused).collect())
     }
 
     async fn fall_back(&self, part: &Part, oversized: Vec<&[u8]>) -> Result<Written, Error> {

@@ -178,7 +178,7 @@ impl Reader {
             if self.gather(&page).await.is_err() {
                 return Ok(());
             }
-            if iterator.is_none() && (!page.child_shards().is_empty() || self.closed().await?) {
+            if iterator.is_none() && (!page.child_shards().is_empty() || self.closed().await) {
                 return self.end().await;
             }
             let behind = page.millis_behind_latest().unwrap_or(0) > 0;
@@ -217,7 +217,7 @@ impl Reader {
                 Err(error) => error,
             };
             match error.code() {
-                Some("ResourceNotFoundException") if self.gone().await? => return Ok(None),
+                Some("ResourceNotFoundException") if self.gone().await => return Ok(None),
                 Some("InvalidArgumentException")
                     if matches!(self.from, Position::After { .. }) && !self.trimmed =>
                 {
@@ -241,7 +241,7 @@ impl Reader {
             Err(error) => error,
         };
         let code = error.code();
-        if code == Some("ResourceNotFoundException") && self.gone().await? {
+        if code == Some("ResourceNotFoundException") && self.gone().await {
             return Ok(Page::Gone);
         }
         self.retry(&format!("reading {}", self.shard), &error).await?;
@@ -328,16 +328,26 @@ impl Reader {
 
     /// Whether the shard takes no more records. An answer without a next iterator says so only
     /// together with the shard's children; alone it is not believed.
-    async fn closed(&self) -> Result<bool, Error> {
-        let shards = self.stream.list().await?;
-        let listed = shards.iter().find(|shard| shard.id == self.shard);
-        Ok(listed.is_none_or(|shard| shard.closed))
+    async fn closed(&mut self) -> bool {
+        self.listed().await.is_some_and(|shard| shard.is_none_or(|shard| shard.closed))
     }
 
     /// Whether the stream is there and the shard is not: all its records have expired.
-    async fn gone(&self) -> Result<bool, Error> {
-        let shards = self.stream.list().await?;
-        Ok(shards.iter().all(|shard| shard.id != self.shard))
+    async fn gone(&mut self) -> bool {
+        self.listed().await.is_some_and(|shard| shard.is_none())
+    }
+
+    /// The shard as the stream lists it, or its absence; `None` when the stream does not answer.
+    async fn listed(&mut self) -> Option<Option<Shard>> {
+        match self.stream.list().await {
+            Ok(shards) => Some(shards.into_iter().find(|shard| shard.id == self.shard)),
+            Err(error) => {
+                tracing::warn!(shard = %self.shard, error = crate::fleet::chain(&error),
+                    "whether the shard is closed cannot be told");
+                self.backoff.wait().await;
+                None
+            }
+        }
     }
 }
 
