@@ -1,0 +1,53 @@
+//! From one command to the next: what `generate` makes, `enrich` enriches, each event as foretold.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+fn run(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
+    let output = output.expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}");
+    said
+}
+
+fn lines(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).expect("it was written");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn generated_events_are_enriched_and_bad_ones_are_bad() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (ids, out) = (path("ids"), path("out"));
+    for (n, file) in ["p.bin.zst", "p.bin", "p.txt"].iter().enumerate() {
+        let file = path(file);
+        let seed = n.to_string();
+        let generate = ["generate", "--events", "400", "--bad", "0.1", "--seed", &seed];
+        let said = run(&[&generate[..], &["--output", &file, "--ids", &ids]].concat());
+        run(&["enrich", "--input", &file, "--output", &out]);
+
+        let foretold: BTreeSet<String> = lines(Path::new(&ids)).into_iter().collect();
+        let column = event::Field::EventId as usize;
+        let enriched = lines(&dir.path().join("out/enriched.tsv"));
+        let id = |line: &String| line.split('\t').nth(column).expect("131 columns").to_owned();
+        assert_eq!(enriched.len(), foretold.len(), "{file}");
+        assert_eq!(enriched.iter().map(id).collect::<BTreeSet<_>>(), foretold, "{file}");
+        let bad = lines(&dir.path().join("out/bad.jsonl")).len();
+        assert!(bad > 0 && said.contains(&format!(" {bad} bad rows")), "{bad} of: {said}");
+    }
+}
+
+#[test]
+fn the_same_seed_and_time_make_the_same_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = |name: &str| {
+        let file = dir.path().join(name);
+        let args = ["generate", "--events", "50", "--seed", "9", "--now", "1700000000000"];
+        run(&[&args[..], &["--output", &file.to_string_lossy()]].concat());
+        std::fs::read(file).expect("it was written")
+    };
+    assert_eq!(made("a.bin"), made("b.bin"));
+}
