@@ -427,6 +427,10 @@ impl Run<'_> {
             return;
         }
         let line = self.set_aside(Route::Bad);
+        if kind == BadKind::SizeViolation {
+            // The text it is about was set aside whole already.
+            self.output.oversized.pop();
+        }
         let expectation = format!(
             "event failed enrichment, but resulting bad row exceeds allowed size {max_bytes}"
         );

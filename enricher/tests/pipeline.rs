@@ -1,0 +1,172 @@
+//! The pipeline on hostile input: whatever the bytes are, every record gets a verdict, nothing
+//! panics, and nothing is lost.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use enricher::generate::Generator;
+use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use enricher::source::{Batch, Record};
+use event::bad_row::{BadKind, Processor};
+use event::{json, thrift};
+use lease::{Position, SequenceNumber, ShardId};
+use validator::Resolver;
+
+/// How many broken records are tried; each takes well under a millisecond.
+const MUTATIONS: usize = 4_000;
+
+#[test]
+fn broken_records_get_a_verdict_and_never_panic() {
+    let seed = std::env::var("SNOWMELT_MUTATION_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut generator = Generator::new(seed, 0.1, 1_714_558_272_345);
+    let records = (0..MUTATIONS).map(|_| {
+        let mut bytes = generator.payload().bytes;
+        for _ in 0..random.usize(1..6) {
+            mutate(&mut bytes, &mut random);
+        }
+        bytes
+    });
+    let output = process(records.collect());
+    let mut next = 0;
+    for (record, verdict) in &output.verdicts {
+        assert!(
+            *record == next || *record + 1 == next,
+            "seed {seed}: record {next} has no verdict"
+        );
+        next = record + 1;
+        let panicked = *verdict == Verdict::Bad(BadKind::GenericError);
+        assert!(!panicked, "seed {seed}: record {record} panicked");
+    }
+    assert_eq!(next as usize, MUTATIONS, "seed {seed}");
+}
+
+/// Breaks a record as transport, bots and bugs do.
+fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+    if bytes.is_empty() {
+        return;
+    }
+    let at = random.usize(..bytes.len());
+    match random.u8(..6) {
+        0 => bytes[at] ^= 1 << random.u8(..8),
+        1 => bytes[at] = random.u8(..),
+        2 => bytes.truncate(at),
+        3 => drop(bytes.remove(at)),
+        4 => bytes.insert(at, *random.choice(b"\"\\{}[]:,%\0\xff\xc2&=").expect("some bytes")),
+        _ => {
+            let end = (at + random.usize(1..64)).min(bytes.len());
+            let copy = bytes[at..end].to_vec();
+            let to = random.usize(..bytes.len());
+            bytes.splice(to..to, copy);
+        }
+    }
+}
+
+#[test]
+fn large_and_deep_bodies_get_verdicts() {
+    let event = r#"{"e":"pv","p":"web","tv":"x"}"#;
+    let many = body(&vec![event; 2_000].join(","));
+    let long = body(&event.replace("\"x\"", &format!("\"{}\"", "x".repeat(10_000_000))));
+    let context = "[".repeat(50_000) + &"]".repeat(50_000);
+    let deep = body(&event.replace("\"x\"", &format!("\"x\",\"co\":\"{context}\"")));
+    let nested = "{\"schema\":".repeat(20_000);
+    for (body, verdicts, kind) in [
+        (many, 2_000, Verdict::Enriched),
+        (long, 1, Verdict::Bad(BadKind::SizeViolation)),
+        (deep, 1, Verdict::Bad(BadKind::SchemaViolations)),
+        (nested, 1, Verdict::Bad(BadKind::TrackerProtocolViolations)),
+    ] {
+        let output = process(vec![post(&body)]);
+        assert_eq!(output.verdicts.len(), verdicts);
+        assert!(output.verdicts.iter().all(|(_, verdict)| *verdict == kind), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_is_too_large_for_a_line_is_kept_whole() {
+    let title = "t".repeat(2_000);
+    let payload = post(&body(&format!(
+        r#"{{"e":"pv","p":"web","tv":"x","page":"{title}"}},{{"e":"xx","p":"web","tv":"{title}"}}"#
+    )));
+    let mut settings = settings();
+    settings.line_bytes_max = 1_500;
+    let output = process_with(settings, vec![payload]);
+    let kinds: Vec<Verdict> = output.verdicts.iter().map(|(_, verdict)| *verdict).collect();
+    assert_eq!(kinds, [Verdict::Bad(BadKind::SizeViolation); 2]);
+    assert!(output.enriched.is_empty());
+    let kept: Vec<&str> =
+        output.oversized.iter().map(|line| std::str::from_utf8(line).expect("UTF-8")).collect();
+    assert_eq!(kept.len(), 2);
+    for (line, route) in kept.iter().zip(["\"enriched\"", "\"bad\""]) {
+        assert_eq!(json::member(line, "route"), Some(route));
+        assert!(json::member(line, "line").is_some_and(|text| text.contains(&title)));
+    }
+    let row = std::str::from_utf8(output.bad.iter().next().expect("a bad row")).expect("UTF-8");
+    let failure =
+        json::member(json::member(row, "data").expect("data"), "failure").expect("failure");
+    assert_eq!(json::member(failure, "maximumAllowedSizeBytes"), Some("1500"));
+}
+
+#[test]
+fn the_same_batch_gives_the_same_output() {
+    let mut generator = Generator::new(7, 0.2, 1_714_558_272_345);
+    let records: Vec<Vec<u8>> = (0..200).map(|_| generator.payload().bytes).collect();
+    let (first, second) = (process(records.clone()), process(records));
+    assert_eq!(first.enriched.as_bytes(), second.enriched.as_bytes());
+    assert_eq!(first.bad.as_bytes(), second.bad.as_bytes());
+}
+
+fn body(events: &str) -> String {
+    format!(
+        r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[{events}]}}"#
+    )
+}
+
+fn post(body: &str) -> Vec<u8> {
+    let mut record = Vec::new();
+    let wire = thrift::Wire {
+        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
+        ip_address: Some(b"198.51.100.23"),
+        timestamp: 1_714_558_271_000,
+        encoding: Some(b"UTF-8"),
+        collector: Some(b"collector-1.0"),
+        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
+        content_type: Some(b"application/json"),
+        body: Some(body.as_bytes()),
+        ..thrift::Wire::default()
+    };
+    thrift::write(&wire, &mut record);
+    record
+}
+
+fn settings() -> Settings {
+    Settings::new(Processor { artifact: "test".to_owned(), version: "1".to_owned() })
+}
+
+fn process(records: Vec<Vec<u8>>) -> Output {
+    process_with(settings(), records)
+}
+
+fn process_with(settings: Settings, records: Vec<Vec<u8>>) -> Output {
+    let record = |(index, data): (usize, Vec<u8>)| Record {
+        sequence: SequenceNumber::parse(&index.to_string()).expect("a number"),
+        sub_sequence: 0,
+        data: Bytes::from(data),
+    };
+    let records: Vec<Record> = records.into_iter().enumerate().map(record).collect();
+    let sequence = records.last().expect("a record").sequence.clone();
+    let end = Position::After { sequence, sub_sequence: 0 };
+    let batch = Batch { shard: ShardId::new("s"), records, lag: None, end };
+    let pipeline = Pipeline::new(settings, Arc::default());
+    let resolver = Resolver::embedded();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime starts");
+    let mut schemas = resolver.schemas();
+    loop {
+        match pipeline.process(&batch, &schemas, 1_714_558_272_345) {
+            Outcome::Done(output) => return output,
+            Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+        }
+    }
+}
