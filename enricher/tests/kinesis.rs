@@ -18,10 +18,13 @@ use enricher::source::{Batch, Batches, Record, Source};
 use lease::{Held, Keeper, Leases, Position, SequenceNumber, Shard, ShardId, WorkerId};
 use serde_json::{Value, json};
 
+/// Status and body.
+type Answers = VecDeque<(u16, Value)>;
+
 /// Answers by operation, each given once, the last of them again and again.
 #[derive(Clone, Default)]
 struct Script {
-    answers: Arc<Mutex<BTreeMap<&'static str, VecDeque<(u16, Value)>>>>,
+    answers: Arc<Mutex<BTreeMap<&'static str, Answers>>>,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
