@@ -76,9 +76,10 @@
 //! A lease weighs what its owner reads from the shard, in bytes per second, up to twice that if it
 //! lags, plus a little that makes idle leases count. Free leases are taken up to one's share of
 //! all weight, by capacity; what nobody's share covers for one scan interval is taken by anybody.
-//! A worker asks for a lease if nobody has less to do than it has, the move lowers the heavier of
-//! the two loads by a tenth, and the lease has stayed for a while; a worker with nothing gets a
-//! lease from any that has two. Asking is bounded in number and by the minute.
+//! A worker that has less to do than the mean, or than anybody else, asks a busier one for a lease
+//! that has stayed there for a while, if their loads differ by a tenth and the move does not turn
+//! the difference around; a worker with nothing gets a lease from any that has two. Asking is
+//! bounded in number and by the minute.
 //!
 //! # The parts
 //!

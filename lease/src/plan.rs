@@ -14,7 +14,8 @@ use crate::lease::{Counter, Lease, LeaseKey, WorkerId};
 use crate::sightings::Seen;
 use loads::{Loads, weight};
 
-/// A move must lower the heavier of the two loads by a tenth, so that noise moves nothing.
+/// Loads within a tenth of each other are even, so that noise moves nothing. And a move must not
+/// turn more than nine tenths of a difference around, so that nothing moves back and forth.
 const MARGIN: f64 = 0.1;
 
 /// The settings that bear on a plan.
@@ -180,7 +181,7 @@ fn takes(standings: &[(&Seen, Standing)], rules: &Rules) -> Vec<Action> {
     takes
 }
 
-/// Asks busier workers for leases, if no worker has less to do than we. A worker with nothing gets
+/// Asks busier workers for leases, if we have less to do than the mean or than anybody else. A worker with nothing gets
 /// one from anybody with two or more; beyond that a move must pay.
 fn asks(standings: &[(&Seen, Standing)], rules: &Rules) -> Vec<Action> {
     let mut loads = Loads::of(standings, rules);
@@ -204,23 +205,29 @@ fn best_move<'a>(
     rules: &Rules,
 ) -> Option<(&'a Lease, WorkerId)> {
     let empty = loads.count(&rules.me) == 0;
-    if !empty && !loads.is_lightest(&rules.me) {
-        return None;
-    }
+    // Many may fill up to the mean at once; beyond it, one at a time.
+    let ceiling = match empty || loads.is_lightest(&rules.me) {
+        true => f64::INFINITY,
+        false => loads.mean(),
+    };
     for donor in loads.busiest_first(&rules.me) {
-        let limit = match empty {
-            true if loads.count(donor) < 2 => continue,
-            true => f64::INFINITY,
-            false => loads.of_worker(donor) * (1.0 - MARGIN),
-        };
+        if empty && loads.count(donor) < 2 {
+            continue;
+        }
+        let theirs = loads.of_worker(donor);
+        let difference = theirs - loads.of_worker(&rules.me);
+        if !empty && difference < theirs * MARGIN {
+            return None;
+        }
         let theirs = standings.iter().filter(|(_, standing)| *standing == Standing::Live(donor));
         let movable = theirs.filter(|(seen, _)| {
-            let settled = empty || settled_in(seen.lease, rules);
-            !seen.mine && settled && free(seen) && !is_moving(seen, rules)
+            let ours = loads.with(seen.lease, &rules.me);
+            let pays = ours - loads.of_worker(&rules.me) <= difference * (1.0 - MARGIN);
+            let helps = empty || (settled_in(seen.lease, rules) && pays && ours <= ceiling);
+            !seen.mine && helps && free(seen) && !is_moving(seen, rules)
         });
         let best = movable
             .map(|(seen, _)| (loads.after_move(seen.lease, donor, rules), seen.lease))
-            .filter(|(after, _)| *after <= limit)
             .min_by(|(a, _), (b, _)| a.total_cmp(b));
         if let Some((_, lease)) = best {
             return Some((lease, donor.clone()));
@@ -415,13 +422,22 @@ mod tests {
     fn a_move_must_pay() {
         check(&rules(), &["a other", "b other", "c other", "d me"], &["ask a"]);
         check(&rules(), &["a other", "b other", "d me"], &[]);
+        // Of many small ones, too.
+        let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+        let mut table: Vec<String> = many.map(|name| format!("{name} other")).into();
+        table.extend(["m", "n", "o", "p", "q", "r", "s", "t", "u"].map(|n| format!("{n} me")));
+        let table: Vec<&str> = table.iter().map(String::as_str).collect();
+        check(&rules(), &table, &["ask a"]);
+        check(&rules(), &table[1..], &[]);
         check(&rules(), &["a other +", "b other +", "c other +", "d me"], &[]);
         // Small loads are no reason, large ones are.
         check(&rules(), &["a other %3", "b other", "c me", "d me"], &[]);
         check(&rules(), &["a other %500", "b other %500", "c me", "d me"], &["ask a"]);
-        // The lightest worker asks, and nobody else.
+        // Above the mean the lightest worker asks, and nobody else.
         let table = ["a one", "b one", "c one", "d one", "e me", "f me", "g two"];
         check(&rules(), &table, &[]);
+        let table = ["a one", "b one", "c one", "d one", "e one", "f one", "g me", "h two"];
+        check(&rules(), &table, &["ask a"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Eight processes share 200 leases in one file; one is killed, one stands still for longer than
+//! Eight processes share 200 leases, in one file or in DynamoDB; one is killed, one stands still for longer than
 //! a lease lasts, and the rest leave in good order.
 //!
 //! The processes are this test binary, started again for the test `process` alone. Their outputs
@@ -8,16 +8,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lease::store::sqlite::Sqlite;
-use lease::{Config, Held, Keeper, Position, SequenceNumber, Shard, ShardId, WorkerId};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use lease::store::{dynamo::Dynamo, sqlite::Sqlite};
+use lease::{Config, Held, Keeper, LeaseStore, Position, SequenceNumber, Shard, ShardId, WorkerId};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 const FOLDER: &str = "SNOWMELT_LEASE_TEST_FOLDER";
+const ENDPOINT: &str = "SNOWMELT_LEASE_TEST_ENDPOINT";
 const PROCESSES: usize = 8;
 const SHARDS: u32 = 200;
 const LEASE: Duration = Duration::from_secs(3);
@@ -25,8 +27,31 @@ const LEASE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(60);
 
+/// One fleet at a time: this is about leases, not about a crowded machine.
+static TURN: Mutex<()> = Mutex::new(());
+
 #[test]
-fn eight_processes_share_two_hundred_leases() {
+fn eight_processes_share_two_hundred_leases_of_a_file() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    share(None);
+}
+
+#[test]
+fn eight_processes_share_two_hundred_leases_of_dynamodb() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut server = JoinSet::new();
+    let address = runtime.block_on(async {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("the port is bound");
+        let database = dynoxide::Database::memory().expect("memory");
+        server.spawn(dynoxide::server::serve_on(socket, database));
+        address
+    });
+    share(Some(format!("http://{address}")));
+}
+
+fn share(endpoint: Option<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     outputs(folder.path())
         .execute_batch(
@@ -35,14 +60,17 @@ fn eight_processes_share_two_hundred_leases() {
         )
         .expect("a table");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(fleet(folder.path()));
+    runtime.block_on(fleet(folder.path(), endpoint.as_deref()));
 }
 
-async fn fleet(folder: &Path) {
-    let mut children: Vec<Child> = (0..PROCESSES).map(|_| start(folder)).collect();
+async fn fleet(folder: &Path, endpoint: Option<&str>) {
+    let mut children = Children((0..PROCESSES).map(|_| start(folder, endpoint)).collect());
+    let children = &mut children.0;
     let begun = Instant::now();
     until(|| working(folder, 0).len() == SHARDS as usize).await;
     println!("all shards worked after {:?}", begun.elapsed());
+    until(|| shares(folder).iter().all(|share| (20..=30).contains(share))).await;
+    println!("and shared fairly after {:?}", begun.elapsed());
 
     let mut killed = children.remove(0);
     let orphans: Vec<String> = last_owners(folder)
@@ -50,6 +78,7 @@ async fn fleet(folder: &Path) {
         .filter(|(_, owner)| *owner == killed.id())
         .map(|(shard, _)| shard)
         .collect();
+    assert!(!orphans.is_empty());
     let row = last_row(folder);
     killed.kill().expect("it is ours to kill");
     killed.wait().expect("it has ended");
@@ -70,8 +99,21 @@ async fn fleet(folder: &Path) {
     until(|| working(folder, row).len() == SHARDS as usize).await;
     println!("{theirs} leases of a process that stood still are worked");
 
-    leave(&mut children).await;
+    leave(children).await;
     verify(folder, stopped);
+}
+
+/// The processes; none outlives the test.
+struct Children(Vec<Child>);
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Everybody is told to leave, and does so in good order.
@@ -114,10 +156,11 @@ fn verify(folder: &Path, stopped: u32) {
     assert!(late <= 1, "one request at a time is under way in a process: {late}");
 }
 
-fn start(folder: &Path) -> Child {
+fn start(folder: &Path, endpoint: Option<&str>) -> Child {
     Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "process", "--nocapture", "--ignored"])
         .env(FOLDER, folder)
+        .envs(endpoint.map(|endpoint| (ENDPOINT, endpoint)))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -156,6 +199,18 @@ fn working(folder: &Path, since: i64) -> BTreeMap<String, u32> {
     rows.map(|row| row.expect("a row")).collect()
 }
 
+/// How many shards each process works.
+fn shares(folder: &Path) -> Vec<usize> {
+    let mut shares: BTreeMap<u32, usize> = BTreeMap::new();
+    for owner in last_owners(folder).into_values() {
+        *shares.entry(owner).or_default() += 1;
+    }
+    // Processes that have nothing yet.
+    let mut shares: Vec<usize> = shares.into_values().collect();
+    shares.resize(PROCESSES, 0);
+    shares
+}
+
 fn last_owners(folder: &Path) -> BTreeMap<String, u32> {
     working(folder, 0)
 }
@@ -169,16 +224,38 @@ fn last_row(folder: &Path) -> i64 {
 #[test]
 #[ignore = "started by the other test"]
 fn process() {
-    #[allow(clippy::disallowed_methods, reason = "the only way into a test's process")]
-    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let Some(folder) = setting(FOLDER) else { return };
     tokio::runtime::Runtime::new().expect("a runtime").block_on(work(PathBuf::from(folder)));
 }
 
+fn setting(name: &str) -> Option<String> {
+    #[allow(clippy::disallowed_methods, reason = "the only way into a test's process")]
+    std::env::var(name).ok()
+}
+
+fn store(folder: &Path) -> Arc<dyn LeaseStore> {
+    let Some(endpoint) = setting(ENDPOINT) else {
+        let file = folder.join("leases.sqlite");
+        return Arc::new(Sqlite::open(&file).expect("the file opens"));
+    };
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Arc::new(Dynamo::new(aws_sdk_dynamodb::Client::from_conf(config), "leases"))
+}
+
 async fn work(folder: PathBuf) {
-    let store = Sqlite::open(&folder.join("leases.sqlite")).expect("the file opens");
+    let store = store(&folder);
     let name = WorkerId::parse(&format!("process-{}", std::process::id())).expect("a good name");
-    let config = Config::with_lease_duration(name, LEASE);
-    let (keeper, mut leases) = Keeper::start(Arc::new(store), config);
+    let mut config = Config::with_lease_duration(name, LEASE);
+    // The test is to see a fleet that has come to rest, and does not wait a minute for it.
+    config.residence = Duration::ZERO;
+    config.moves_per_minute = 1_000;
+    let (keeper, mut leases) = Keeper::start(store, config);
     let shard = |n: u32| Shard {
         id: ShardId::new(&format!("shardId-{n:012}")),
         parents: Vec::new(),
@@ -187,7 +264,7 @@ async fn work(folder: PathBuf) {
     };
     keeper.observe_shards((0..SHARDS).map(shard).collect());
     // One connection, so one request at a time.
-    let sql = Arc::new(std::sync::Mutex::new(outputs(&folder)));
+    let sql = Arc::new(Mutex::new(outputs(&folder)));
     let mut tasks = JoinSet::new();
     let leaver = keeper.clone();
     tasks.spawn(async move {
@@ -205,7 +282,7 @@ async fn work(folder: PathBuf) {
     }
 }
 
-async fn serve(held: Held, sql: Arc<std::sync::Mutex<Connection>>) {
+async fn serve(held: Held, sql: Arc<Mutex<Connection>>) {
     let mut done = 0;
     while !held.lost().is_cancelled() && !held.asked_back().is_cancelled() {
         let (deadline, epoch, shard) = (held.deadline(), held.epoch(), held.shard().clone());

@@ -83,6 +83,20 @@ impl Loads {
         (open + busy) / f64::from(capacity)
     }
 
+    /// The load of everybody, if it were the same for all.
+    pub(super) fn mean(&self) -> f64 {
+        let bytes: f64 = self.workers.values().map(|load| load.bytes).sum();
+        let capacity: u32 = self.workers.values().map(|load| load.capacity.max(1)).sum();
+        bytes / f64::from(capacity)
+    }
+
+    /// A worker's load if it had that lease besides.
+    pub(super) fn with(&self, lease: &Lease, worker: &WorkerId) -> f64 {
+        let load = self.workers.get(worker);
+        let (bytes, capacity) = load.map_or((0.0, 1), |load| (load.bytes, load.capacity));
+        (bytes + weight(lease)) / f64::from(capacity.max(1))
+    }
+
     pub(super) fn busiest_first(&self, me: &WorkerId) -> Vec<&WorkerId> {
         let mut others: Vec<_> = self.workers.iter().filter(|(worker, _)| *worker != me).collect();
         others.sort_by(|(_, a), (_, b)| b.relative().total_cmp(&a.relative()));

@@ -52,6 +52,11 @@ impl Protocol {
                 holding.ask_back(out);
             }
         }
+        if self.drain == Drain::Asked {
+            let lease_duration = self.config.lease_duration;
+            let hopeless = self.holdings.extract_if(.., |_, h| h.is_hopeless(now, lease_duration));
+            out.extend(hopeless.map(|(key, _)| Command::Release(key)));
+        }
         let ours = self.holdings.values().any(Holding::is_ours);
         if self.drain == Drain::Asked && !ours {
             self.drain = Drain::Done;

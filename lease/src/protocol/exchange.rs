@@ -56,7 +56,7 @@ pub(crate) enum Command {
     AskBack(LeaseKey),
     /// The lease is no longer ours.
     Lose(LeaseKey),
-    /// The lease is released and stored.
+    /// The lease is released; or, while leaving, it has expired since the store does not answer.
     Release(LeaseKey),
     /// A drain has come to its end.
     Drained,

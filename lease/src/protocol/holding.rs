@@ -94,6 +94,14 @@ impl Holding {
         (waiting && self.stage != Stage::Lost).then_some(self.due)
     }
 
+    /// Whether no task works the lease any more, and the store has not answered for so long that
+    /// it has expired by itself.
+    pub(super) fn is_hopeless(&self, now: Duration, lease_duration: Duration) -> bool {
+        let since = self.unsettled.as_ref().map(|unsettled| unsettled.first_sent);
+        let idle = matches!(self.stage, Stage::Taking | Stage::Dropped);
+        idle && since.is_some_and(|since| since + lease_duration < now)
+    }
+
     /// What the shard's task is told; `has_parent`: a parent has a lease.
     pub(super) fn grant(&self, has_parent: bool) -> Grant {
         Grant {
