@@ -11,16 +11,15 @@ mod output;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use anyhow::Context;
-use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use lease::{Position, ShardId};
 use validator::Resolver;
 
 use crate::clock;
-use crate::commands::Usage;
+use crate::commands::rules::Rules;
 use crate::pipeline::load::RecordEncoding;
 use crate::pipeline::{Lengths, Outcome, Pipeline, Settings};
 use crate::source::{Batch, Record};
@@ -55,18 +54,8 @@ pub struct Args {
 /// How payloads are transformed.
 #[derive(Debug, clap::Args)]
 pub struct TransformArgs {
-    /// An Iglu resolver configuration. Without one, the embedded schemas are all there are.
-    #[arg(long, value_name = "FILE")]
-    resolver: Option<PathBuf>,
-    /// A folder of schemas (an Iglu static registry, `schemas/` inside), asked before all others.
-    #[arg(long, value_name = "DIR")]
-    schemas: Option<PathBuf>,
-    /// A folder of enrichment configurations.
-    #[arg(long, value_name = "DIR")]
-    enrichments: Option<PathBuf>,
-    /// A folder that holds the assets the configurations name, by database name.
-    #[arg(long, value_name = "DIR")]
-    assets: Option<PathBuf>,
+    #[command(flatten)]
+    rules: Rules,
     /// The time stamped on every event and bad row: milliseconds since the epoch, or
     /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -148,24 +137,13 @@ pub struct Transform {
 impl Transform {
     /// Opens what the arguments name.
     pub fn new(args: &TransformArgs, settings: Settings) -> anyhow::Result<Transform> {
-        let mut resolver = match &args.resolver {
-            Some(file) => Resolver::from_file(file).map_err(|error| Usage(error.to_string()))?,
-            None => Resolver::embedded(),
-        };
-        if let Some(folder) = &args.schemas {
-            resolver = resolver.with_folder(folder);
-        }
-        let enrichments = match &args.enrichments {
-            Some(folder) => Enrichments::load(folder, args.assets.as_deref(), &Options::default())
-                .map_err(|errors| Usage(list(&errors)))?,
-            None => Enrichments::default(),
-        };
+        let enrichments = args.rules.enrichments()?;
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
         }
         Ok(Transform {
-            pipeline: Pipeline::new(settings, Arc::new(enrichments)),
-            resolver,
+            pipeline: Pipeline::new(settings, enrichments),
+            resolver: args.rules.resolver()?,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             now: args.now,
         })
@@ -270,10 +248,6 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     let end = Position::After { sequence: last.sequence.clone(), sub_sequence: 0 };
     let batch = Batch { shard: ShardId::new("input"), records, lag: None, end };
     Ok(Some(Chunk { first, batch, bytes }))
-}
-
-fn list(errors: &[enrichments::ConfigError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// This program as a processor.

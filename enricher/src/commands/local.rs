@@ -43,10 +43,10 @@ pub struct Args {
     #[arg(long, default_value = "snowmelt-local", value_name = "DIR")]
     dir: PathBuf,
     /// How many workers.
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = at_most(64))]
     workers: u16,
     /// How many shards a new stream has.
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = at_most(1024))]
     shards: u16,
     /// Stop when so many events were sent in this folder, those of earlier runs included.
     #[arg(long, value_name = "N")]
@@ -65,6 +65,11 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     rules: Rules,
+}
+
+/// From 1 to so many.
+fn at_most(most: i64) -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=most)
 }
 
 /// How long a demo runs that was not told.

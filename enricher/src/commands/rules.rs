@@ -40,11 +40,12 @@ impl Rules {
         })
     }
 
-    /// The enrichments with their assets.
+    /// The enrichments with their assets. `${NAME}` in a configuration is the environment's.
     pub fn enrichments(&self) -> Result<Arc<Enrichments>, Usage> {
         let Some(folder) = &self.enrichments else { return Ok(Arc::default()) };
         let assets = self.assets.as_deref().map(Path::new);
-        let loaded = Enrichments::load(folder, assets, &Options::default());
+        let options = Options { variables: std::env::vars().collect(), ..Options::default() };
+        let loaded = Enrichments::load(folder, assets, &options);
         let enrichments = loaded.map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Usage(errors.join("\n"))
