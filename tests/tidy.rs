@@ -136,7 +136,9 @@ fn pure_modules_stay_pure() {
 #[test]
 fn only_the_keeper_writes_leases() {
     let writes = ["store.create(", "store.write(", "store.delete("];
-    let others = production().filter(|(file, _)| file.path != "lease/src/keeper.rs");
+    // The operator's commands write too: on an explicit order, while no worker holds the lease.
+    let writers = ["lease/src/keeper.rs", "lease/src/operator.rs"];
+    let others = production().filter(|(file, _)| !writers.contains(&file.path.as_str()));
     none(others.flat_map(|(file, text)| {
         let code = without_tests(&text).lines().enumerate();
         let faults = code.filter(|(_, line)| writes.iter().any(|write| line.contains(write)));
@@ -186,7 +188,8 @@ fn no_path_of_one_machine() {
     // Put together here, or this file would be the first to break the rule.
     let places = ["work", "root", "tmp/t"].map(|name| format!("/{name}/"));
     // Recorded cases have paths of their own.
-    let files = files().filter(|file| !file.path.starts_with("tests/vectors/"));
+    let files =
+        files().filter(|file| !file.path.starts_with("tests/vectors/") && file.path != ".git");
     none(files.flat_map(|file| {
         let text = file.text().unwrap_or_default();
         let faults = text.lines().enumerate().filter_map(|(at, line)| {
@@ -199,7 +202,8 @@ fn no_path_of_one_machine() {
 
 #[test]
 fn files_are_small() {
-    none(files().filter_map(|file| {
+    // Recorded cases are data that nobody edits.
+    none(files().filter(|file| !file.path.starts_with("tests/vectors/")).filter_map(|file| {
         let bytes = std::fs::metadata(&file.place).expect("it was listed just now").len();
         (bytes > BYTES_IN_FILE).then(|| format!("{}: {bytes} bytes", file.path))
     }));

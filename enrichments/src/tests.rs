@@ -214,8 +214,11 @@ proptest! {
         ].into_iter().zip(&texts[2..]) {
             event.set(field, value.as_deref());
         }
-        let contexts = texts[11].as_deref().filter(|text| text.starts_with('{') && text.ends_with('}'));
-        event.set(Field::Contexts, contexts.filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()));
+        let contexts = texts[11].as_deref().filter(|text| {
+            let object = text.starts_with('{') && text.ends_with('}');
+            object && serde_json::from_str::<serde_json::Value>(text).is_ok()
+        });
+        event.set(Field::Contexts, contexts);
         EVERYTHING.with(|enrichments| {
             let input = Input { raw: &raw, times, unstruct: None };
             let done = enrichments.run(&mut event, &input, &mut Caches::default(), &arena);

@@ -1,7 +1,8 @@
 //! A record's bytes become a collector payload, or the reasons why they do not.
 //!
 //! The struct decides first, then its schema, then the charset; the query string, the path and the
-//! network user id are checked together, and each that fails is a reason (and a bad row) of its own.
+//! network user id are checked together, and each that fails is a reason, and a bad row, of its
+//! own.
 
 use event::reason::Reason;
 use event::schema_key::Parts;

@@ -113,8 +113,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn the_compact_form_means_the_same_and_is_stable(value in any_json(), pretty in any::<bool>()) {
-        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-        let text = text.expect("a value prints");
+        let print = if pretty { serde_json::to_string_pretty } else { serde_json::to_string };
+        let text = print(&value).expect("a value prints");
         let arena = Bump::new();
         let printed = compact(&text, &arena).expect("the text is JSON");
         prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(printed).expect("JSON"), &value);

@@ -145,7 +145,8 @@ fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize
     let parents: Vec<&str> = lease.parents.iter().map(ShardId::as_str).collect();
     let hash_range = lease.hash_range.as_ref();
     let insert = format!(
-        "{verb} INTO leases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        "{verb} INTO leases \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     );
     sql.prepare_cached(&insert)?.execute(params![
         lease.key.as_str(),
