@@ -16,7 +16,7 @@ pub struct Config {
     pub lease_duration: Duration,
     /// How often a held lease is written.
     pub renew_interval: Duration,
-    /// How often the table is read.
+    /// How often the table is read, in a fleet of ordinary size.
     pub scan_interval: Duration,
     /// How often an item is read whose hand-over to us is under way.
     pub poll_interval: Duration,

@@ -148,17 +148,18 @@ impl Desk {
     async fn run(mut self) -> Result<()> {
         self.open().await?;
         loop {
-            let events = self.events().await;
-            for event in events {
+            let mut drained = false;
+            for event in self.events().await {
                 let now = self.now();
                 for command in self.protocol.step(event, now) {
-                    if command == Command::Drained {
-                        return Ok(());
-                    }
+                    drained |= command == Command::Drained;
                     self.perform(command);
                 }
             }
             *self.inbox.status.lock().expect(UNPOISONED) = self.protocol.status();
+            if drained {
+                return Ok(());
+            }
         }
     }
 

@@ -35,6 +35,11 @@ const ASKS: usize = 4;
 /// The most leases created or deleted at a time.
 const LINEAGE: usize = 64;
 
+/// So many workers scan as often as is set. Twice as many scan half as often, and so on, up to a
+/// limit: who has a lease offered by a leaver must notice within one interval.
+const CROWD: u64 = 10;
+const MOST_CROWDS: u32 = 4;
+
 /// How many lease durations an ended lease is kept for.
 const WITNESS: u32 = 12;
 
@@ -183,7 +188,7 @@ impl Protocol {
     }
 
     fn scanned(&mut self, scan: Option<Scan>, now: Duration, out: &mut Vec<Command>) {
-        self.scan = Poll { due: now + self.config.scan_interval, in_flight: false };
+        self.scan = Poll { due: now + self.scan_interval(), in_flight: false };
         match scan {
             None => self.status.scan_errors += 1,
             Some(scan) => {
@@ -437,6 +442,12 @@ impl Protocol {
     fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
         self.attempts.insert(key, Attempt::Over);
         self.status.deleted += u64::from(done == Some(true));
+    }
+
+    /// How often we scan: less often in a large fleet, in which somebody always does.
+    fn scan_interval(&self) -> Duration {
+        let crowd = self.status.workers / CROWD;
+        self.config.scan_interval * (crowd as u32).clamp(1, MOST_CROWDS)
     }
 
     fn view(&self, now: Duration) -> Vec<Seen<'_>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lease::store::{memory::Memory, sqlite::Sqlite};
 use lease::{
     Change, Config, Held, Keeper, Lease, LeaseKey, LeaseStore, Leases, Position, SequenceNumber,
-    Shard, ShardId, WorkerId, Write, WriteId,
+    Shard, ShardId, WorkerId, Write, WriteId, operator,
 };
 use tokio::time::{Instant, timeout};
 
@@ -254,4 +254,50 @@ async fn workers_share_the_shards_of_a_file() {
         held += status.held;
     }
     assert_eq!(held, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_asks_for_a_lease_and_sets_a_checkpoint() {
+    let store = memory();
+    let (_keeper, mut leases) = start(&store, "one", 1);
+    let held = next(&mut leases).await;
+    held.advance(after(8));
+    let key = LeaseKey::of(&id(0));
+    let me = WorkerId::parse("operator").expect("a good name");
+    let rows = operator::list(store.as_ref(), Duration::from_secs(5)).await.expect("an answer");
+    assert!(rows[0].moved, "{rows:?}");
+
+    let asked = operator::release(store.as_ref(), &key, &me).await.expect("an answer");
+    assert_eq!(asked.expect("it is there").next, Some(me.clone()));
+    timeout(LONG, held.asked_back().cancelled()).await.expect("the owner is asked");
+    held.release().await;
+    assert_eq!(stored(&store, 0).await.checkpoint, after(8));
+    let asked = operator::release(store.as_ref(), &key, &me).await.expect("an answer");
+    assert_eq!(asked, None, "nobody owns it");
+
+    let again = next(&mut leases).await;
+    let reset = operator::reset(store.as_ref(), &key, &Position::TrimHorizon).await;
+    assert_eq!(reset.expect("an answer").expect("it is there").checkpoint, Position::TrimHorizon);
+    timeout(LONG, again.lost().cancelled()).await.expect("the owner finds out");
+    drop(again);
+    assert_eq!(next(&mut leases).await.position(), Position::TrimHorizon);
+    let none = LeaseKey::of(&id(7));
+    let none = operator::reset(store.as_ref(), &none, &Position::Latest).await;
+    assert_eq!(none.expect("an answer"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_though_the_store_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let store: Arc<dyn LeaseStore> = Arc::new(Sqlite::open(&file).expect("the file opens"));
+    let (keeper, mut leases) = start(&store, "one", 1);
+    let held = next(&mut leases).await;
+    let other = rusqlite::Connection::open(&file).expect("the file opens");
+    other.execute_batch("DROP TABLE leases").expect("the table goes");
+    let (_, ()) = tokio::join!(timeout(LONG, keeper.drain()), async {
+        held.asked_back().cancelled().await;
+        held.release().await;
+    });
+    assert_eq!(keeper.status().held, 0);
 }

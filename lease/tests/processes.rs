@@ -25,7 +25,7 @@ const SHARDS: u32 = 200;
 const LEASE: Duration = Duration::from_secs(3);
 /// How long an output request may take.
 const PATIENCE: Duration = Duration::from_millis(400);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 /// One fleet at a time: this is about leases, not about a crowded machine.
 static TURN: Mutex<()> = Mutex::new(());

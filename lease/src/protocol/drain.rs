@@ -39,7 +39,7 @@ impl Protocol {
                 holding.offer(peer.clone(), now);
             }
         }
-        let notice = self.config.scan_interval + self.config.poll_interval * 2;
+        let notice = self.scan_interval() + self.config.poll_interval * 2;
         self.drain = Drain::Announced(if offers.is_empty() { now } else { now + notice });
     }
 
