@@ -4,17 +4,17 @@
 
 #![allow(clippy::print_stdout, reason = "the proof closes with an account of what it saw")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tests::arrivals::{self, Arrivals, StreamReader};
+use tests::arrivals::{self, Arrivals};
 use tests::emulators::{self, Emulators, REGION};
 use tests::leases::{self, Lease, SHARD_END};
 use tests::traffic::{Expected, Producer};
-use tests::workers::Worker;
+use tests::workers::{self, Worker};
 use tests::{admin, wait};
 
 const PAYLOADS: &str = "payloads";
@@ -24,28 +24,49 @@ const BUCKET: &str = "proof";
 const TABLE: &str = "leases";
 const SHARDS: i32 = 4;
 const EVENTS: u32 = 20_000;
+const GENERATED: usize = 2_000;
 
 // Generous, since the machine may be busy: what takes longer is stuck.
 const SOON: Duration = Duration::from_secs(60);
-const IN_THE_END: Duration = Duration::from_secs(240);
+const IN_THE_END: Duration = Duration::from_secs(120);
 
 // Long enough for the killed worker to have written events downstream that no object holds yet.
 const OBJECT_AGE: &str = "3s";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_loses_nothing() -> Result<()> {
-    let scratch = tempfile::tempdir()?;
-    let stage = Stage::set(scratch.path()).await?;
+    in_scratch(async |scratch| lose_nothing(scratch).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_traffic_becomes_what_it_should() -> Result<()> {
+    in_scratch(async |scratch| enrich_generated(scratch).await).await
+}
+
+/// Runs a test in a folder that is kept for reading when the test fails.
+async fn in_scratch(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut scratch = tempfile::tempdir()?;
+    let outcome = test(scratch.path()).await;
+    if outcome.is_err() {
+        scratch.disable_cleanup(true);
+        println!("the workers' logs are kept in {}", scratch.path().display());
+    }
+    outcome
+}
+
+async fn lose_nothing(scratch: &Path) -> Result<()> {
+    let stage = Stage::set(scratch).await?;
     let mut producer = Producer::new(&stage.aws.kinesis, PAYLOADS);
-    let mut reader = StreamReader::open(&stage.aws.kinesis, &[ENRICHED, BAD]).await?;
 
     let mut killed = stage.start("worker-a").await?;
     let mut stopped = stage.start("worker-b").await?;
     let mut last = stage.start("worker-c").await?;
     stage.wait_for_a_lease_each(&[&killed, &stopped, &last]).await?;
 
+    producer.send_up_to(EVENTS / 5).await?;
+    stage.wait_for_checkpoints().await?;
     producer.send_up_to(EVENTS * 2 / 5).await?;
-    wait_for_events(&mut reader, EVENTS as usize / 5).await?;
+    stage.wait_for_events(EVENTS as usize * 3 / 10).await?;
     killed.kill()?;
     let at_death = stage.leases_of(&killed).await?;
     ensure!(!at_death.is_empty(), "the killed worker held no lease");
@@ -63,7 +84,7 @@ async fn a_fleet_loses_nothing() -> Result<()> {
     ensure!(left.is_empty(), "{} ended with leases: {left:?}", stopped.name);
 
     producer.send_up_to(EVENTS).await?;
-    wait_for_all_downstream(&mut reader, &producer).await?;
+    stage.wait_for_all_downstream(&producer).await?;
     stage.wait_for_all_in_bucket(&producer).await?;
     stage.wait_for_the_end_of(&parent).await?;
     check_admin_port(&last).await?;
@@ -72,10 +93,10 @@ async fn a_fleet_loses_nothing() -> Result<()> {
     let left = stage.leases_of(&last).await?;
     ensure!(left.is_empty(), "{} ended with leases: {left:?}", last.name);
 
-    reader.read().await?;
+    let streams = stage.downstream().await?;
     let bucket = arrivals::in_bucket(&stage.aws.s3, BUCKET).await?;
     ensure!(bucket.lines == bucket.lines_in_manifests, "{bucket:?}");
-    let downstream = check_arrivals("downstream", &reader.arrivals, &producer, &at_death)?;
+    let downstream = check_arrivals("downstream", &streams, &producer, &at_death)?;
     let stored = check_arrivals("in the bucket", &bucket.arrivals, &producer, &at_death)?;
     for worker in [&killed, &stopped, &last] {
         check_log(worker)?;
@@ -86,6 +107,38 @@ async fn a_fleet_loses_nothing() -> Result<()> {
         bucket.objects
     );
     Ok(())
+}
+
+async fn enrich_generated(scratch: &Path) -> Result<()> {
+    let stage = Stage::set(scratch).await?;
+    let mut worker = stage.start("worker").await?;
+    let list = scratch.join("ids");
+    let mut generate = workers::snowmelt()?;
+    generate
+        .args(["generate", "--to=kinesis", "--bad=0.1", "--seed=7"])
+        .args(["--stream", PAYLOADS, "--region", REGION])
+        .args(["--endpoint-url", &stage.aws.kinesis_url])
+        .args(["--events", &GENERATED.to_string(), "--ids"])
+        .arg(&list);
+    let made = tokio::task::spawn_blocking(move || generate.output()).await??;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let list = std::fs::read_to_string(list)?;
+    let sent: BTreeSet<&str> = list.lines().collect();
+    ensure!(sent.len() > GENERATED * 3 / 4, "only {} good events generated", sent.len());
+
+    let arrivals = wait::until("generated events downstream", SOON, async || {
+        let arrivals = stage.downstream().await?;
+        let missing = sent.iter().filter(|id| !arrivals.enriched.contains_key(**id)).count();
+        ensure!(missing == 0, "{missing} events missing");
+        Ok((!arrivals.strange.is_empty()).then_some(arrivals))
+    })
+    .await?;
+    ensure!(arrivals.duplicates().count() == 0, "nobody was killed");
+    let unasked = arrivals.enriched.keys().find(|id| !sent.contains(id.as_str()));
+    ensure!(unasked.is_none(), "{unasked:?} should not have been enriched");
+    let status = worker.terminate(SOON).await?;
+    ensure!(status.success(), "{status}: {}", worker.log()?);
+    check_log(&worker)
 }
 
 /// What the workers work on.
@@ -163,6 +216,14 @@ impl<'a> Stage<'a> {
         .await
     }
 
+    async fn wait_for_checkpoints(&self) -> Result<()> {
+        wait::until("a checkpoint in every shard", SOON, async || {
+            let leases = self.leases().await?;
+            Ok(leases.values().all(|lease| lease.covers("0")).then_some(()))
+        })
+        .await
+    }
+
     async fn wait_until_nothing_is_held_by(&self, worker: &Worker) -> Result<()> {
         let what = format!("others to take the leases of {}", worker.name);
         wait::until(&what, SOON, async || {
@@ -201,6 +262,24 @@ impl<'a> Stage<'a> {
         .await
     }
 
+    async fn downstream(&self) -> Result<Arrivals> {
+        arrivals::in_streams(&self.aws.kinesis, &[ENRICHED, BAD]).await
+    }
+
+    async fn wait_for_events(&self, count: usize) -> Result<()> {
+        wait::until(&format!("{count} events downstream"), SOON, async || {
+            Ok((self.downstream().await?.enriched.len() >= count).then_some(()))
+        })
+        .await
+    }
+
+    async fn wait_for_all_downstream(&self, producer: &Producer) -> Result<()> {
+        wait::until("every event downstream", IN_THE_END, async || {
+            missing(&self.downstream().await?, producer)
+        })
+        .await
+    }
+
     async fn wait_for_all_in_bucket(&self, producer: &Producer) -> Result<()> {
         wait::until("every event in the bucket", IN_THE_END, async || {
             let bucket = arrivals::in_bucket(&self.aws.s3, BUCKET).await?;
@@ -208,22 +287,6 @@ impl<'a> Stage<'a> {
         })
         .await
     }
-}
-
-async fn wait_for_events(reader: &mut StreamReader, count: usize) -> Result<()> {
-    wait::until(&format!("{count} events downstream"), SOON, async || {
-        reader.read().await?;
-        Ok((reader.arrivals.enriched.len() >= count).then_some(()))
-    })
-    .await
-}
-
-async fn wait_for_all_downstream(reader: &mut StreamReader, producer: &Producer) -> Result<()> {
-    wait::until("every event downstream", IN_THE_END, async || {
-        reader.read().await?;
-        missing(&reader.arrivals, producer)
-    })
-    .await
 }
 
 /// `Some` when nothing is missing; an error that says how much is.

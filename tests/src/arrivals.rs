@@ -47,51 +47,30 @@ impl Arrivals {
     }
 }
 
-/// Reads streams from their beginning, and goes on where it stopped.
-pub struct StreamReader {
-    kinesis: aws_sdk_kinesis::Client,
-    iterators: Vec<String>,
-    /// What has been read so far.
-    pub arrivals: Arrivals,
-}
-
-impl StreamReader {
-    /// A reader of all shards that these streams have now.
-    pub async fn open(kinesis: &aws_sdk_kinesis::Client, streams: &[&str]) -> Result<StreamReader> {
-        let mut iterators = Vec::new();
-        for stream in streams {
-            let shards = kinesis.list_shards().stream_name(*stream).send().await?;
-            for shard in shards.shards() {
-                let iterator = kinesis
-                    .get_shard_iterator()
-                    .stream_name(*stream)
-                    .shard_id(shard.shard_id())
-                    .shard_iterator_type(ShardIteratorType::TrimHorizon);
-                let iterator = iterator.send().await?.shard_iterator;
-                iterators.push(iterator.context("a shard without an iterator")?);
-            }
-        }
-        let kinesis = kinesis.clone();
-        Ok(StreamReader { kinesis, iterators, arrivals: Arrivals::default() })
-    }
-
-    /// Reads everything that is there now.
-    pub async fn read(&mut self) -> Result<()> {
-        for iterator in &mut self.iterators {
-            loop {
-                let answer = self.kinesis.get_records().shard_iterator(&*iterator).send().await?;
+/// Reads streams, from the beginning of every shard to its tip.
+pub async fn in_streams(kinesis: &aws_sdk_kinesis::Client, streams: &[&str]) -> Result<Arrivals> {
+    let mut arrivals = Arrivals::default();
+    for stream in streams {
+        let shards = kinesis.list_shards().stream_name(*stream).send().await?;
+        for shard in shards.shards() {
+            let iterator = kinesis
+                .get_shard_iterator()
+                .stream_name(*stream)
+                .shard_id(shard.shard_id())
+                .shard_iterator_type(ShardIteratorType::TrimHorizon);
+            let mut next = iterator.send().await?.shard_iterator;
+            while let Some(iterator) = next.take() {
+                let answer = kinesis.get_records().shard_iterator(iterator).send().await?;
                 for record in answer.records() {
-                    self.arrivals.count(std::str::from_utf8(record.data().as_ref())?)?;
+                    arrivals.count(std::str::from_utf8(record.data().as_ref())?)?;
                 }
-                let next = answer.next_shard_iterator.context("these shards are never closed")?;
-                *iterator = next;
-                if answer.records.is_empty() {
-                    break;
+                if !answer.records.is_empty() {
+                    next = answer.next_shard_iterator;
                 }
             }
         }
-        Ok(())
     }
+    Ok(arrivals)
 }
 
 /// What a bucket holds.

@@ -5,18 +5,25 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_s3::types::CreateBucketConfiguration;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::{admin, repository, wait};
 
 /// The region that every client and worker of the tests names.
 pub const REGION: &str = "eu-west-1";
+
+// PutRecords takes 5 MiB of records; in Base64 and JSON they are a third longer, and some more.
+const REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
 // A Python process on a busy machine.
 const S3_STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -94,6 +101,17 @@ async fn serve_kinesis(servers: &mut JoinSet<()>) -> Result<String> {
         ..Default::default()
     };
     let (service, _store) = ferrokinesis::create_app(options);
+    // One request at a time: two that write at once can lock each other out for ever, and can
+    // store a record behind one that a reader has passed.
+    let turn = Arc::new(Mutex::new(()));
+    let one_by_one = middleware::from_fn(move |request: Request, next: Next| {
+        let turn = Arc::clone(&turn);
+        async move {
+            let _turn = turn.lock().await;
+            next.run(request).await
+        }
+    });
+    let service = service.layer(one_by_one).layer(DefaultBodyLimit::max(REQUEST_BYTES));
     let (listener, url) = listen().await?;
     servers.spawn(async move {
         axum::serve(listener, service).await.expect("a listening socket accepts");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::time::MissedTickBehavior;
 
 // Often enough not to be noticed in a test, rarely enough not to load two cores.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
@@ -17,6 +18,7 @@ pub async fn until<T>(
 ) -> Result<T> {
     let mut last = None;
     let mut pause = tokio::time::interval(BETWEEN_QUESTIONS);
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = tokio::time::timeout(deadline, async {
         loop {
             pause.tick().await;

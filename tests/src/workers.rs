@@ -23,11 +23,18 @@ pub struct Worker {
     log: PathBuf,
 }
 
-/// The binary under test.
-pub fn binary() -> Result<PathBuf> {
+/// The binary under test, with credentials that the emulators take.
+pub fn snowmelt() -> Result<Command> {
     let binary = repository::target().join("release/snowmelt");
     ensure!(binary.exists(), "{} is missing: cargo build --release", binary.display());
-    Ok(binary)
+    let mut command = Command::new(binary);
+    command
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", REGION)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null());
+    Ok(command)
 }
 
 impl Worker {
@@ -42,14 +49,9 @@ impl Worker {
         std::fs::write(&file, config)?;
         let log = scratch.join(format!("{name}.log"));
         let output = std::fs::File::create(&log)?;
-        let child = Command::new(binary()?)
+        let child = snowmelt()?
             .args(["worker", "--config"])
             .arg(&file)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_REGION", REGION)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
