@@ -163,8 +163,9 @@ fn user_agent(random: &mut Rng) -> String {
              (KHTML, like Gecko) Chrome/{chrome} Safari/537.36"
         ),
         3..5 => format!(
-            "Mozilla/5.0 (iPhone; CPU iPhone OS {major}_{minor} like Mac OS X) AppleWebKit/605.1.15 \
-             (KHTML, like Gecko) Version/{major}.{minor} Mobile/15E148 Safari/604.1"
+            "Mozilla/5.0 (iPhone; CPU iPhone OS {major}_{minor} like Mac OS X) \
+             AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{major}.{minor} \
+             Mobile/15E148 Safari/604.1"
         ),
         5..7 => format!(
             "Mozilla/5.0 (Linux; Android {}; {phone}) AppleWebKit/537.36 \

@@ -239,7 +239,7 @@ impl Upload {
     async fn write(self, open: Open) {
         let Open { mut frames, number, .. } = open;
         let mut version = 0;
-        let mut backoff = Backoff::default();
+        let mut tries = Tries { upload: &self, backoff: Backoff::default() };
         loop {
             let dropped = self.drop_lost(&mut frames);
             if frames.is_empty() {
@@ -247,23 +247,21 @@ impl Upload {
             }
             // Other bytes under a name that may be taken need a name of their own.
             version += u32::from(dropped);
-            let attempt = self.attempt(&frames, number, version);
-            match guard(frames.iter().map(|frame| &frame.origin), attempt).await {
-                Ok(Ok(())) => return self.finish(frames),
+            let name = self.settings.name(frames[0].origin.now_ms, number, version);
+            let put = tries.put(&name, joined(&frames));
+            match guard(frames.iter().map(|frame| &frame.origin), put).await {
                 Err(_) => continue,
-                Ok(Err(refusal)) => {
-                    self.metrics.retried(Retry::Object);
-                    let route = self.settings.route.name();
-                    tracing::warn!(route, why = refusal.why, "an object was not written");
-                    if !refusal.passing && backoff.failures() >= LASTING_FAILURES {
-                        let error = Error::failed("writing an object", refusal.why);
-                        return frames
-                            .into_iter()
-                            .for_each(|f| drop(f.done.send(Err(error.clone()))));
-                    }
-                }
+                Ok(Err(error)) => return answer(frames, &Err(error)),
+                Ok(Ok(())) => {}
             }
-            backoff.wait().await;
+            // From here on the lines are written, whatever becomes of the leases.
+            let manifest = manifest::write(&self.settings, &name, &frames);
+            let name = self.settings.manifest(&name);
+            let result = tries.put(&name, Bytes::from(manifest)).await;
+            if result.is_ok() {
+                self.count(&frames);
+            }
+            return answer(frames, &result);
         }
     }
 
@@ -278,22 +276,51 @@ impl Upload {
         any
     }
 
-    async fn attempt(&self, frames: &[Frame], number: u64, version: u32) -> Result<(), Refusal> {
-        let name = self.settings.name(frames[0].origin.now_ms, number, version);
-        let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
-        frames.iter().for_each(|frame| body.extend_from_slice(&frame.bytes));
-        let manifest = manifest::write(&self.settings, &name, frames);
-        self.place.put(&name, Bytes::from(body)).await?;
-        self.place.put(&self.settings.manifest(&name), Bytes::from(manifest)).await
-    }
-
-    fn finish(&self, frames: Vec<Frame>) {
+    fn count(&self, frames: &[Frame]) {
         let route = self.settings.route;
         let bytes = frames.iter().map(|frame| frame.bytes.len()).sum();
         self.metrics.object_written(route, bytes);
         for frame in frames {
             self.metrics.wrote(route, self.place.name(), frame.lines, frame.text_bytes);
-            let _ = frame.done.send(Ok(()));
+        }
+    }
+}
+
+/// The bytes of an object.
+fn joined(frames: &[Frame]) -> Bytes {
+    let mut bytes = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
+    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+    Bytes::from(bytes)
+}
+
+/// Tells everybody who waits for an object what became of it.
+fn answer(frames: Vec<Frame>, result: &Result<(), Error>) {
+    for frame in frames {
+        // Nobody waits any more when the shard was left meanwhile.
+        let _ = frame.done.send(result.clone());
+    }
+}
+
+/// The attempts to write one object.
+struct Tries<'a> {
+    upload: &'a Upload,
+    backoff: Backoff,
+}
+
+impl Tries<'_> {
+    /// Writes an object: tries again as long as that may help, and a few times more.
+    async fn put(&mut self, name: &str, body: Bytes) -> Result<(), Error> {
+        loop {
+            let Err(refusal) = self.upload.place.put(name, body.clone()).await else {
+                self.backoff.reset();
+                return Ok(());
+            };
+            self.upload.metrics.retried(Retry::Object);
+            tracing::warn!(object = name, why = refusal.why, "an object was not written");
+            if !refusal.passing && self.backoff.failures() >= LASTING_FAILURES {
+                return Err(Error::failed("writing an object", refusal.why));
+            }
+            self.backoff.wait().await;
         }
     }
 }

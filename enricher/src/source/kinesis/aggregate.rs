@@ -125,7 +125,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_come_back_in_order(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..20)) {
+        fn parts_come_back_in_order(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..20),
+        ) {
             let record = Bytes::from(aggregate(&parts));
             let split = split(&record).map(|parts| parts.iter().map(|p| p.to_vec()).collect());
             prop_assert_eq!(split, Some(parts));
