@@ -33,7 +33,7 @@ const TAKES: usize = 16;
 /// The most hand-overs asked for at a time.
 const ASKS: usize = 4;
 /// The most leases created or deleted at a time.
-const LINEAGE: usize = 64;
+const LINEAGE: usize = 16;
 
 /// So many workers scan as often as is set. Twice as many scan half as often, and so on, up to a
 /// limit: who has a lease offered by a leaver must notice within one interval.

@@ -22,7 +22,9 @@ const FOLDER: &str = "SNOWMELT_LEASE_TEST_FOLDER";
 const ENDPOINT: &str = "SNOWMELT_LEASE_TEST_ENDPOINT";
 const PROCESSES: usize = 8;
 const SHARDS: u32 = 200;
-const LEASE: Duration = Duration::from_secs(3);
+/// The emulator is a debug build on the cores that the processes run on; it needs the time.
+const LEASE_ON_DYNAMODB: Duration = Duration::from_secs(8);
+const LEASE_ON_A_FILE: Duration = Duration::from_secs(3);
 /// How long an output request may take.
 const PATIENCE: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(120);
@@ -93,7 +95,7 @@ async fn fleet(folder: &Path, endpoint: Option<&str>) {
     let stopped = children[0].id();
     let theirs = last_owners(folder).values().filter(|owner| **owner == stopped).count();
     signal(stopped, "-STOP");
-    sleep(LEASE * 2).await;
+    sleep(lease_duration(endpoint) * 2).await;
     signal(stopped, "-CONT");
     let row = last_row(folder);
     until(|| working(folder, row).len() == SHARDS as usize).await;
@@ -233,6 +235,10 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+fn lease_duration(endpoint: Option<&str>) -> Duration {
+    if endpoint.is_some() { LEASE_ON_DYNAMODB } else { LEASE_ON_A_FILE }
+}
+
 fn store(folder: &Path) -> Arc<dyn LeaseStore> {
     let Some(endpoint) = setting(ENDPOINT) else {
         let file = folder.join("leases.sqlite");
@@ -251,7 +257,8 @@ fn store(folder: &Path) -> Arc<dyn LeaseStore> {
 async fn work(folder: PathBuf) {
     let store = store(&folder);
     let name = WorkerId::parse(&format!("process-{}", std::process::id())).expect("a good name");
-    let mut config = Config::with_lease_duration(name, LEASE);
+    let mut config =
+        Config::with_lease_duration(name, lease_duration(setting(ENDPOINT).as_deref()));
     // The test is to see a fleet that has come to rest, and does not wait a minute for it.
     config.residence = Duration::ZERO;
     config.moves_per_minute = 1_000;
