@@ -181,8 +181,8 @@ fn takes(standings: &[(&Seen, Standing)], rules: &Rules) -> Vec<Action> {
     takes
 }
 
-/// Asks busier workers for leases, if we have less to do than the mean or than anybody else. A worker with nothing gets
-/// one from anybody with two or more; beyond that a move must pay.
+/// Asks busier workers for leases, if we have less to do than the mean or than anybody else. A
+/// worker with nothing gets one from anybody with two or more; beyond that a move must pay.
 fn asks(standings: &[(&Seen, Standing)], rules: &Rules) -> Vec<Action> {
     let mut loads = Loads::of(standings, rules);
     let mut asked: BTreeSet<&LeaseKey> = BTreeSet::new();
