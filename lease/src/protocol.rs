@@ -3,9 +3,8 @@
 //! [`Protocol::step`] takes one event and the time, and says what the keeper is to do: read, write,
 //! hand a lease to a shard's task, tell the task that it is lost. Every command to the store is
 //! answered by exactly one event, if only by a failure; between the two, nothing else is sent for
-//! that lease. Pure: the keeper performs it against a store, the simulation against a model.
-//!
-//! Times are counted by this worker's own monotonic clock, from any start.
+//! that lease. Pure: the keeper performs it against a store, the simulation against a model. Times
+//! are counted by this worker's own monotonic clock, from any start.
 
 mod drain;
 mod exchange;
@@ -34,12 +33,10 @@ const TAKES: usize = 16;
 const ASKS: usize = 4;
 /// The most leases created or deleted at a time.
 const LINEAGE: usize = 16;
-
-/// So many workers scan as often as is set. Twice as many scan half as often, and so on, up to a
-/// limit: who has a lease offered by a leaver must notice within one interval.
+/// So many workers scan as often as is set, twice as many half as often, and so on up to a limit:
+/// who has a lease offered by a leaver must notice within one interval.
 const CROWD: u64 = 10;
 const MOST_CROWDS: u32 = 4;
-
 /// How many lease durations an ended lease is kept for.
 const WITNESS: u32 = 12;
 
