@@ -1,5 +1,5 @@
-//! Eight processes share 200 leases, in one file or in DynamoDB; one is killed, one stands still for
-//! longer than a lease lasts, and the rest leave in good order.
+//! Eight processes share 200 leases, in one file or in DynamoDB; one is killed, one stands still
+//! for longer than a lease lasts, and the rest leave in good order.
 //!
 //! The processes are this test binary, started again for the test `process` alone. Their outputs
 //! are rows of a table; the order of the rows shows who wrote when.
