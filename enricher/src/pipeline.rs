@@ -324,7 +324,7 @@ impl Run<'_> {
         if all.is_empty() {
             return Ok(Vec::new());
         }
-        event.set(Field::DerivedContexts, Some(entities::envelope(&all, arena)));
+        event.set(Field::DerivedContexts, Some(event::entity::envelope(&all, arena)));
         let mut failures = Vec::new();
         for entity in derived {
             let error = match self.check.check(entity.uri, entity.data) {

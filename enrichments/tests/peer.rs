@@ -168,7 +168,7 @@ fn one(
     let input = Input { raw, times, unstruct: unstruct.as_ref() };
     let done = enrichments.run(&mut event, &input, caches, arena);
     if !done.entities.is_empty() {
-        event.set(Field::DerivedContexts, Some(envelope(&done.entities, arena)));
+        event.set(Field::DerivedContexts, Some(event::entity::envelope(&done.entities, arena)));
     }
     let mut failures = done.failures;
     if failures.is_empty() {
@@ -242,21 +242,6 @@ fn message_of_failure(reason: &Reason) -> String {
         }
         other => format!("{other:?}"),
     }
-}
-
-fn envelope<'a>(entities: &[Entity<'_>], arena: &'a Bump) -> &'a str {
-    let mut out = bumpalo::collections::String::new_in(arena);
-    out.push_str("{\"schema\":\"");
-    out.push_str(event::entity::CONTEXTS_URI);
-    out.push_str("\",\"data\":[");
-    for (index, entity) in entities.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        entity.write(&mut out);
-    }
-    out.push_str("]}");
-    out.into_bump_str()
 }
 
 fn payload<'a>(json: &Value, arena: &'a Bump) -> Option<CollectorPayload<'a>> {

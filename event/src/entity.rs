@@ -45,3 +45,27 @@ pub const CONTEXTS_URI: &str = "iglu:com.snowplowanalytics.snowplow/contexts/jso
 /// The envelope schema of a self-describing event.
 pub const UNSTRUCT_EVENT_URI: &str =
     "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0";
+
+/// The column that holds entities: their envelope, under its newest version.
+pub fn envelope<'a>(entities: &[Entity<'_>], arena: &'a bumpalo::Bump) -> &'a str {
+    let size = |entity: &Entity<'_>| entity.uri.len() + entity.data.len() + 32;
+    let size: usize = entities.iter().map(size).sum();
+    let mut out = String::with_capacity_in(size + 128, arena);
+    open_envelope(CONTEXTS_URI, &mut out);
+    out.push('[');
+    for (index, entity) in entities.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        entity.write(&mut out);
+    }
+    out.push_str("]}");
+    out.into_bump_str()
+}
+
+/// Appends an envelope up to its data, which the caller writes and closes.
+pub fn open_envelope(uri: &str, out: &mut String<'_>) {
+    out.push_str("{\"schema\":\"");
+    out.push_str(uri);
+    out.push_str("\",\"data\":");
+}

@@ -98,9 +98,7 @@ fn find<'a>(parameters: &[Parameter<'a>], name: &str) -> Option<Option<&'a str>>
 /// The parameter `ue_pr` for self-describing data.
 fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
     let mut out = BumpString::with_capacity_in(uri.len() + data.len() + 160, arena);
-    out.push_str("{\"schema\":\"");
-    out.push_str(event::entity::UNSTRUCT_EVENT_URI);
-    out.push_str("\",\"data\":");
+    event::entity::open_envelope(event::entity::UNSTRUCT_EVENT_URI, &mut out);
     event::Entity::new(uri, data).write(&mut out);
     out.push('}');
     out.into_bump_str()

@@ -5,7 +5,7 @@
 //! envelopes' newest versions.
 
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
-use event::entity::{CONTEXTS_URI, Entity, UNSTRUCT_EVENT_URI};
+use event::entity::{self, Entity, UNSTRUCT_EVENT_URI, envelope};
 use event::json::Elements;
 use event::reason::Reason;
 use event::{Bump, Criterion, Event, Field, SchemaVer};
@@ -50,35 +50,12 @@ pub fn extract<'a>(
     }
     if let Some(entity) = &unstruct {
         let mut out = BumpString::with_capacity_in(entity.data.len() + 256, arena);
-        open_envelope(UNSTRUCT_EVENT_URI, &mut out);
+        entity::open_envelope(UNSTRUCT_EVENT_URI, &mut out);
         entity.write(&mut out);
         out.push('}');
         event.set(Field::UnstructEvent, Some(out.into_bump_str()));
     }
     Ok(Entities { contexts, unstruct })
-}
-
-/// The column that holds entities.
-pub fn envelope<'a>(entities: &[Entity<'_>], arena: &'a Bump) -> &'a str {
-    let size = |entity: &Entity<'_>| entity.uri.len() + entity.data.len() + 32;
-    let size: usize = entities.iter().map(size).sum();
-    let mut out = BumpString::with_capacity_in(size + 128, arena);
-    open_envelope(CONTEXTS_URI, &mut out);
-    out.push('[');
-    for (index, entity) in entities.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        entity.write(&mut out);
-    }
-    out.push_str("]}");
-    out.into_bump_str()
-}
-
-fn open_envelope(uri: &str, out: &mut BumpString<'_>) {
-    out.push_str("{\"schema\":\"");
-    out.push_str(uri);
-    out.push_str("\",\"data\":");
 }
 
 /// The entity that tells which schema superseded an entity's own.

@@ -4,14 +4,13 @@
 //! its own, else a context of that event.
 
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
-use event::Entity;
+use event::entity::{Entity, envelope};
 use event::json::{self, Members, write_string};
 use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, base64};
 
 use super::{Events, find, map, one, overlay, unstruct};
-use crate::pipeline::entities::envelope;
 use crate::pipeline::schema_check::Stop;
 
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
