@@ -189,6 +189,7 @@ impl Run {
                     lines.push(row.clone());
                     outcomes.push(Json::object([("bad".to_owned(), row)]));
                 }
+                Verdict::Parked => panic!("no registry can be down"),
             }
         }
         (lines, outcomes)

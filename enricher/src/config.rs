@@ -15,6 +15,7 @@ use serde::Deserialize;
 pub use file::{Error, load, parse};
 pub use value::{Bytes, Span, Text};
 
+use crate::sink;
 use crate::sink::object::Compression;
 
 /// Everything a worker is told.
@@ -35,6 +36,12 @@ pub struct Config {
     pub enriched: Route,
     /// Where bad rows go.
     pub bad: Route,
+    /// Where records go whose verdict waits; the first bucket there is if absent.
+    pub parked: Option<Route>,
+    /// Where events about pseudonymised fields go; nowhere if absent.
+    pub pii: Option<Route>,
+    /// Where companions of failed events go; nowhere if absent.
+    pub incomplete: Option<Route>,
     /// Where schemas come from.
     #[serde(default)]
     pub schemas: Schemas,
@@ -123,7 +130,7 @@ pub struct Leases {
     pub duration: Span<2_000, 300_000>,
 }
 
-/// `[enriched]`, `[bad]`
+/// `[enriched]`, `[bad]`, `[parked]`, `[pii]`, `[incomplete]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
@@ -135,7 +142,7 @@ pub struct Route {
     pub oversized: Option<Objects>,
 }
 
-/// `[enriched.kinesis]`, `[bad.kinesis]`
+/// `[enriched.kinesis]` and its like
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
@@ -146,7 +153,7 @@ pub struct Stream {
     pub partition_key: value::PartitionKey,
 }
 
-/// `[enriched.s3]`, `[bad.s3]` and `oversized`
+/// `[enriched.s3]` and its like, and `oversized`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objects {
@@ -204,23 +211,42 @@ pub struct Log {
 impl Config {
     /// What no single field can tell. Names the section.
     fn check(&self) -> Result<(), String> {
-        for (name, route) in [("enriched", &self.enriched), ("bad", &self.bad)] {
-            if route.kinesis.is_none() && route.s3.is_none() {
+        for (route, destinations) in self.routes() {
+            let name = route.name();
+            if destinations.kinesis.is_none() && destinations.s3.is_none() {
                 return Err(format!(
                     "[{name}] has no destination: add [{name}.kinesis] or [{name}.s3]"
                 ));
             }
-            if route.oversized.is_some() && (route.kinesis.is_none() || route.s3.is_some()) {
+            if destinations.oversized.is_some()
+                && (destinations.kinesis.is_none() || destinations.s3.is_some())
+            {
                 return Err(format!(
                     "[{name}.oversized] takes what [{name}.kinesis] cannot: it needs that section \
                      and is of no use beside [{name}.s3], which takes everything"
                 ));
             }
-        }
-        if self.bad.kinesis.as_ref().is_some_and(|bad| bad.partition_key.is_column()) {
-            return Err("[bad.kinesis] partition_key: bad rows have no columns".to_owned());
+            let stream = destinations.kinesis.as_ref();
+            if !route.is_of_events() && stream.is_some_and(|to| to.partition_key.is_column()) {
+                return Err(format!(
+                    "[{name}.kinesis] partition_key: only routes of events have columns"
+                ));
+            }
         }
         Ok(())
+    }
+
+    /// The routes that have destinations of their own.
+    pub fn routes(&self) -> impl Iterator<Item = (sink::Route, &Route)> {
+        [
+            (sink::Route::Enriched, Some(&self.enriched)),
+            (sink::Route::Bad, Some(&self.bad)),
+            (sink::Route::Parked, self.parked.as_ref()),
+            (sink::Route::Pii, self.pii.as_ref()),
+            (sink::Route::Incomplete, self.incomplete.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(route, destinations)| Some((route, destinations?)))
     }
 
     /// Paths of the file are relative to the file.

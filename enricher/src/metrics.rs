@@ -24,6 +24,7 @@ pub struct Metrics {
     record_bytes: IntCounterVec,
     lag_millis: IntGaugeVec,
     enriched: IntCounter,
+    parked: IntCounter,
     bad: IntCounterVec,
     batch_seconds: HistogramVec,
     lines: IntCounterVec,
@@ -47,6 +48,8 @@ pub struct Counts {
     pub enriched: u64,
     /// Bad rows made.
     pub bad: u64,
+    /// Events parked.
+    pub parked: u64,
     /// Objects written.
     pub objects: u64,
     /// Leases held.
@@ -90,6 +93,7 @@ impl Metrics {
             record_bytes: counters(r, "record_bytes_total", "Bytes of records read.", &["shard"]),
             lag_millis: gauges(r, "lag_milliseconds", "Behind the shard's tip.", &["shard"]),
             enriched: counter(r, "events_enriched_total", "Events enriched."),
+            parked: counter(r, "events_parked_total", "Events whose verdict waits."),
             bad: counters(r, "bad_rows_total", "Bad rows made.", &["kind"]),
             batch_seconds: seconds(r, "batch_seconds", "Time of a batch by step.", &["step"]),
             lines: counters(r, "lines_total", "Lines durable in a sink.", &["route", "sink"]),
@@ -135,6 +139,7 @@ impl Metrics {
             match verdict {
                 Verdict::Enriched => self.enriched.inc(),
                 Verdict::Bad(kind) => self.bad.with_label_values(&[kind.name()]).inc(),
+                Verdict::Parked => self.parked.inc(),
             }
         }
     }
@@ -234,6 +239,7 @@ impl Metrics {
         Counts {
             enriched: self.enriched.get(),
             bad: sum(&self.bad),
+            parked: self.parked.get(),
             objects: sum(&self.objects),
             held: self.leases.with_label_values(&["held"]).get().unsigned_abs(),
             lost: self.lease_events.with_label_values(&["lost"]).get(),

@@ -4,7 +4,8 @@
 //! [`adapt`] (payload to raw events), [`transform`] (parameters to fields), [`entities`] (its
 //! self-describing JSON validated), the enrichments, and [`output`] (the event to a line). What
 //! fails on the way becomes a bad row and stops nothing else: a panic in one event costs that
-//! event alone.
+//! event alone. An event whose schemas cannot be had has no verdict yet: it is [`parked`].
+//! [`verdicts`] writes what an event became.
 //!
 //! Schemas come as a snapshot. A batch that mentions schemas which nobody has asked for yet is
 //! answered with their keys; the caller resolves them and processes the batch again. That is rare,
@@ -16,8 +17,10 @@ mod identity;
 pub mod load;
 pub mod output;
 pub mod parameters;
+pub mod parked;
 pub mod schema_check;
 pub mod transform;
+mod verdicts;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,13 +29,14 @@ use std::sync::Arc;
 use enrichments::{Caches, Enrichments, Input, limits};
 use event::bad_row::{self, BadKind, Processor, Stamp};
 use event::reason::{EnrichmentId, Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, base64, time};
+use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
 use validator::Schemas;
 
 use crate::source::{Batch, Record};
 use entities::Entities;
 use load::RecordEncoding;
-pub use output::{Lines, Output, Verdict};
+pub use output::{Lines, Output, Route, Verdict};
+use parked::{Parked, Waiting};
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
 
@@ -55,6 +59,8 @@ pub struct Settings {
     pub lengths: Lengths,
     /// How much of the schemas is enforced.
     pub validation: Validation,
+    /// What becomes of an event with a schema that cannot be had.
+    pub unavailable: Unavailable,
     /// In what form enriched events are written.
     pub format: Format,
     /// The largest line, in bytes: larger ones become size violations.
@@ -81,6 +87,16 @@ pub enum Validation {
     Syntax,
 }
 
+/// What becomes of an event when the registries that may have one of its schemas cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unavailable {
+    /// It is parked, to be replayed when they can.
+    #[default]
+    Park,
+    /// It is a bad row, as if the schema did not exist.
+    Bad,
+}
+
 /// The form of enriched lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -103,6 +119,7 @@ impl Settings {
             record_encoding: RecordEncoding::default(),
             lengths: Lengths::default(),
             validation: Validation::default(),
+            unavailable: Unavailable::default(),
             format: Format::default(),
             line_bytes_max: Settings::LINE_BYTES_MAX,
         }
@@ -111,6 +128,7 @@ impl Settings {
 
 /// What became of a batch.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for a batch, nearly always Done")]
 pub enum Outcome {
     /// Every event has its verdict.
     Done(Output),
@@ -126,15 +144,27 @@ impl Pipeline {
 
     /// Processes a batch. `now_ms` is stamped on every event and bad row of it.
     pub fn process(&self, batch: &Batch, schemas: &Schemas, now_ms: i64) -> Outcome {
+        self.run(Work { batch, stream: &self.settings.stream, only: None }, schemas, now_ms)
+    }
+
+    /// Processes what a parked record stands for: a batch of that one record, of which only the
+    /// events named there are looked at, under the ids they would have had.
+    pub fn replay(&self, parked: &Parked, batch: &Batch, schemas: &Schemas, now: i64) -> Outcome {
+        self.run(Work { batch, stream: &parked.stream, only: Some(parked) }, schemas, now)
+    }
+
+    fn run(&self, work: Work<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
+        let batch = work.batch;
         BENCH.with_borrow_mut(|bench| {
             let processor = &self.settings.processor;
             let mut run = Run {
                 pipeline: self,
-                batch,
+                work,
                 stamp: Stamp { processor, now_ms },
                 v_etl: format!("{}-{}", processor.artifact, processor.version),
                 etl_tstamp: time::format_ms(now_ms, &Bump::new()).to_owned(),
-                check: SchemaCheck::new(schemas, self.settings.validation),
+                check: SchemaCheck::new(schemas, &self.settings),
+                waiting: Vec::new(),
                 output: Output::default(),
             };
             // An event's line is about as long as its share of the payload.
@@ -151,6 +181,16 @@ impl Pipeline {
     }
 }
 
+/// What is to be processed.
+#[derive(Clone, Copy)]
+struct Work<'r> {
+    batch: &'r Batch,
+    /// The stream that the records were read from.
+    stream: &'r str,
+    /// Where only some events of the records are meant.
+    only: Option<&'r Parked>,
+}
+
 /// What a thread keeps from one event to the next.
 #[derive(Default)]
 struct Bench {
@@ -165,19 +205,14 @@ thread_local! {
 /// One pass over one batch.
 struct Run<'r> {
     pipeline: &'r Pipeline,
-    batch: &'r Batch,
+    work: Work<'r>,
     stamp: Stamp<'r>,
     v_etl: String,
     etl_tstamp: String,
     check: SchemaCheck<'r>,
+    /// The events of the present record that are to be parked.
+    waiting: Vec<Waiting>,
     output: Output,
-}
-
-/// Which lines a text was for.
-#[derive(Clone, Copy)]
-enum Route {
-    Enriched,
-    Bad,
 }
 
 /// Where an event stands in its batch.
@@ -190,7 +225,7 @@ struct Place<'r> {
     place: usize,
 }
 
-/// A schema must be resolved before there is a verdict.
+/// A schema is not there, so there is no verdict.
 struct Pending;
 
 impl Run<'_> {
@@ -200,6 +235,8 @@ impl Run<'_> {
         let whole = AssertUnwindSafe(|| self.payload(index, record, caches, arena));
         if let Err(panic) = catch_unwind(whole) {
             self.output.rewind(mark);
+            self.waiting.clear();
+            self.check.unavailable.clear();
             self.panicked(index, record, &*panic);
             *bench = Bench::default();
         }
@@ -219,7 +256,7 @@ impl Run<'_> {
             }
         };
         match adapt::events(payload, &mut self.check, arena) {
-            Err(Stop::Pending) => {}
+            Err(Stop::Pending) => self.park(index, record, None),
             Err(Stop::Refused(reasons)) => {
                 let kind = adapt::refusal_kind(payload);
                 self.bad(index, kind, |stamp, out| {
@@ -228,9 +265,16 @@ impl Run<'_> {
             }
             Ok(events) => {
                 for (place, parameters) in events.iter().enumerate() {
+                    if self.work.only.is_some_and(|parked| !parked.names(place as u32)) {
+                        continue;
+                    }
                     let raw = RawEvent { payload, parameters };
                     let at = Place { index, record, place };
                     self.caught_event(at, &raw, caches, arena);
+                }
+                if !self.waiting.is_empty() {
+                    let waiting = std::mem::take(&mut self.waiting);
+                    self.park(index, record, Some(waiting));
                 }
             }
         }
@@ -244,10 +288,11 @@ impl Run<'_> {
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
-        let mark = self.output.mark();
+        let (mark, waiting) = (self.output.mark(), self.waiting.len());
         let whole = AssertUnwindSafe(|| self.event(at, raw, caches, arena));
         if let Err(panic) = catch_unwind(whole) {
             self.output.rewind(mark);
+            self.waiting.truncate(waiting);
             self.panicked(at.index, at.record, &*panic);
             *caches = Caches::default();
         }
@@ -268,7 +313,7 @@ impl Run<'_> {
         };
         let Transformed { mut event, times, failures } = transform::event(raw, start, arena);
         if event.get(Field::EventId).is_none() {
-            let id = identity::event_id(&self.pipeline.settings.stream, self.batch, at);
+            let id = identity::event_id(self.work.stream, &self.work.batch.shard, at);
             event.set(Field::EventId, Some(arena.alloc_str(&id)));
         }
         if !failures.is_empty() {
@@ -276,7 +321,7 @@ impl Run<'_> {
         }
         let found = match entities::extract(&mut event, &mut self.check, arena) {
             Ok(found) => found,
-            Err(Stop::Pending) => return,
+            Err(Stop::Pending) => return self.undecided(at, &event),
             Err(Stop::Refused(reasons)) => {
                 return self.bad(index, BadKind::SchemaViolations, |stamp, out| {
                     bad_row::schema_violations(stamp, &reasons, &event, raw, out);
@@ -289,7 +334,7 @@ impl Run<'_> {
             return self.failed(index, &derived.failures, &event, raw);
         }
         match self.derived_contexts(&mut event, &derived.entities, &found, arena) {
-            Err(Pending) => return,
+            Err(Pending) => return self.undecided(at, &event),
             Ok(failures) if !failures.is_empty() => {
                 return self.failed(index, &failures, &event, raw);
             }
@@ -340,110 +385,5 @@ impl Run<'_> {
             failures.push(Failure { enrichment: Some(enrichment), reason });
         }
         Ok(failures)
-    }
-
-    fn enriched(&mut self, index: u32, event: &Event<'_>) {
-        let settings = &self.pipeline.settings;
-        let written = self.output.enriched.push_with(|out| match settings.format {
-            Format::Tsv => {
-                event::tsv::write(event, out);
-                Ok(())
-            }
-            Format::Json => event::flat::write(event, out),
-        });
-        if let Err(error) = written {
-            self.output.enriched.pop();
-            let mut line = Vec::new();
-            event::tsv::write(event, &mut line);
-            let payload = base64::encode(&line);
-            return self.bad(index, BadKind::GenericError, |stamp, out| {
-                bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
-            });
-        }
-        let bytes = self.output.enriched.last().len();
-        if bytes > settings.line_bytes_max {
-            return self.oversized(index);
-        }
-        self.output.verdicts.push((index, Verdict::Enriched));
-    }
-
-    /// Replaces the newest enriched line by a bad row with the beginning of it.
-    fn oversized(&mut self, index: u32) {
-        let max_bytes = self.pipeline.settings.line_bytes_max;
-        let line = self.set_aside(Route::Enriched);
-        let expectation = format!(
-            "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
-        );
-        self.bad(index, BadKind::SizeViolation, |stamp, out| {
-            let oversize = bad_row::Oversize {
-                max_bytes,
-                actual_bytes: line.len(),
-                expectation: &expectation,
-                line: &line,
-                keep: max_bytes * 8 / 10,
-            };
-            bad_row::size_violation(stamp, oversize, out);
-        });
-    }
-
-    /// Moves the newest line of a route to the oversized ones, and returns it.
-    fn set_aside(&mut self, route: Route) -> String {
-        let (lines, begin): (_, &[u8]) = match route {
-            Route::Enriched => (&mut self.output.enriched, b"{\"route\":\"enriched\",\"line\":"),
-            Route::Bad => (&mut self.output.bad, b"{\"route\":\"bad\",\"line\":"),
-        };
-        let line = String::from_utf8_lossy(lines.last()).into_owned();
-        lines.pop();
-        self.output.oversized.push_with(|out| {
-            out.extend_from_slice(begin);
-            event::json::write_string(&line, out);
-            out.push(b'}');
-        });
-        line
-    }
-
-    fn failed(&mut self, index: u32, failures: &[Failure], event: &Event<'_>, raw: &RawEvent<'_>) {
-        self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
-            bad_row::enrichment_failures(stamp, failures, event, raw, out);
-        });
-    }
-
-    fn panicked(&mut self, index: u32, record: &Record, panic: &(dyn std::any::Any + Send)) {
-        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-        let message = message.unwrap_or_else(|| "unexpected failure".to_owned());
-        let payload = base64::encode(&record.data);
-        self.bad(index, BadKind::GenericError, |stamp, out| {
-            bad_row::generic_error(stamp, &[&message], &payload, out);
-        });
-    }
-
-    fn bad(&mut self, index: u32, kind: BadKind, write: impl FnOnce(Stamp<'_>, &mut Vec<u8>)) {
-        let max_bytes = self.pipeline.settings.line_bytes_max;
-        let stamp = self.stamp;
-        self.output.bad.push_with(|out| write(stamp, out));
-        if self.output.bad.last().len() <= max_bytes {
-            self.output.verdicts.push((index, Verdict::Bad(kind)));
-            return;
-        }
-        let line = self.set_aside(Route::Bad);
-        if kind == BadKind::SizeViolation {
-            // The text it is about was set aside whole already.
-            self.output.oversized.pop();
-        }
-        let expectation = format!(
-            "event failed enrichment, but resulting bad row exceeds allowed size {max_bytes}"
-        );
-        self.output.bad.push_with(|out| {
-            let oversize = bad_row::Oversize {
-                max_bytes,
-                actual_bytes: line.len(),
-                expectation: &expectation,
-                line: &line,
-                keep: max_bytes / 10,
-            };
-            bad_row::size_violation(stamp, oversize, out);
-        });
-        self.output.verdicts.push((index, Verdict::Bad(BadKind::SizeViolation)));
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::budget::Permit;
+pub use crate::pipeline::Route;
 use crate::pipeline::{Lines, Output};
 use crate::source::{Batch, Pending};
 
@@ -25,31 +26,6 @@ use crate::source::{Batch, Pending};
 pub trait Sink: Send + Sync {
     /// Writes the lines, or takes them over: the answer tells which.
     fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>>;
-}
-
-/// The kinds of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Route {
-    /// Enriched events.
-    Enriched,
-    /// Bad rows.
-    Bad,
-    /// Texts too large for a line, whole.
-    Oversized,
-}
-
-impl Route {
-    /// All routes.
-    pub const ALL: [Route; 3] = [Route::Enriched, Route::Bad, Route::Oversized];
-
-    /// The name in object names, metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Route::Enriched => "enriched",
-            Route::Bad => "bad",
-            Route::Oversized => "oversized",
-        }
-    }
 }
 
 /// The lines of one batch for one route.
@@ -128,17 +104,13 @@ impl Sinks {
     /// to what is held in objects as soon as the lines themselves are no longer needed.
     pub async fn write(
         &self,
-        output: Output,
+        mut output: Output,
         origin: Origin,
         permit: &mut Permit,
     ) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(self.sinks.len());
-        let routes = [
-            (Route::Enriched, output.enriched),
-            (Route::Bad, output.bad),
-            (Route::Oversized, output.oversized),
-        ];
-        for (route, lines) in routes {
+        for route in Route::ALL {
+            let lines = std::mem::take(output.lines_mut(route));
             if lines.is_empty() {
                 continue;
             }

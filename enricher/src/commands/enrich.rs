@@ -14,13 +14,15 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError, mpsc};
 
 use anyhow::Context;
+use bytes::Bytes;
 use event::bad_row::Processor;
 use lease::{Position, ShardId};
-use validator::Resolver;
+use validator::{Resolver, Schemas};
 
 use crate::clock;
 use crate::commands::rules::Rules;
 use crate::pipeline::load::RecordEncoding;
+use crate::pipeline::parked::Parked;
 use crate::pipeline::{Lengths, Outcome, Pipeline, Settings};
 use crate::source::{Batch, Record};
 use crate::terminal;
@@ -32,7 +34,8 @@ use output::{Destination, Writer};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files of payloads, or - for standard input: length-prefixed records (u32 big-endian, then
-    /// the record), or lines of Base64; either may be compressed with zstd.
+    /// the record), lines of Base64, or lines of parked records, of which only the events that
+    /// wait are processed; each may be compressed with zstd.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Folder for the results, or - for standard output (bad rows are then only counted).
@@ -123,6 +126,8 @@ pub struct Chunk {
     pub first: u64,
     /// The records.
     pub batch: Batch,
+    /// Where the one record was parked, what is known of that.
+    parked: Option<Box<Parked>>,
     bytes: usize,
 }
 
@@ -158,7 +163,7 @@ impl Transform {
     ) -> anyhow::Result<()> {
         if threads == 1 {
             while let Some(chunk) = next_chunk(&mut input)? {
-                let output = self.process(&chunk.batch);
+                let output = self.chunk(&chunk);
                 each(chunk, output)?;
             }
             return Ok(());
@@ -174,7 +179,7 @@ impl Transform {
                     loop {
                         let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(chunk) = next else { break };
-                        let output = self.process(&chunk.batch);
+                        let output = self.chunk(&chunk);
                         if reply.send((chunk, output)).is_err() {
                             break;
                         }
@@ -197,10 +202,19 @@ impl Transform {
 
     /// Processes one batch, resolving what it needs.
     pub fn process(&self, batch: &Batch) -> crate::pipeline::Output {
+        self.resolving(|schemas, now| self.pipeline.process(batch, schemas, now))
+    }
+
+    fn chunk(&self, chunk: &Chunk) -> crate::pipeline::Output {
+        let Some(parked) = &chunk.parked else { return self.process(&chunk.batch) };
+        self.resolving(|schemas, now| self.pipeline.replay(parked, &chunk.batch, schemas, now))
+    }
+
+    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> crate::pipeline::Output {
         let now = self.now.unwrap_or_else(clock::now_ms);
         let mut schemas = self.resolver.schemas();
         loop {
-            match self.pipeline.process(batch, &schemas, now) {
+            match process(&schemas, now) {
                 Outcome::Done(output) => return output,
                 Outcome::Need(keys) => {
                     schemas = self.runtime.block_on(self.resolver.resolve(&keys));
@@ -231,23 +245,52 @@ fn in_order(
 /// thread to thread costs nothing.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// The next records, about a megabyte of them; `None` after the last.
+/// The next records, about a megabyte of them; `None` after the last. A parked record comes alone.
 pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     let first = input.records();
     let mut records = Vec::new();
     let mut bytes = 0;
     while bytes < CHUNK_BYTES {
         let number = input.records();
-        let Some(data) = input.next_record().context("cannot read the input")? else { break };
-        bytes += data.len();
+        let Some(entry) = input.next_record().context("cannot read the input")? else { break };
+        match entry.parked {
+            Some(parked) if records.is_empty() => {
+                return parked_chunk(first, parked, entry.data).map(Some);
+            }
+            Some(_) => {
+                input.put_back(entry);
+                break;
+            }
+            None => {}
+        }
+        bytes += entry.data.len();
         let sequence = lease::SequenceNumber::parse(&number.to_string());
         let sequence = sequence.expect("a number without leading zeros is a sequence number");
-        records.push(Record { sequence, sub_sequence: 0, data });
+        records.push(Record { sequence, sub_sequence: 0, data: entry.data });
     }
-    let Some(last) = records.last() else { return Ok(None) };
-    let end = Position::After { sequence: last.sequence.clone(), sub_sequence: 0 };
-    let batch = Batch { shard: ShardId::new("input"), records, lag: None, end };
-    Ok(Some(Chunk { first, batch, bytes }))
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let batch = batch(ShardId::new("input"), records);
+    Ok(Some(Chunk { first, batch, parked: None, bytes }))
+}
+
+fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<Chunk> {
+    let found = &parked.sequence;
+    let sequence = lease::SequenceNumber::parse(found).with_context(|| {
+        format!("parked record {first}: `sequence`: expected a sequence number, found `{found}`")
+    })?;
+    let bytes = data.len();
+    let record = Record { sequence, sub_sequence: parked.sub_sequence, data };
+    let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
+    Ok(Chunk { first, batch, parked: Some(parked), bytes })
+}
+
+/// A batch of records, of which there is one.
+fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
+    let last = records.last().expect("there is a record");
+    let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
+    Batch { shard, records, lag: None, end }
 }
 
 /// This program as a processor.

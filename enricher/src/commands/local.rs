@@ -206,12 +206,11 @@ fn sinks(
     metrics: &Arc<Metrics>,
 ) -> Sinks {
     let mut sinks = Sinks::default();
-    let routes = [(Route::Enriched, "tsv"), (Route::Bad, "jsonl"), (Route::Oversized, "jsonl")];
-    for (route, suffix) in routes {
+    for route in Route::ALL {
         let settings = Settings {
             route,
             prefix: route.name().to_owned(),
-            suffix,
+            suffix: if route.is_of_events() { "tsv" } else { "jsonl" },
             worker: worker.to_owned(),
             compression: Compression::Zstd,
             object_bytes: OBJECT_BYTES,

@@ -4,13 +4,13 @@
 //! can be found by them.
 
 use super::Place;
-use crate::source::Batch;
+use lease::ShardId;
 use md5::{Digest, Md5};
 
-/// A UUID (version 4 in shape) for the event at that place of a batch of a stream.
-pub(super) fn event_id(stream: &str, batch: &Batch, at: Place<'_>) -> String {
+/// A UUID (version 4 in shape) for the event at that place of a shard of a stream.
+pub(super) fn event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
     let mut hash = Md5::new();
-    for part in [stream, batch.shard.as_str(), at.record.sequence.as_str()] {
+    for part in [stream, shard.as_str(), at.record.sequence.as_str()] {
         hash.update(part);
         hash.update([0]);
     }

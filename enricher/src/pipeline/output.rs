@@ -2,6 +2,52 @@
 
 use event::bad_row::BadKind;
 
+/// The kinds of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Route {
+    /// Enriched events.
+    Enriched,
+    /// Bad rows.
+    Bad,
+    /// Records whose verdict waits, as [`parked`](super::parked) describes them.
+    Parked,
+    /// Events about what pseudonymisation replaced.
+    Pii,
+    /// Companions of failed events: enriched lines with their failures as entities.
+    Incomplete,
+    /// Texts too large for a line, whole.
+    Oversized,
+}
+
+impl Route {
+    /// All routes.
+    pub const ALL: [Route; 6] = [
+        Route::Enriched,
+        Route::Bad,
+        Route::Parked,
+        Route::Pii,
+        Route::Incomplete,
+        Route::Oversized,
+    ];
+
+    /// The name in object names, metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Route::Enriched => "enriched",
+            Route::Bad => "bad",
+            Route::Parked => "parked",
+            Route::Pii => "pii",
+            Route::Incomplete => "incomplete",
+            Route::Oversized => "oversized",
+        }
+    }
+
+    /// Whether its lines are written as enriched events are; all others are JSON.
+    pub fn is_of_events(self) -> bool {
+        matches!(self, Route::Enriched | Route::Pii | Route::Incomplete)
+    }
+}
+
 /// The result of processing one batch.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
@@ -9,6 +55,12 @@ pub struct Output {
     pub enriched: Lines,
     /// Bad rows, one line of JSON each.
     pub bad: Lines,
+    /// Records with events that wait, one line of JSON each.
+    pub parked: Lines,
+    /// PII events, one line each, in the form of enriched events.
+    pub pii: Lines,
+    /// Incomplete events, one line each, in the form of enriched events.
+    pub incomplete: Lines,
     /// The texts that became size violations, whole: each a line of JSON with the route it was for
     /// and the line itself, `{"route":"enriched","line":"…"}`.
     pub oversized: Lines,
@@ -20,36 +72,54 @@ pub struct Output {
 /// A point in an output to come back to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
-    enriched: usize,
-    bad: usize,
-    oversized: usize,
+    lines: [usize; Route::ALL.len()],
     verdicts: usize,
 }
 
 impl Output {
+    /// The lines of a route.
+    pub fn lines(&self, route: Route) -> &Lines {
+        match route {
+            Route::Enriched => &self.enriched,
+            Route::Bad => &self.bad,
+            Route::Parked => &self.parked,
+            Route::Pii => &self.pii,
+            Route::Incomplete => &self.incomplete,
+            Route::Oversized => &self.oversized,
+        }
+    }
+
+    /// The lines of a route, to be changed.
+    pub fn lines_mut(&mut self, route: Route) -> &mut Lines {
+        match route {
+            Route::Enriched => &mut self.enriched,
+            Route::Bad => &mut self.bad,
+            Route::Parked => &mut self.parked,
+            Route::Pii => &mut self.pii,
+            Route::Incomplete => &mut self.incomplete,
+            Route::Oversized => &mut self.oversized,
+        }
+    }
+
     /// The present point.
     pub fn mark(&self) -> Mark {
-        Mark {
-            enriched: self.enriched.len(),
-            bad: self.bad.len(),
-            oversized: self.oversized.len(),
-            verdicts: self.verdicts.len(),
-        }
+        let lines = Route::ALL.map(|route| self.lines(route).len());
+        Mark { lines, verdicts: self.verdicts.len() }
     }
 
     /// Takes back everything since a point, lines begun but not ended included.
     pub fn rewind(&mut self, mark: Mark) {
-        self.enriched.truncate(mark.enriched);
-        self.bad.truncate(mark.bad);
-        self.oversized.truncate(mark.oversized);
+        for (route, lines) in Route::ALL.into_iter().zip(mark.lines) {
+            self.lines_mut(route).truncate(lines);
+        }
         self.verdicts.truncate(mark.verdicts);
     }
 
     /// Appends the output of the records that follow; `records` of them came before.
     pub fn append(&mut self, other: &Output, records: u32) {
-        self.enriched.append(&other.enriched);
-        self.bad.append(&other.bad);
-        self.oversized.append(&other.oversized);
+        for route in Route::ALL {
+            self.lines_mut(route).append(other.lines(route));
+        }
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
     }
@@ -62,6 +132,8 @@ pub enum Verdict {
     Enriched,
     /// A line of `bad`, of that kind.
     Bad(BadKind),
+    /// Named by a line of `parked`: one for all of a record's events that wait.
+    Parked,
 }
 
 /// Lines in one buffer, each ended by a newline.

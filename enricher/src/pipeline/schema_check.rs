@@ -6,7 +6,7 @@ use event::schema_key::{ParseError, Parts};
 use event::{Bump, Criterion, SchemaKey, SchemaVer};
 use validator::{Lookup, Schemas};
 
-use super::Validation;
+use super::{Settings, Unavailable, Validation};
 
 /// A self-describing JSON taken apart.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl<'a> SelfDescribing<'a> {
 pub enum Stop {
     /// For these reasons, which are the verdict.
     Refused(Vec<Reason>),
-    /// A schema must be resolved first; it has been noted.
+    /// A schema is not there; it has been noted as needed or as unavailable.
     Pending,
 }
 
@@ -63,7 +63,7 @@ pub enum Verdict {
     Valid(Option<SchemaVer>),
     /// It is not, or its schema is missing.
     Invalid(Box<ClientError>),
-    /// Its schema must be resolved first.
+    /// Its schema must be resolved first, or cannot be had.
     Pending,
 }
 
@@ -71,8 +71,11 @@ pub enum Verdict {
 pub struct SchemaCheck<'s> {
     schemas: &'s Schemas,
     validation: Validation,
+    on_unavailable: Unavailable,
     /// The keys not known so far.
     pub needs: Vec<SchemaKey>,
+    /// The Iglu URIs, of the present record, of schemas that cannot be had.
+    pub unavailable: Vec<String>,
 }
 
 impl<'s> SchemaCheck<'s> {
@@ -80,8 +83,14 @@ impl<'s> SchemaCheck<'s> {
     const NEEDS_MAX: usize = 1_000;
 
     /// With nothing needed yet.
-    pub fn new(schemas: &'s Schemas, validation: Validation) -> SchemaCheck<'s> {
-        SchemaCheck { schemas, validation, needs: Vec::new() }
+    pub fn new(schemas: &'s Schemas, settings: &Settings) -> SchemaCheck<'s> {
+        SchemaCheck {
+            schemas,
+            validation: settings.validation,
+            on_unavailable: settings.unavailable,
+            needs: Vec::new(),
+            unavailable: Vec::new(),
+        }
     }
 
     /// Validates data against the schema of that URI.
@@ -94,6 +103,12 @@ impl<'s> SchemaCheck<'s> {
                 Ok(()) => Verdict::Valid(schema.superseded_by()),
                 Err(error) => Verdict::Invalid(error),
             },
+            Some(Lookup::Unavailable(_)) if self.on_unavailable == Unavailable::Park => {
+                if !self.unavailable.iter().any(|noted| noted == uri) {
+                    self.unavailable.push(uri.to_owned());
+                }
+                Verdict::Pending
+            }
             Some(Lookup::Missing(history) | Lookup::Unavailable(history)) => {
                 let history = history.to_vec();
                 Verdict::Invalid(Box::new(ClientError::Resolution { history }))

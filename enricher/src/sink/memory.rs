@@ -47,6 +47,11 @@ impl Memory {
         self.open.send_replace(true);
     }
 
+    /// How many writes are under way.
+    pub fn under_way(&self) -> usize {
+        self.open.receiver_count()
+    }
+
     async fn keep(&self, part: Arc<Part>) -> Result<Written, Error> {
         let mut open = self.open.subscribe();
         let opened = open.wait_for(|open| *open);

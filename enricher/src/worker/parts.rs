@@ -53,9 +53,11 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
         hurry: hurry.clone(),
         metrics: Arc::clone(&metrics),
     };
-    let sinks = shared.route(Sinks::default(), Route::Enriched, &config.enriched);
-    let sinks = shared.route(sinks, Route::Bad, &config.bad);
-    let sinks = shared.oversized(sinks, config);
+    let mut sinks = Sinks::default();
+    for (route, destinations) in config.routes() {
+        sinks = shared.route(sinks, route, destinations);
+    }
+    sinks = shared.buckets(sinks, config);
     let pool = shared.pool;
     let worker = Worker {
         source: Arc::new(source(&config.source, &aws, &metrics)),
@@ -121,11 +123,24 @@ fn settings(config: &Config) -> pipeline::Settings {
     let narrow = |route: &config::Route| {
         route.kinesis.is_some() && route.s3.is_none() && route.oversized.is_none()
     };
-    if narrow(&config.enriched) || narrow(&config.bad) {
+    if config.routes().any(|(_, route)| narrow(route)) {
         // What is larger could go nowhere.
         settings.line_bytes_max = LINE_BYTES;
     }
+    if config.parked.is_none() && first_bucket(config).is_none() {
+        tracing::warn!(
+            "neither [parked] nor any bucket is configured: events with schemas that cannot be had \
+             become bad rows"
+        );
+        settings.unavailable = pipeline::Unavailable::Bad;
+    }
     settings
+}
+
+/// The bucket that takes what no section was written for.
+fn first_bucket(config: &Config) -> Option<&config::Objects> {
+    let routes = [&config.bad, &config.enriched];
+    routes.into_iter().flat_map(|route| route.s3.iter().chain(&route.oversized)).next()
 }
 
 /// What sinks have in common.
@@ -142,7 +157,7 @@ impl Shared<'_> {
         if let Some(stream) = &config.kinesis {
             let fallback = match (&config.s3, &config.oversized) {
                 (Some(_), _) => Fallback::Elsewhere,
-                (None, Some(objects)) => Fallback::Sink(self.objects(route, objects)),
+                (None, Some(objects)) => Fallback::Sink(self.objects(route, objects, None)),
                 (None, None) => Fallback::None,
             };
             let (name, key) = (stream.stream.to_string(), stream.partition_key.0);
@@ -151,40 +166,37 @@ impl Shared<'_> {
             sinks = sinks.with(route, Arc::new(kinesis));
         }
         if let Some(objects) = &config.s3 {
-            sinks = sinks.with(route, self.objects(route, objects));
+            let prefix = objects.prefix.as_ref();
+            sinks = sinks.with(route, self.objects(route, objects, prefix));
         }
         sinks
     }
 
-    /// What became a size violation is kept whole in the first bucket there is; a stream could not
-    /// take it.
-    fn oversized(&self, sinks: Sinks, config: &Config) -> Sinks {
-        let routes = [&config.bad, &config.enriched];
-        let mut places =
-            routes.into_iter().flat_map(|route| route.s3.iter().chain(&route.oversized));
-        match places.next() {
-            Some(objects) => sinks.with(Route::Oversized, self.objects(Route::Oversized, objects)),
-            None => {
-                tracing::warn!(
-                    "no bucket is configured: size violations keep a part of their text"
-                );
-                sinks
-            }
+    /// What became a size violation is kept whole in the first bucket there is, as a stream could
+    /// not take it, and so is what waits, unless it has a place of its own.
+    fn buckets(&self, mut sinks: Sinks, config: &Config) -> Sinks {
+        let Some(objects) = first_bucket(config) else {
+            tracing::warn!("no bucket is configured: size violations keep a part of their text");
+            return sinks;
+        };
+        sinks = sinks.with(Route::Oversized, self.objects(Route::Oversized, objects, None));
+        if config.parked.is_none() {
+            sinks = sinks.with(Route::Parked, self.objects(Route::Parked, objects, None));
         }
+        sinks
     }
 
-    fn objects(&self, route: Route, config: &config::Objects) -> Arc<dyn Sink> {
-        let prefix = match (route, &config.prefix) {
-            (Route::Enriched | Route::Bad, Some(prefix)) => prefix,
-            _ => route.name(),
-        };
+    fn objects(
+        &self,
+        route: Route,
+        config: &config::Objects,
+        prefix: Option<&config::Text>,
+    ) -> Arc<dyn Sink> {
+        let prefix = prefix.map_or(route.name(), |prefix| prefix);
         let settings = Settings {
             route,
             prefix: prefix.trim_end_matches('/').to_owned(),
-            suffix: match route {
-                Route::Enriched => "tsv",
-                Route::Bad | Route::Oversized => "jsonl",
-            },
+            suffix: if route.is_of_events() { "tsv" } else { "jsonl" },
             worker: self.name.to_owned(),
             compression: config.compression,
             object_bytes: config.object_bytes.get(),

@@ -77,7 +77,7 @@ async fn a_second_signal_ends_at_once() {
     stage.send("shard-1", 30);
     let worker = stage.start_with("worker", PATIENCE * 10);
     worker.enriched.close();
-    until("a lease", async || stage.owner("shard-1").await.is_some()).await;
+    until("a write that waits", async || worker.enriched.under_way() > 0).await;
     worker.stop.drain.cancel();
     worker.stop.now.cancel();
     assert!(matches!(worker.end.await.expect("no panic"), End::CutOff));

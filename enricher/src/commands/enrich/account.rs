@@ -77,6 +77,7 @@ impl Account {
             let name = match verdict {
                 Verdict::Enriched => "  enriched".to_owned(),
                 Verdict::Bad(kind) => format!("  bad: {}", kind.name()),
+                Verdict::Parked => "  parked".to_owned(),
             };
             row(&name, count.to_string());
         }

@@ -1,7 +1,8 @@
 //! Payload records from files or standard input.
 //!
 //! What a file holds is seen from its first bytes: zstd is unpacked; a first byte of zero begins
-//! the length of a record (none is 16 MiB or longer), anything else is lines of Base64.
+//! the length of a record (none is 16 MiB or longer), a brace begins lines of parked records,
+//! anything else is lines of Base64.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,13 +13,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
+use crate::pipeline::parked::Parked;
+
 /// All records of all files.
 pub struct Input {
     files: std::vec::IntoIter<PathBuf>,
     current: Option<Stream>,
+    put_back: Option<Entry>,
     records: u64,
     total_bytes: Option<u64>,
     read_bytes: Arc<AtomicU64>,
+}
+
+/// One record of the input.
+#[derive(Debug)]
+pub struct Entry {
+    /// The payload record.
+    pub data: Bytes,
+    /// What a parked line says of it.
+    pub parked: Option<Box<Parked>>,
 }
 
 /// How far the input has been read.
@@ -42,6 +55,7 @@ struct Stream {
 enum Kind {
     LengthPrefixed,
     Base64Lines,
+    ParkedLines,
 }
 
 impl Input {
@@ -52,6 +66,7 @@ impl Input {
         Input {
             files: files.into_iter(),
             current: None,
+            put_back: None,
             records: 0,
             total_bytes,
             read_bytes: Arc::default(),
@@ -69,7 +84,11 @@ impl Input {
     }
 
     /// The next record; `None` after the last.
-    pub fn next_record(&mut self) -> anyhow::Result<Option<Bytes>> {
+    pub fn next_record(&mut self) -> anyhow::Result<Option<Entry>> {
+        if let Some(entry) = self.put_back.take() {
+            self.records += 1;
+            return Ok(Some(entry));
+        }
         loop {
             let Some(stream) = &mut self.current else {
                 let Some(file) = self.files.next() else { return Ok(None) };
@@ -82,6 +101,12 @@ impl Input {
             }
             self.current = None;
         }
+    }
+
+    /// Gives the newest record back, to be the next one again.
+    pub fn put_back(&mut self, entry: Entry) {
+        self.records -= 1;
+        self.put_back = Some(entry);
     }
 }
 
@@ -104,15 +129,18 @@ impl Stream {
         }
         let kind = match reader.fill_buf()?.first() {
             Some(0) => Kind::LengthPrefixed,
+            Some(b'{') => Kind::ParkedLines,
             _ => Kind::Base64Lines,
         };
         Ok(Stream { name, reader, kind, place: 0 })
     }
 
-    fn next_record(&mut self) -> anyhow::Result<Option<Bytes>> {
+    fn next_record(&mut self) -> anyhow::Result<Option<Entry>> {
+        let plain = |data: Option<Bytes>| data.map(|data| Entry { data, parked: None });
         match self.kind {
-            Kind::LengthPrefixed => self.length_prefixed(),
-            Kind::Base64Lines => self.base64_line(),
+            Kind::LengthPrefixed => self.length_prefixed().map(plain),
+            Kind::Base64Lines => self.base64_line().map(plain),
+            Kind::ParkedLines => self.parked_line(),
         }
     }
 
@@ -137,28 +165,36 @@ impl Stream {
     }
 
     fn base64_line(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let Some(text) = self.line()? else { return Ok(None) };
+        let Ok(record) = base64_simd::forgiving_decode_to_vec(&text) else {
+            bail!("{}:{}: expected a record in Base64, found another text", self.name, self.place)
+        };
+        Ok(Some(record.into()))
+    }
+
+    fn parked_line(&mut self) -> anyhow::Result<Option<Entry>> {
+        let Some(text) = self.line()? else { return Ok(None) };
+        let place = || format!("{}:{}: expected a parked record", self.name, self.place);
+        let parked = Parked::parse(&text).with_context(place)?;
+        let data = base64_simd::forgiving_decode_to_vec(parked.record.as_bytes());
+        let data = data.ok().with_context(|| format!("{}, its `record` in Base64", place()))?;
+        Ok(Some(Entry { data: data.into(), parked: Some(Box::new(parked)) }))
+    }
+
+    /// The next line that is not empty.
+    fn line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         loop {
             self.place += 1;
             line.clear();
-            // Base64 takes four bytes for three; one more byte tells a line that is too long.
-            let bound = (RECORD_BYTES_MAX / 3 * 4 + 8) as u64;
+            // Base64 takes four bytes for three; what a parked record has besides is short.
+            let bound = (RECORD_BYTES_MAX / 3 * 4 + (1 << 20)) as u64;
             if self.reader.by_ref().take(bound).read_until(b'\n', &mut line)? == 0 {
                 return Ok(None);
             }
-            let text = line.trim_ascii();
-            if text.is_empty() {
-                continue;
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(line.trim_ascii().to_vec()));
             }
-            let decoded = base64_simd::forgiving_decode_to_vec(text);
-            let Ok(record) = decoded else {
-                bail!(
-                    "{}:{}: expected a record in Base64, found another text",
-                    self.name,
-                    self.place
-                )
-            };
-            return Ok(Some(record.into()));
         }
     }
 }

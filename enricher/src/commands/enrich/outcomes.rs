@@ -1,7 +1,7 @@
 //! The `outcomes` form: one line of JSON for each record, with everything that became of it.
 //!
-//! `{"record": n, "out": [{"enriched": {column: text}} | {"bad": bad row}]}`, records counted from
-//! 0. What differs from run to run is left out, so that the lines can be kept as expectations:
+//! `{"record": n, "out": [{"enriched": {column: text}} | {"bad": bad row} | {"parked": line}]}`,
+//! records counted from 0; a parked line stands for all events of the record that wait. What differs from run to run is left out, so that the lines can be kept as expectations:
 //! the columns `etl_tstamp` and `v_etl`, the bad rows' `processor`, and columns without a value.
 
 use event::fields::FIELDS;
@@ -15,24 +15,35 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
     let mut out = Vec::new();
     let mut enriched = output.enriched.iter();
     let mut bad = output.bad.iter();
+    let mut parked = output.parked.iter();
     let mut verdicts = output.verdicts.iter().peekable();
     for index in 0..records {
         out.extend_from_slice(
             format!("{{\"record\":{},\"out\":[", first + index as u64).as_bytes(),
         );
         let mut separator: &[u8] = b"";
+        let mut waits = false;
         while let Some((_, verdict)) = verdicts.next_if(|(record, _)| *record as usize == index) {
+            if *verdict == Verdict::Parked && std::mem::replace(&mut waits, true) {
+                continue;
+            }
             out.extend_from_slice(separator);
             separator = b",";
             let line = match verdict {
                 Verdict::Enriched => enriched.next(),
                 Verdict::Bad(_) => bad.next(),
+                Verdict::Parked => parked.next(),
             };
             let line = line.expect("every verdict has its line");
             let line = std::str::from_utf8(line).expect("lines are UTF-8");
             match verdict {
                 Verdict::Enriched => write_enriched(line, &mut out),
                 Verdict::Bad(_) => write_bad(line, &mut out),
+                Verdict::Parked => {
+                    out.extend_from_slice(b"{\"parked\":");
+                    out.extend_from_slice(line.as_bytes());
+                    out.push(b'}');
+                }
             }
         }
         out.extend_from_slice(b"]}\n");

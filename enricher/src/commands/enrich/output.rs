@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Format, outcomes};
-use crate::pipeline::Output;
+use crate::pipeline::{Lines, Output, Route};
 use crate::source::Batch;
 
 /// Where results go.
@@ -36,8 +36,8 @@ pub(super) enum Writer {
         enriched: Box<Stream>,
         /// Bad rows.
         bad: Option<Box<Stream>>,
-        /// The texts of size violations, made when there is one.
-        oversized: Option<Late>,
+        /// The other routes, each made when it has a line.
+        others: Vec<Late>,
     },
     /// Everything that became of each record.
     Outcomes(Box<Stream>),
@@ -60,7 +60,7 @@ impl Writer {
             Ok(Writer::Lines {
                 enriched: Box::new(file(name)?),
                 bad: (!on_stdout).then(|| file("bad.jsonl").map(Box::new)).transpose()?,
-                oversized: (!on_stdout).then(|| Late::Planned(destination.clone())),
+                others: if on_stdout { Vec::new() } else { Late::all(format, destination) },
             })
         };
         Ok(match format {
@@ -78,17 +78,12 @@ impl Writer {
         output: &Output,
     ) -> anyhow::Result<()> {
         match self {
-            Writer::Lines { enriched, bad, oversized } => {
+            Writer::Lines { enriched, bad, others } => {
                 enriched.write(output.enriched.as_bytes())?;
                 if let Some(bad) = bad {
                     bad.write(output.bad.as_bytes())?;
                 }
-                match oversized {
-                    Some(late) if !output.oversized.is_empty() => {
-                        late.stream()?.write(output.oversized.as_bytes())
-                    }
-                    _ => Ok(()),
-                }
+                others.iter_mut().try_for_each(|late| late.write(output.lines(late.route)))
             }
             Writer::Outcomes(stream) => {
                 stream.write(&outcomes::lines(first, batch.records.len(), output))
@@ -99,37 +94,49 @@ impl Writer {
     /// Completes the files.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
-            Writer::Lines { enriched, bad, oversized } => {
+            Writer::Lines { enriched, bad, others } => {
                 enriched.finish()?;
                 bad.map_or(Ok(()), |bad| bad.finish())?;
-                match oversized {
-                    Some(Late::Open(stream)) => stream.finish(),
-                    _ => Ok(()),
-                }
+                others.into_iter().filter_map(|late| late.stream).try_for_each(Stream::finish)
             }
             Writer::Outcomes(stream) => stream.finish(),
         }
     }
 }
 
-/// A file that is made only when there is something to write.
-pub(super) enum Late {
-    /// Nothing was written so far.
-    Planned(Destination),
-    /// It was made.
-    Open(Box<Stream>),
+/// The file of a route, made only when there is something to write.
+pub(super) struct Late {
+    route: Route,
+    suffix: &'static str,
+    to: Destination,
+    stream: Option<Stream>,
 }
 
 impl Late {
-    fn stream(&mut self) -> anyhow::Result<&mut Stream> {
-        if let Late::Planned(to) = self {
-            let stream = Stream::file(&to.folder, "oversized.jsonl", to.compression)?;
-            *self = Late::Open(Box::new(stream));
+    fn all(format: Format, to: &Destination) -> Vec<Late> {
+        let others = Route::ALL.into_iter();
+        let others = others.filter(|route| !matches!(route, Route::Enriched | Route::Bad));
+        let suffix = |route: Route| match format {
+            Format::Tsv if route.is_of_events() => "tsv",
+            _ => "jsonl",
+        };
+        others
+            .map(|route| Late { route, suffix: suffix(route), to: to.clone(), stream: None })
+            .collect()
+    }
+
+    fn write(&mut self, lines: &Lines) -> anyhow::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
         }
-        match self {
-            Late::Open(stream) => Ok(stream),
-            Late::Planned(_) => unreachable!("it was made just now"),
-        }
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => {
+                let name = format!("{}.{}", self.route.name(), self.suffix);
+                Stream::file(&self.to.folder, &name, self.to.compression)?
+            }
+        };
+        self.stream.insert(stream).write(lines.as_bytes())
     }
 }
 

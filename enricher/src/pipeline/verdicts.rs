@@ -1,0 +1,160 @@
+//! What an event became, written down: its line, and its verdict in the account.
+//!
+//! A line larger than the routes take becomes a size violation; the line itself is set aside whole.
+
+use event::bad_row::{self, BadKind, Stamp};
+use event::reason::Failure;
+use event::{Event, Field, RawEvent, base64};
+
+use super::parked::{self, Parked, Reason, Waiting};
+use super::{Format, Place, Route, Run, Verdict};
+use crate::source::Record;
+
+impl Run<'_> {
+    pub(super) fn enriched(&mut self, index: u32, event: &Event<'_>) {
+        let settings = &self.pipeline.settings;
+        let written = self.output.enriched.push_with(|out| match settings.format {
+            Format::Tsv => {
+                event::tsv::write(event, out);
+                Ok(())
+            }
+            Format::Json => event::flat::write(event, out),
+        });
+        if let Err(error) = written {
+            self.output.enriched.pop();
+            let mut line = Vec::new();
+            event::tsv::write(event, &mut line);
+            let payload = base64::encode(&line);
+            return self.bad(index, BadKind::GenericError, |stamp, out| {
+                bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
+            });
+        }
+        let bytes = self.output.enriched.last().len();
+        if bytes > settings.line_bytes_max {
+            return self.oversized(index);
+        }
+        self.output.verdicts.push((index, Verdict::Enriched));
+    }
+
+    /// Replaces the newest enriched line by a bad row with the beginning of it.
+    fn oversized(&mut self, index: u32) {
+        let max_bytes = self.pipeline.settings.line_bytes_max;
+        let line = self.set_aside(Route::Enriched);
+        let expectation = format!(
+            "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
+        );
+        self.bad(index, BadKind::SizeViolation, |stamp, out| {
+            let oversize = bad_row::Oversize {
+                max_bytes,
+                actual_bytes: line.len(),
+                expectation: &expectation,
+                line: &line,
+                keep: max_bytes * 8 / 10,
+            };
+            bad_row::size_violation(stamp, oversize, out);
+        });
+    }
+
+    /// Moves the newest line of a route to the oversized ones, and returns it.
+    fn set_aside(&mut self, route: Route) -> String {
+        let lines = self.output.lines_mut(route);
+        let line = String::from_utf8_lossy(lines.last()).into_owned();
+        lines.pop();
+        self.output.oversized.push_with(|out| {
+            out.extend_from_slice(format!(r#"{{"route":"{}","line":"#, route.name()).as_bytes());
+            event::json::write_string(&line, out);
+            out.push(b'}');
+        });
+        line
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        index: u32,
+        failures: &[Failure],
+        event: &Event<'_>,
+        raw: &RawEvent<'_>,
+    ) {
+        self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
+            bad_row::enrichment_failures(stamp, failures, event, raw, out);
+        });
+    }
+
+    pub(super) fn panicked(
+        &mut self,
+        index: u32,
+        record: &Record,
+        panic: &(dyn std::any::Any + Send),
+    ) {
+        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = message.unwrap_or_else(|| "unexpected failure".to_owned());
+        let payload = base64::encode(&record.data);
+        self.bad(index, BadKind::GenericError, |stamp, out| {
+            bad_row::generic_error(stamp, &[&message], &payload, out);
+        });
+    }
+
+    pub(super) fn bad(
+        &mut self,
+        index: u32,
+        kind: BadKind,
+        write: impl FnOnce(Stamp<'_>, &mut Vec<u8>),
+    ) {
+        let max_bytes = self.pipeline.settings.line_bytes_max;
+        let stamp = self.stamp;
+        self.output.bad.push_with(|out| write(stamp, out));
+        if self.output.bad.last().len() <= max_bytes {
+            self.output.verdicts.push((index, Verdict::Bad(kind)));
+            return;
+        }
+        let line = self.set_aside(Route::Bad);
+        if kind == BadKind::SizeViolation {
+            // The text it is about was set aside whole already.
+            self.output.oversized.pop();
+        }
+        let expectation = format!(
+            "event failed enrichment, but resulting bad row exceeds allowed size {max_bytes}"
+        );
+        self.output.bad.push_with(|out| {
+            let oversize = bad_row::Oversize {
+                max_bytes,
+                actual_bytes: line.len(),
+                expectation: &expectation,
+                line: &line,
+                keep: max_bytes / 10,
+            };
+            bad_row::size_violation(stamp, oversize, out);
+        });
+        self.output.verdicts.push((index, Verdict::Bad(BadKind::SizeViolation)));
+    }
+
+    /// No verdict can be had with the present schemas: the event waits, if one of them could not be
+    /// had; otherwise the batch comes again once they were asked for.
+    pub(super) fn undecided(&mut self, at: Place<'_>, event: &Event<'_>) {
+        if self.check.unavailable.is_empty() {
+            return;
+        }
+        let event_id = event.get(Field::EventId).unwrap_or_default().to_owned();
+        self.waiting.push(Waiting { index: at.place as u32, event_id });
+    }
+
+    /// Parks events of a record, or all of it.
+    pub(super) fn park(&mut self, index: u32, record: &Record, events: Option<Vec<Waiting>>) {
+        let schemas = std::mem::take(&mut self.check.unavailable);
+        if schemas.is_empty() {
+            return;
+        }
+        let verdicts = events.as_ref().map_or(1, Vec::len);
+        let origin = parked::Origin {
+            stream: self.work.stream,
+            shard: self.work.batch.shard.as_str(),
+            sequence: record.sequence.as_str(),
+            sub_sequence: record.sub_sequence,
+        };
+        let reason = Reason::SchemasUnavailable(schemas);
+        let parked = Parked::new(reason, events, origin, &record.data, self.stamp.now_ms);
+        self.output.parked.push_with(|out| parked.write(out));
+        self.output.verdicts.extend(std::iter::repeat_n((index, Verdict::Parked), verdicts));
+    }
+}
