@@ -112,7 +112,8 @@ fn down() -> Resolver {
     let config = format!(
         r#"{{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1","data":{{
         "cacheSize":500,"repositories":[
-        {{"name":"Own","priority":0,"vendorPrefixes":[],"connection":{{"embedded":{{"path":"/x"}}}}}},
+        {{"name":"Own","priority":0,"vendorPrefixes":[],
+          "connection":{{"embedded":{{"path":"/x"}}}}}},
         {{"name":"Far","priority":0,"vendorPrefixes":["com.acme"],
           "connection":{{"http":{{"uri":"http://{address}"}}}}}}]}}}}"#
     );

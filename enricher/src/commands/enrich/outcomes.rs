@@ -1,8 +1,9 @@
 //! The `outcomes` form: one line of JSON for each record, with everything that became of it.
 //!
 //! `{"record": n, "out": [{"enriched": {column: text}} | {"bad": bad row} | {"parked": line}]}`,
-//! records counted from 0; a parked line stands for all events of the record that wait. What differs from run to run is left out, so that the lines can be kept as expectations:
-//! the columns `etl_tstamp` and `v_etl`, the bad rows' `processor`, and columns without a value.
+//! records counted from 0; a parked line stands for all events of the record that wait. What
+//! differs from run to run is left out, so that the lines can be kept as expectations: the columns
+//! `etl_tstamp` and `v_etl`, the bad rows' `processor`, and columns without a value.
 
 use event::fields::FIELDS;
 use event::json::{Members, member, write_string};
