@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,23 @@ impl Held {
     /// more mean that a record may be killing its workers.
     pub fn fruitless_owners(&self) -> u64 {
         self.shared.fruitless_owners
+    }
+
+    /// The record that the last owner was working on by itself, as it had said by
+    /// [`suspect`](Held::suspect), when it died or was cut off.
+    pub fn suspected(&self) -> Option<&Position> {
+        self.shared.suspected.as_ref()
+    }
+
+    /// Says that the task will now work on this record and nothing else, and resolves when that is
+    /// stored, with all that was advanced before. If the process dies of the record, the next owner
+    /// knows which it was. Never resolves if the lease is lost meanwhile.
+    pub async fn suspect(&self, record: Position) {
+        let mut stored = self.shared.on_record.subscribe();
+        self.shared.lock().suspect = Some(record.clone());
+        self.shared.keeper.notify_one();
+        // The sender is ours.
+        let _ = stored.wait_for(|on_record| on_record.as_ref() == Some(&record)).await;
     }
 
     /// How far the shard has been worked: where to start, and later the last position advanced to.
@@ -117,6 +134,9 @@ pub(crate) struct Shared {
     pub(crate) key: LeaseKey,
     pub(crate) epoch: Counter,
     pub(crate) fruitless_owners: u64,
+    pub(crate) suspected: Option<Position>,
+    /// The record that is stored as the one the task works on.
+    pub(crate) on_record: watch::Sender<Option<Position>>,
     pub(crate) lost: CancellationToken,
     pub(crate) asked_back: CancellationToken,
     /// Cancelled by the keeper when the lease is released or lost.
@@ -132,6 +152,8 @@ pub(crate) struct State {
     pub(crate) deadline: Instant,
     pub(crate) bytes: u64,
     pub(crate) lag: Option<Duration>,
+    /// The record that the task is about to work on by itself.
+    pub(crate) suspect: Option<Position>,
     pub(crate) dropped: bool,
 }
 
@@ -142,12 +164,15 @@ impl Shared {
             deadline,
             bytes: 0,
             lag: None,
+            suspect: None,
             dropped: false,
         };
         Shared {
             key: grant.key.clone(),
             epoch: grant.epoch,
             fruitless_owners: grant.fruitless_owners,
+            suspected: grant.suspect.clone(),
+            on_record: watch::Sender::default(),
             lost: CancellationToken::new(),
             asked_back: CancellationToken::new(),
             gone: CancellationToken::new(),

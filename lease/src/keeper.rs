@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::gauge::Gauge;
 use crate::held::{Held, Shared};
 use crate::lease::LeaseKey;
+use crate::position::Position;
 use crate::protocol::{Command, Event, Grant, Progress, Protocol};
 use crate::shards::Shard;
 use crate::store::{LeaseStore, Pending};
@@ -35,6 +36,7 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Inbox {
     listing: Mutex<Option<Vec<Shard>>>,
+    stream: Mutex<Option<u64>>,
     status: Mutex<Status>,
     drain: CancellationToken,
     drained: CancellationToken,
@@ -46,6 +48,7 @@ impl Keeper {
     pub fn start(store: Arc<dyn LeaseStore>, config: Config) -> (Keeper, Leases) {
         let inbox = Arc::new(Inbox {
             listing: Mutex::default(),
+            stream: Mutex::default(),
             status: Mutex::default(),
             drain: CancellationToken::new(),
             drained: CancellationToken::new(),
@@ -75,6 +78,13 @@ impl Keeper {
     pub fn observe_shards(&self, shards: Vec<Shard>) {
         *self.inbox.listing.lock().expect(UNPOISONED) = Some(shards);
         self.inbox.wake.notify_one();
+    }
+
+    /// When the stream was created, in seconds since 1970. Leases that say otherwise are of a
+    /// stream of the same name that was deleted: they are left alone, and counted in
+    /// [`Status::foreign`]. To be called before [`observe_shards`](Keeper::observe_shards).
+    pub fn observe_stream(&self, created: u64) {
+        *self.inbox.stream.lock().expect(UNPOISONED) = Some(created);
     }
 
     /// What the keeper has done and sees.
@@ -141,6 +151,7 @@ struct ShardTask {
     shared: Arc<Shared>,
     gauge: Gauge,
     weight: u64,
+    suspect: Option<Position>,
     ended: bool,
 }
 
@@ -204,6 +215,9 @@ impl Desk {
 
     /// Looks for what others left for us.
     fn look(&mut self, events: &mut Vec<Event>) {
+        if let Some(created) = self.inbox.stream.lock().expect(UNPOISONED).take() {
+            events.push(Event::Stream(created));
+        }
         if let Some(listing) = self.inbox.listing.lock().expect(UNPOISONED).take() {
             events.push(Event::Listed(listing));
         }
@@ -212,6 +226,13 @@ impl Desk {
             if state.dropped && !task.ended {
                 task.ended = true;
                 events.push(Event::Dropped(key.clone(), state.position.clone()));
+            } else if let Some(record) = state.suspect.clone()
+                && task.suspect.as_ref() != Some(&record)
+            {
+                task.suspect = Some(record.clone());
+                let (key, weight) = (key.clone(), task.weight);
+                let progress = Progress { key, position: state.position.clone(), weight };
+                events.push(Event::Suspected(progress, record));
             }
         }
         if self.inbox.drain.is_cancelled() && !self.draining {
@@ -266,6 +287,9 @@ impl Desk {
                     task.shared.lock().deadline = self.started + deadline;
                 }
             }
+            Command::Suspected(key, record) => {
+                self.tell(&key, |shared| drop(shared.on_record.send_replace(Some(record))));
+            }
             Command::AskBack(key) => self.tell(&key, |shared| shared.asked_back.cancel()),
             Command::Lose(key) => {
                 self.tell(&key, Shared::lose);
@@ -295,7 +319,13 @@ impl Desk {
         let deadline = self.started + grant.deadline;
         let shared = Arc::new(Shared::new(&grant, deadline, self.inbox.wake.clone()));
         let gauge = Gauge::new(self.now());
-        let task = ShardTask { shared: shared.clone(), gauge, weight: grant.weight, ended: false };
+        let task = ShardTask {
+            shared: shared.clone(),
+            gauge,
+            weight: grant.weight,
+            suspect: None,
+            ended: false,
+        };
         self.tasks.insert(grant.key, task);
         drop(self.grants.try_send(Held::new(shared)));
     }
@@ -340,6 +370,8 @@ pub struct Status {
     pub known: u64,
     /// Items of the table that call themselves leases and cannot be read.
     pub unreadable: u64,
+    /// Leases of a stream of the same name that is no more.
+    pub foreign: u64,
     /// Of the known ones, those that nobody works and that could be taken.
     pub free: u64,
     /// Workers seen alive in the table, this one included.
@@ -350,6 +382,8 @@ pub struct Status {
     pub write_errors: u64,
     /// Scans of the table.
     pub scans: u64,
+    /// Leases that the scans read.
+    pub items: u64,
     /// Scans that failed.
     pub scan_errors: u64,
     /// Single items read.

@@ -106,6 +106,8 @@ pub struct Lease {
     pub owner_switches: u64,
     /// The shards this one was split or merged from, sorted.
     pub parents: Vec<ShardId>,
+    /// The shards it was split or merged into, sorted, once it has ended and they are known.
+    pub children: Vec<ShardId>,
     /// The first and last hash key of the shard, in decimal.
     pub hash_range: Option<(String, String)>,
     /// The worker that is to have the lease next. On an owned lease, it has asked for it or was
@@ -119,6 +121,12 @@ pub struct Lease {
     pub weight: u64,
     /// The size of the owner relative to its peers.
     pub capacity: u32,
+    /// The record that the owner is about to work on by itself, because owners keep dying. If the
+    /// owner dies now, it was this record.
+    pub suspect: Option<Position>,
+    /// When the stream was created that the shard is of, in seconds since 1970: a stream that was
+    /// deleted and created anew has shards of the same names.
+    pub stream: Option<u64>,
 }
 
 impl Lease {
@@ -131,13 +139,21 @@ impl Lease {
             checkpoint,
             owner_switches: 0,
             parents: Vec::new(),
+            children: Vec::new(),
             hash_range: None,
             next: None,
             written: None,
             taken: Counter(0),
             weight: 0,
             capacity: 1,
+            suspect: None,
+            stream: None,
         }
+    }
+
+    /// Whether the lease is known to be of another stream than the one created then.
+    pub fn is_foreign_to(&self, stream: Option<u64>) -> bool {
+        self.stream.zip(stream).is_some_and(|(ours, theirs)| ours != theirs)
     }
 
     /// Whether the shard is worked to its end, so that there is nothing left to own.
@@ -147,7 +163,7 @@ impl Lease {
 
     /// Whether no record of the shard has been done yet, so far as is stored.
     pub fn is_untouched(&self) -> bool {
-        self.checkpoint <= Position::Latest
+        self.checkpoint.is_start()
     }
 
     /// Whether the last write was this one.
@@ -161,28 +177,38 @@ impl Lease {
             return None;
         }
         let mut lease = self.clone();
-        if let Change::Ask { next } = &write.change {
-            lease.next = Some(next.clone());
-            return Some(lease);
+        match &write.change {
+            Change::Ask { next } => {
+                lease.next = Some(next.clone());
+                return Some(lease);
+            }
+            Change::Note { children } => {
+                lease.children.clone_from(children);
+                return Some(lease);
+            }
+            Change::Take { .. } | Change::Renew { .. } | Change::Release { .. } => {}
         }
         lease.counter = self.counter.next();
         lease.written = Some((lease.counter, write.id));
         match &write.change {
-            Change::Ask { .. } => {}
-            Change::Take { owner, switched, capacity } => {
+            Change::Ask { .. } | Change::Note { .. } => {}
+            Change::Take { owner, switched, capacity, stream } => {
                 lease.owner = Some(owner.clone());
                 lease.owner_switches += u64::from(*switched);
                 lease.capacity = *capacity;
                 lease.taken = lease.counter;
+                lease.stream = stream.or(lease.stream);
                 lease.next = None;
             }
-            Change::Renew { checkpoint, weight, offer } => {
+            Change::Renew { checkpoint, weight, offer, suspect } => {
                 lease.advance(checkpoint);
+                lease.suspect.clone_from(suspect);
                 lease.weight = *weight;
                 lease.next = offer.clone().or(lease.next);
             }
-            Change::Release { checkpoint, next } => {
+            Change::Release { checkpoint, next, suspect } => {
                 lease.advance(checkpoint);
+                lease.suspect.clone_from(suspect);
                 lease.owner = None;
                 lease.next = next.clone();
             }
@@ -211,7 +237,8 @@ pub struct Write {
     pub change: Change,
 }
 
-/// What a write changes. All but [`Ask`](Change::Ask) store the next counter.
+/// What a write changes. All but [`Ask`](Change::Ask) and [`Note`](Change::Note) store the next
+/// counter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Somebody who is not the owner becomes it: the lease is free, left for us, or expired.
@@ -222,6 +249,8 @@ pub enum Change {
         switched: bool,
         /// The new owner's size.
         capacity: u32,
+        /// When the stream was created, if the new owner knows.
+        stream: Option<u64>,
     },
     /// The owner is alive, and so far. Heartbeat and checkpoint are this one write.
     Renew {
@@ -231,6 +260,8 @@ pub enum Change {
         weight: u64,
         /// The worker the owner has chosen to have the lease next.
         offer: Option<WorkerId>,
+        /// The record under suspicion from now on.
+        suspect: Option<Position>,
     },
     /// The owner has stopped, and this far it came.
     Release {
@@ -238,11 +269,19 @@ pub enum Change {
         checkpoint: Option<Position>,
         /// The worker the lease is left for.
         next: Option<WorkerId>,
+        /// The record that is still under suspicion.
+        suspect: Option<Position>,
     },
     /// Another worker would like to have the lease. Leaves the counter alone: the owner's next
     /// write must not fail for it.
     Ask {
         /// That worker.
         next: WorkerId,
+    },
+    /// The shard has ended and these are its children. Leaves the counter alone; whoever knows may
+    /// say so.
+    Note {
+        /// The children, sorted.
+        children: Vec<ShardId>,
     },
 }

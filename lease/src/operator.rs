@@ -69,7 +69,10 @@ pub async fn reset(
     checkpoint: &Position,
 ) -> Result<Option<Lease>> {
     let to = checkpoint.clone();
-    change(store, key, |_| Some(Change::Release { checkpoint: Some(to.clone()), next: None })).await
+    change(store, key, |_| {
+        Some(Change::Release { checkpoint: Some(to.clone()), next: None, suspect: None })
+    })
+    .await
 }
 
 async fn change(

@@ -22,6 +22,8 @@ const MARGIN: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) me: WorkerId,
+    /// When the stream was created.
+    pub(crate) stream: Option<u64>,
     /// Parents whose leases are not there, as a read that is never stale has just shown.
     pub(crate) gone: BTreeSet<LeaseKey>,
     /// An owned lease whose counter has not moved for so long is expired.
@@ -58,6 +60,8 @@ pub(crate) enum Why {
 /// How a lease stands, as one worker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing<'a> {
+    /// It is of a stream of the same name that is no more.
+    Foreign,
     /// Nothing is left to read.
     Ended,
     /// It waits for a parent's end.
@@ -103,7 +107,9 @@ pub(crate) fn good_for(view: &[Seen], rules: &Rules) -> Option<Duration> {
             Standing::Live(_) if !seen.mine => rules.lease_duration,
             Standing::Open(Why::Expired) => rules.lease_duration + rules.patience,
             Standing::Open(_) | Standing::Reserved(_) => rules.patience,
-            Standing::Live(_) | Standing::Ended | Standing::Blocked => return None,
+            Standing::Live(_) | Standing::Ended | Standing::Blocked | Standing::Foreign => {
+                return None;
+            }
         };
         // A lease is no longer alive, and no longer left to others, when the moment has passed.
         (seen.unchanged <= moment).then(|| moment - seen.unchanged + PASSED)
@@ -134,6 +140,7 @@ fn standing<'a>(seen: &Seen<'a>, blocked: bool, rules: &'a Rules) -> Standing<'a
     let Seen { lease, unchanged, mine, .. } = *seen;
     match (&lease.owner, &lease.next) {
         _ if mine => Standing::Live(&rules.me),
+        _ if lease.is_foreign_to(rules.stream) => Standing::Foreign,
         _ if lease.ended() => Standing::Ended,
         (Some(owner), _) if unchanged <= rules.lease_duration => Standing::Live(owner),
         _ if blocked => Standing::Blocked,
@@ -294,6 +301,7 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             me: worker("me"),
+            stream: None,
             gone: BTreeSet::new(),
             lease_duration: LEASE,
             patience: SCAN,

@@ -67,8 +67,9 @@ impl fmt::Display for SequenceNumber {
 /// stand here, which is the KCL's order of checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
-    /// Start at the configured time. The time is not stored; every worker has it configured.
-    AtTimestamp,
+    /// Start at the first record written at this time or later, in milliseconds since 1970. A
+    /// lease written by the KCL has no time; every worker has it configured then.
+    AtTimestamp(Option<i64>),
     /// Start at the oldest record.
     TrimHorizon,
     /// Start at the records written from now on.
@@ -86,10 +87,16 @@ pub enum Position {
 }
 
 impl Position {
+    /// Whether this is where work begins, and says nothing of how far it came.
+    pub fn is_start(&self) -> bool {
+        *self <= Position::Latest
+    }
+
     /// The position as a lease table stores it: a number or a name, and the sub-record's index.
+    /// The time of [`AtTimestamp`](Position::AtTimestamp) is stored beside it.
     pub fn to_checkpoint(&self) -> (&str, u64) {
         match self {
-            Position::AtTimestamp => ("AT_TIMESTAMP", 0),
+            Position::AtTimestamp(_) => ("AT_TIMESTAMP", 0),
             Position::TrimHorizon => ("TRIM_HORIZON", 0),
             Position::Latest => ("LATEST", 0),
             Position::After { sequence, sub_sequence } => (sequence.as_str(), *sub_sequence),
@@ -100,7 +107,7 @@ impl Position {
     /// The position that a lease table stores so.
     pub fn from_checkpoint(checkpoint: &str, sub_sequence: u64) -> Option<Position> {
         match checkpoint {
-            "AT_TIMESTAMP" => Some(Position::AtTimestamp),
+            "AT_TIMESTAMP" => Some(Position::AtTimestamp(None)),
             "TRIM_HORIZON" => Some(Position::TrimHorizon),
             "LATEST" => Some(Position::Latest),
             "SHARD_END" => Some(Position::ShardEnd),
@@ -115,7 +122,8 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Position::AtTimestamp => f.write_str("AT_TIMESTAMP"),
+            Position::AtTimestamp(None) => f.write_str("AT_TIMESTAMP"),
+            Position::AtTimestamp(Some(ms)) => write!(f, "AT_TIMESTAMP/{ms}"),
             Position::TrimHorizon => f.write_str("TRIM_HORIZON"),
             Position::Latest => f.write_str("LATEST"),
             Position::After { sequence, sub_sequence: 0 } => write!(f, "{sequence}"),

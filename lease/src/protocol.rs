@@ -9,6 +9,7 @@
 mod drain;
 mod exchange;
 mod holding;
+mod lineage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -18,27 +19,24 @@ use crate::keeper::Status;
 use crate::lease::{Change, Lease, LeaseKey, WorkerId, Write, WriteId};
 use crate::plan::{self, Action, Rules, Standing, Why};
 use crate::position::Position;
-use crate::shards::{self, Lineage, Shard};
+use crate::shards::Shard;
 use crate::sightings::{Seen, Sightings};
 use crate::store::{Outcome, Scan};
 
 use drain::Drain;
 pub(crate) use exchange::{Command, Event, Grant, Progress};
 use holding::{Holding, Settled, Stage};
+use lineage::Attempt;
 
 /// The most leases taken before the plan is made anew with what the takes showed: of workers that
 /// start together, none should take everything before it has seen the others.
 const TAKES: usize = 16;
 /// The most hand-overs asked for at a time.
 const ASKS: usize = 4;
-/// The most leases created or deleted at a time.
-const LINEAGE: usize = 16;
 /// So many workers scan as often as is set, twice as many half as often, and so on up to a limit:
 /// who has a lease offered by a leaver must notice within one interval.
 const CROWD: u64 = 10;
 const MOST_CROWDS: u32 = 4;
-/// How many lease durations an ended lease is kept for.
-const WITNESS: u32 = 12;
 
 /// One worker's part in the protocol.
 #[derive(Debug)]
@@ -48,6 +46,8 @@ pub(crate) struct Protocol {
     sightings: Sightings,
     holdings: BTreeMap<LeaseKey, Holding>,
     listing: Option<Vec<Shard>>,
+    /// When the stream was created.
+    stream: Option<u64>,
     /// Leases being created or deleted; and, until the next scan, those where that failed or
     /// somebody else was faster.
     attempts: BTreeMap<LeaseKey, Attempt>,
@@ -75,12 +75,6 @@ struct Poll {
     in_flight: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attempt {
-    InFlight,
-    Over,
-}
-
 impl Protocol {
     /// A worker that knows nothing yet. The seed is to differ from worker to worker.
     pub(crate) fn new(config: Config, seed: u64) -> Protocol {
@@ -91,6 +85,7 @@ impl Protocol {
             sightings: Sightings::default(),
             holdings: BTreeMap::new(),
             listing: None,
+            stream: None,
             attempts: BTreeMap::new(),
             asking: BTreeSet::new(),
             asked: VecDeque::new(),
@@ -116,7 +111,9 @@ impl Protocol {
             Event::Deleted(key, done) => self.deleted(key, done),
             Event::Worked(progress) => self.worked(progress),
             Event::Dropped(key, position) => self.dropped(key, position, now),
+            Event::Suspected(progress, record) => self.suspected(progress, record, now),
             Event::Listed(shards) => self.listing = Some(shards),
+            Event::Stream(created) => self.stream = Some(created),
             Event::Drain => self.drain(now),
         }
         self.tend(now, &mut out);
@@ -153,7 +150,7 @@ impl Protocol {
         }
         for holding in self.holdings.values_mut() {
             let id = WriteId(self.next_write);
-            if let Some(write) = holding.next_write(id, now, &self.config) {
+            if let Some(write) = holding.next_write(id, now, &self.config, self.stream) {
                 self.next_write = self.next_write.wrapping_add(1);
                 self.status.writes += 1;
                 out.push(Command::Write(write));
@@ -184,12 +181,21 @@ impl Protocol {
         }
     }
 
+    /// A task is about to work on one record by itself, and waits until that is stored.
+    fn suspected(&mut self, progress: Progress, record: Position, now: Duration) {
+        if let Some(holding) = self.holdings.get_mut(&progress.key) {
+            holding.worked(progress.position, progress.weight);
+            holding.suspect(record, now);
+        }
+    }
+
     fn scanned(&mut self, scan: Option<Scan>, now: Duration, out: &mut Vec<Command>) {
         self.scan = Poll { due: now + self.scan_interval(), in_flight: false };
         match scan {
             None => self.status.scan_errors += 1,
             Some(scan) => {
                 self.status.unreadable = scan.unreadable as u64;
+                self.status.items += (scan.leases.len() + scan.unreadable) as u64;
                 self.take_in(scan.leases, now, out);
                 self.replan(now, out);
             }
@@ -253,8 +259,10 @@ impl Protocol {
         out: &mut Vec<Command>,
     ) {
         self.status.write_errors += u64::from(outcome.is_none());
-        if matches!(write.change, Change::Ask { .. }) {
-            return self.asked(&write, outcome, now);
+        match write.change {
+            Change::Ask { .. } => return self.asked(&write, outcome, now),
+            Change::Note { .. } => return self.noted(&write, outcome, now),
+            Change::Take { .. } | Change::Renew { .. } | Change::Release { .. } => {}
         }
         let Some(holding) = self.holdings.get_mut(&write.key) else { return };
         match holding.settle(&write, outcome, now, &self.config) {
@@ -286,12 +294,18 @@ impl Protocol {
                 }
                 self.polls.remove(key);
                 match self.drain {
-                    Drain::No => out.push(Command::Grant(holding.grant(has_parent))),
+                    Drain::No => {
+                        let initial = &self.config.initial_position;
+                        out.push(Command::Grant(holding.grant(has_parent, initial)));
+                    }
                     _ => holding.end(holding.lease.checkpoint.clone(), now),
                 }
             }
             Change::Renew { .. } if holding.stage == Stage::Working => {
                 out.push(Command::Extend(key.clone(), holding.deadline));
+                if let Some(record) = &holding.lease.suspect {
+                    out.push(Command::Suspected(key.clone(), record.clone()));
+                }
                 holding.heed(&self.config.worker_id, out);
             }
             Change::Release { .. } => {
@@ -302,7 +316,7 @@ impl Protocol {
                 self.holdings.remove(key);
                 out.push(Command::Release(key.clone()));
             }
-            Change::Renew { .. } | Change::Ask { .. } => {}
+            Change::Renew { .. } | Change::Ask { .. } | Change::Note { .. } => {}
         }
     }
 
@@ -340,6 +354,8 @@ impl Protocol {
         if self.drain != Drain::No {
             return;
         }
+        let foreign = |holding: &&mut Holding| holding.lease.is_foreign_to(self.stream);
+        self.holdings.values_mut().filter(foreign).for_each(|holding| holding.ask_back(out));
         self.barred.retain(|_, until| *until > now);
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage(now);
@@ -406,41 +422,6 @@ impl Protocol {
         }
     }
 
-    fn lineage(&self, now: Duration) -> Lineage {
-        let Some(listing) = &self.listing else { return Lineage::default() };
-        let witness = self.config.lease_duration * WITNESS;
-        let initial = &self.config.initial_position;
-        shards::lineage(listing, &self.view(now), &self.gone, initial, witness)
-    }
-
-    fn change_lineage(&mut self, change: shards::Change, out: &mut Vec<Command>) {
-        let (key, command) = match change {
-            shards::Change::Create(lease) => (lease.key.clone(), Command::Create(lease)),
-            shards::Change::Delete(key, counter) => (key.clone(), Command::Delete(key, counter)),
-        };
-        if self.attempts.len() < LINEAGE && !self.attempts.contains_key(&key) {
-            self.attempts.insert(key, Attempt::InFlight);
-            out.push(command);
-        }
-    }
-
-    fn created(&mut self, lease: Lease, done: Option<bool>, now: Duration, out: &mut Vec<Command>) {
-        self.attempts.insert(lease.key.clone(), Attempt::Over);
-        if done == Some(true) {
-            self.status.created += 1;
-            self.attempts.remove(&lease.key);
-            self.sightings.saw(lease, now);
-        }
-        if self.attempts.values().all(|attempt| *attempt == Attempt::Over) {
-            self.replan(now, out);
-        }
-    }
-
-    fn deleted(&mut self, key: LeaseKey, done: Option<bool>) {
-        self.attempts.insert(key, Attempt::Over);
-        self.status.deleted += u64::from(done == Some(true));
-    }
-
     /// How often we scan: less often in a large fleet, in which somebody always does.
     fn scan_interval(&self) -> Duration {
         let crowd = self.status.workers / CROWD;
@@ -461,6 +442,7 @@ impl Protocol {
         let renew = config.renew_interval.as_millis().max(1);
         Rules {
             me: config.worker_id.clone(),
+            stream: self.stream,
             gone: self.gone.clone(),
             lease_duration: config.lease_duration,
             patience: config.scan_interval,
@@ -474,17 +456,19 @@ impl Protocol {
     }
 
     fn count(&mut self, now: Duration) {
-        let (mut known, mut free, mut workers) = (0, 0, BTreeSet::new());
+        let (mut known, mut free, mut foreign, mut workers) = (0, 0, 0, BTreeSet::new());
         let rules = self.rules();
         workers.insert(rules.me.clone());
         for (_, standing) in plan::standings(&self.view(now), &rules) {
-            known += u64::from(standing != Standing::Ended);
+            known += u64::from(!matches!(standing, Standing::Ended | Standing::Foreign));
             match standing {
                 Standing::Live(owner) => drop(workers.insert(owner.clone())),
                 Standing::Open(_) | Standing::Reserved(_) => free += 1,
+                Standing::Foreign => foreign += 1,
                 Standing::Ended | Standing::Blocked => {}
             }
         }
+        self.status.foreign = foreign;
         self.status.known = known;
         self.status.free = free;
         self.status.workers = workers.len() as u64;

@@ -30,8 +30,10 @@ pub struct Shard {
 /// What the table lacks or no longer needs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    Create(Lease),
+    Create(Box<Lease>),
     Delete(LeaseKey, Counter),
+    /// A finished lease is to name its children, as the KCL has it.
+    Note(LeaseKey, Counter, Vec<ShardId>),
 }
 
 /// What to do about a stream's lineage.
@@ -70,8 +72,14 @@ pub(crate) fn lineage(
             _ => BTreeSet::new(),
         };
         match doubts.is_empty() {
-            true => lineage.changes.push(Change::Create(lease)),
+            true => lineage.changes.push(Change::Create(Box::new(lease))),
             false => lineage.doubts.extend(doubts),
+        }
+    }
+    for Seen { lease, .. } in view {
+        let children = family.listed_children(lease);
+        if lease.ended() && lease.children.is_empty() && !children.is_empty() {
+            lineage.changes.push(Change::Note(lease.key.clone(), lease.counter, children));
         }
     }
     for Seen { lease, unchanged, .. } in view {
@@ -83,9 +91,13 @@ pub(crate) fn lineage(
 }
 
 /// Where the owner of a lease starts. A child that was created at the newest record while its
-/// parent was being created elsewhere has to start at its beginning.
-pub(crate) fn start(lease: &Lease, has_parent: bool) -> Position {
+/// parent was being created elsewhere has to start at its beginning; a lease without a time of its
+/// own starts at the configured one.
+pub(crate) fn start(lease: &Lease, has_parent: bool, initial: &Position) -> Position {
     match &lease.checkpoint {
+        Position::AtTimestamp(None) if matches!(initial, Position::AtTimestamp(_)) => {
+            initial.clone()
+        }
         Position::Latest if has_parent => Position::TrimHorizon,
         checkpoint => checkpoint.clone(),
     }
@@ -140,7 +152,7 @@ impl<'a> Family<'a> {
             return None;
         }
         match initial {
-            Position::AtTimestamp => Some(Position::AtTimestamp),
+            Position::AtTimestamp(_) => Some(initial.clone()),
             Position::Latest if follows => Some(Position::TrimHorizon),
             Position::Latest if shard.closed => None,
             other => Some(other.clone()),
@@ -161,6 +173,12 @@ impl<'a> Family<'a> {
             }
         }
         false
+    }
+
+    /// The children of a shard by the listing, sorted.
+    fn listed_children(&self, lease: &Lease) -> Vec<ShardId> {
+        let children = self.children.get(lease.key.shard()).into_iter().flatten();
+        children.filter(|child| self.listed.contains_key(*child)).map(|c| (*c).clone()).collect()
     }
 
     fn has_leased_ancestor(&self, shard: &'a Shard) -> bool {
@@ -225,7 +243,7 @@ mod tests {
         match text {
             "trim" => Position::TrimHorizon,
             "latest" => Position::Latest,
-            "end" => Position::ShardEnd,
+            "end" | "untold" => Position::ShardEnd,
             number => Position::After {
                 sequence: SequenceNumber::parse(number).expect("a number"),
                 sub_sequence: 0,
@@ -244,7 +262,9 @@ mod tests {
             .map(|word| {
                 let (member, checkpoint) = word.split_once('@').expect("a checkpoint");
                 let (shard, _, parents) = family_of(member).remove(0);
-                Lease { parents, ..Lease::new(&shard, position(checkpoint)) }
+                let told = checkpoint == "end";
+                let children = if told { vec![id("child")] } else { Vec::new() };
+                Lease { parents, children, ..Lease::new(&shard, position(checkpoint)) }
             })
             .collect();
         let long = Duration::from_secs(1_000);
@@ -265,6 +285,7 @@ mod tests {
         let said = lineage.changes.iter().map(|change| match change {
             Change::Create(lease) => format!("+{}@{}", lease.key, lease.checkpoint),
             Change::Delete(key, _) => format!("-{key}"),
+            Change::Note(key, _, children) => format!("{key}:{}", children.len()),
         });
         let doubts = lineage.doubts.iter().map(|key| format!("?{key}"));
         let said: Vec<String> = said.chain(doubts).collect();
@@ -292,8 +313,26 @@ mod tests {
         check("latest", "a! b!<a c<b", "a@5", "", "+b@TRIM_HORIZON");
         check("latest", "a! b!<a c<b", "a@end b<a@trim", "", "+c@TRIM_HORIZON");
         let late = Lease::new(&id("b"), Position::Latest);
-        assert_eq!(start(&late, true), Position::TrimHorizon);
-        assert_eq!(start(&late, false), Position::Latest);
+        let initial = Position::Latest;
+        assert_eq!(start(&late, true, &initial), Position::TrimHorizon);
+        assert_eq!(start(&late, false, &initial), Position::Latest);
+    }
+
+    /// The KCL stores no time with `AT_TIMESTAMP`; a time of our own wins over the configured one.
+    #[test]
+    fn a_lease_without_a_time_starts_at_the_configured_one() {
+        let at = |ms| Position::AtTimestamp(ms);
+        let start = |stored, initial| start(&Lease::new(&id("a"), stored), false, &initial);
+        assert_eq!(start(at(None), at(Some(5))), at(Some(5)));
+        assert_eq!(start(at(Some(3)), at(Some(5))), at(Some(3)));
+        assert_eq!(start(at(None), Position::Latest), at(None));
+    }
+
+    #[test]
+    fn a_finished_shard_is_told_its_children() {
+        check("trim", "a! b<a c<a", "a@untold b<a@trim c<a@trim", "", "a:2");
+        check("trim", "a! b<a c<a", "a@5 b<a@trim c<a@trim", "", "");
+        check("trim", "a!", "a@untold", "", "");
     }
 
     #[test]

@@ -180,6 +180,7 @@ async fn a_lost_lease_ends_one_shard_only() {
         owner: WorkerId::parse("thief").expect("a name"),
         switched: true,
         capacity: 1,
+        stream: None,
     };
     let lease = stored(&store, 0).await;
     let write = Write { key: lease.key, expected: lease.counter, id: WriteId(1), change };
@@ -219,6 +220,63 @@ async fn a_failed_task_is_not_started_again_at_once() {
     let again = next(&mut leases).await;
     assert!(failed.elapsed() >= Duration::from_secs(9), "{:?}", failed.elapsed());
     assert_eq!(again.position(), after(2));
+}
+
+/// A task that works record by record says which one it is at; if its process dies, the next owner
+/// knows. What the owner lived through is no longer under suspicion.
+#[tokio::test(start_paused = true)]
+async fn a_suspicion_outlives_the_owner_that_it_killed() {
+    let store = memory();
+    let (_one, mut leases_of_one) = start(&store, "one", 1);
+    let held = next(&mut leases_of_one).await;
+    assert_eq!(held.suspected(), None);
+    held.suspect(after(1)).await;
+    held.advance(after(1));
+    held.suspect(after(2)).await;
+    let lease = stored(&store, 0).await;
+    assert_eq!((lease.checkpoint, lease.suspect), (after(1), Some(after(2))));
+    let died = lease.counter;
+    drop(leases_of_one);
+
+    let (_two, mut leases_of_two) = start(&store, "two", 1);
+    let held = next(&mut leases_of_two).await;
+    assert_eq!((held.position(), held.suspected()), (after(1), Some(&after(2))));
+    // It stays until it is dealt with, whoever has the lease.
+    until(&store, 0, |lease| lease.counter > died.next().next()).await;
+    held.release().await;
+    assert_eq!(stored(&store, 0).await.suspect, Some(after(2)));
+    let (_three, mut leases_of_three) = start(&store, "three", 1);
+    let held = next(&mut leases_of_three).await;
+    assert_eq!(held.suspected(), Some(&after(2)));
+    held.advance(after(2));
+    held.suspect(after(3)).await;
+    drop(held);
+    let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
+    assert_eq!((lease.checkpoint, lease.suspect), (after(2), None));
+}
+
+/// A stream that was deleted and created anew has shards of the same names. What the table says
+/// of the old ones is not for the new ones.
+#[tokio::test(start_paused = true)]
+async fn leases_of_a_stream_that_is_no_more_are_left_alone() {
+    let store = memory();
+    let (one, mut leases_of_one) = Keeper::start(store.clone(), config("one"));
+    one.observe_stream(1_700_000_000);
+    one.observe_shards(vec![shard(0, &[])]);
+    let held = next(&mut leases_of_one).await;
+    held.advance(after(9));
+    assert_eq!(stored(&store, 0).await.stream, Some(1_700_000_000));
+
+    let (two, mut leases_of_two) = Keeper::start(store.clone(), config("two"));
+    two.observe_stream(1_800_000_000);
+    two.observe_shards(vec![shard(0, &[]), shard(1, &[])]);
+    assert_eq!(next(&mut leases_of_two).await.shard(), &id(1), "a shard of the new stream");
+    one.observe_stream(1_800_000_000);
+    timeout(LONG, held.asked_back().cancelled()).await.expect("its owner finds out");
+    held.release().await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(stored(&store, 0).await.owner, None);
+    assert_eq!((two.status().foreign, two.status().known), (1, 1));
 }
 
 /// Three processes' worth of keepers on one file: every shard has one owner, and nobody is idle.

@@ -25,8 +25,13 @@ pub(crate) enum Event {
     Worked(Vec<Progress>),
     /// A shard's task has ended at this position.
     Dropped(LeaseKey, Position),
+    /// A shard's task has come so far and goes on with this record by itself, once
+    /// [`Command::Suspected`] says that this is stored.
+    Suspected(Progress, Position),
     /// The stream's shards.
     Listed(Vec<Shard>),
+    /// When the stream was created, in seconds since 1970.
+    Stream(u64),
     /// The worker is to stop.
     Drain,
 }
@@ -52,6 +57,8 @@ pub(crate) enum Command {
     Grant(Grant),
     /// Output may be written until then.
     Extend(LeaseKey, Duration),
+    /// It is stored that this record is worked on by itself.
+    Suspected(LeaseKey, Position),
     /// Ask the shard's task to finish.
     AskBack(LeaseKey),
     /// The lease is no longer ours.
@@ -69,6 +76,8 @@ pub(crate) struct Grant {
     pub(crate) epoch: Counter,
     pub(crate) position: Position,
     pub(crate) fruitless_owners: u64,
+    /// The record that the last owner worked on by itself when it died.
+    pub(crate) suspect: Option<Position>,
     pub(crate) weight: u64,
     pub(crate) deadline: Duration,
 }

@@ -43,6 +43,10 @@ pub(super) struct Holding {
     failures: u32,
     offer: Option<WorkerId>,
     asked_back: bool,
+    /// The record that the last owner left under suspicion.
+    inherited: Option<Position>,
+    /// The record that our task works on by itself.
+    suspect: Option<Position>,
 }
 
 /// A write whose outcome is unknown.
@@ -76,6 +80,8 @@ impl Holding {
             failures: 0,
             offer: None,
             asked_back: false,
+            inherited: None,
+            suspect: None,
         }
     }
 
@@ -103,12 +109,13 @@ impl Holding {
     }
 
     /// What the shard's task is told; `has_parent`: a parent has a lease.
-    pub(super) fn grant(&self, has_parent: bool) -> Grant {
+    pub(super) fn grant(&self, has_parent: bool, initial: &Position) -> Grant {
         Grant {
             key: self.lease.key.clone(),
             epoch: self.lease.counter,
-            position: shards::start(&self.lease, has_parent),
+            position: shards::start(&self.lease, has_parent, initial),
             fruitless_owners: self.lease.owner_switches,
+            suspect: self.inherited.clone(),
             weight: self.lease.weight,
             deadline: self.deadline,
         }
@@ -117,6 +124,14 @@ impl Holding {
     pub(super) fn worked(&mut self, position: Position, weight: u64) {
         self.position = position;
         self.weight = weight;
+    }
+
+    /// The task goes on with `record` by itself.
+    pub(super) fn suspect(&mut self, record: Position, now: Duration) {
+        self.suspect = Some(record);
+        if self.unsettled.is_none() {
+            self.due = now;
+        }
     }
 
     /// The task has come to `position` and ended.
@@ -164,6 +179,7 @@ impl Holding {
         id: WriteId,
         now: Duration,
         config: &Config,
+        stream: Option<u64>,
     ) -> Option<Write> {
         if self.due().is_none_or(|due| due > now) {
             return None;
@@ -174,7 +190,7 @@ impl Holding {
             return Some(unsettled.write.clone());
         }
         let Lease { key, counter, .. } = &self.lease;
-        let change = self.next_change(config)?;
+        let change = self.next_change(config, stream)?;
         let write = Write { key: key.clone(), expected: *counter, id, change };
         self.unsettled = Some(Unsettled {
             write: write.clone(),
@@ -185,24 +201,30 @@ impl Holding {
         Some(write)
     }
 
-    fn next_change(&self, config: &Config) -> Option<Change> {
-        let moved = (self.position > self.lease.checkpoint).then(|| self.position.clone());
+    fn next_change(&self, config: &Config, stream: Option<u64>) -> Option<Change> {
+        let moved = self.position > self.lease.checkpoint && !self.position.is_start();
+        let moved = moved.then(|| self.position.clone());
+        let open = |record: &&Position| **record > self.position;
+        let inherited = self.inherited.as_ref().filter(open);
         match self.stage {
             Stage::Taking => Some(Change::Take {
                 owner: config.worker_id.clone(),
                 switched: self.lease.owner.as_ref().is_some_and(|o| *o != config.worker_id),
                 capacity: config.capacity.max(1),
+                stream,
             }),
             Stage::Working => Some(Change::Renew {
                 checkpoint: moved,
                 weight: self.weight,
                 offer: self.offer.clone().filter(|_| self.lease.next.is_none()),
+                suspect: self.suspect.as_ref().filter(open).or(inherited).cloned(),
             }),
             Stage::Dropped => {
                 let ended = self.position == Position::ShardEnd;
                 let next = self.lease.next.clone().or(self.offer.clone());
                 let next = next.filter(|next| *next != config.worker_id && !ended);
-                Some(Change::Release { checkpoint: moved, next })
+                // Our own suspicion ends here: we are alive.
+                Some(Change::Release { checkpoint: moved, next, suspect: inherited.cloned() })
             }
             Stage::Lost => None,
         }
@@ -249,12 +271,15 @@ impl Holding {
             Stage::Taking => {
                 self.stage = Stage::Working;
                 self.position = self.lease.checkpoint.clone();
+                let suspect = self.lease.suspect.clone();
+                self.inherited = suspect.filter(|record| *record > self.position);
             }
             // The task ended while this write was on its way.
             Stage::Dropped => self.due = sent,
             Stage::Working | Stage::Lost => {}
         }
-        if self.offer.is_some() && self.lease.next.is_none() {
+        let news = self.suspect.is_some() && self.suspect != self.lease.suspect;
+        if news || (self.offer.is_some() && self.lease.next.is_none()) {
             self.due = sent;
         }
         Settled::Stored

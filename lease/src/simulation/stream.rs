@@ -177,7 +177,7 @@ pub(super) fn after(records: u64, start: &Position) -> Position {
 /// How many records are done at a position.
 pub(super) fn records_before(position: &Position, state: &ShardState, now: u64) -> u64 {
     match position {
-        Position::TrimHorizon | Position::AtTimestamp => 0,
+        Position::TrimHorizon | Position::AtTimestamp(_) => 0,
         Position::Latest => state.records(now),
         Position::After { sequence, .. } => sequence.as_str().parse().expect("a number of ours"),
         Position::ShardEnd => state.records(u64::MAX),

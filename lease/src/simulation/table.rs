@@ -93,7 +93,7 @@ impl Table {
         if let Some(bug) = bug {
             bug.after_store(&write, &mut new);
         }
-        let asked = matches!(write.change, Change::Ask { .. });
+        let asked = matches!(write.change, Change::Ask { .. } | Change::Note { .. });
         invariants::invariant_counters_step_by_one(&old, &new, asked)?;
         invariants::invariant_checkpoints_never_go_back(&old, &new)?;
         invariants::invariant_checkpoints_cover_durable_records_only(&new, stream)?;

@@ -231,24 +231,33 @@ impl Update {
                 update.set(item::NEXT, text(next.as_str()));
                 return update;
             }
-            Change::Take { owner, switched, capacity } => {
+            Change::Note { children } => {
+                update.set(item::CHILDREN, item::names(children));
+                return update;
+            }
+            Change::Take { owner, switched, capacity, stream } => {
                 update.set(item::OWNER, text(owner.as_str()));
                 update.set(item::TAKEN, number(counter.0));
                 update.set(item::CAPACITY, number(u64::from(*capacity)));
                 update.add_switch = *switched;
+                if let Some(stream) = stream {
+                    update.set(item::STREAM, number(*stream));
+                }
                 // A hand-over in the KCL's manner ends with the take as well.
                 update.remove.extend([item::NEXT, item::CHECKPOINT_OWNER]);
             }
-            Change::Renew { checkpoint, weight, offer } => {
+            Change::Renew { checkpoint, weight, offer, suspect } => {
                 update.checkpoint(checkpoint);
+                update.suspect(suspect);
                 update.set(item::WEIGHT, number(*weight));
                 if let Some(next) = offer {
                     update.set(item::NEXT, text(next.as_str()));
                 }
             }
-            Change::Release { checkpoint, next } => {
+            Change::Release { checkpoint, next, suspect } => {
                 update.checkpoint(checkpoint);
-                update.remove.push(item::OWNER);
+                update.suspect(suspect);
+                update.remove.extend([item::OWNER, item::CHECKPOINT_OWNER]);
                 match next {
                     Some(next) => update.set(item::NEXT, text(next.as_str())),
                     None => update.remove.push(item::NEXT),
@@ -271,6 +280,19 @@ impl Update {
         self.set(item::SUB_SEQUENCE, number(sub_sequence));
         self.set(item::SWITCHES, number(0));
         self.remove.extend(item::PENDING);
+        match to {
+            Position::AtTimestamp(Some(ms)) => {
+                self.set(item::AT, AttributeValue::N(ms.to_string()));
+            }
+            _ => self.remove.push(item::AT),
+        }
+    }
+
+    fn suspect(&mut self, record: &Option<Position>) {
+        match record {
+            Some(record) => self.set(item::SUSPECT, text(&item::suspect(record))),
+            None => self.remove.push(item::SUSPECT),
+        }
     }
 
     fn put_into(self, mut request: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {

@@ -36,8 +36,24 @@ CREATE TABLE IF NOT EXISTS leases (
   write_id INTEGER,
   taken INTEGER NOT NULL,
   weight INTEGER NOT NULL,
-  capacity INTEGER NOT NULL
+  capacity INTEGER NOT NULL,
+  children TEXT,
+  suspect TEXT,
+  suspect_sub_sequence INTEGER,
+  stream INTEGER,
+  at INTEGER
 ) STRICT, WITHOUT ROWID";
+
+/// Columns that files of an earlier version lack, in the order of the table.
+const LATER: [&str; 5] = [
+    "children TEXT",
+    "suspect TEXT",
+    "suspect_sub_sequence INTEGER",
+    "stream INTEGER",
+    "at INTEGER",
+];
+
+const COLUMNS: usize = 20;
 
 /// A lease table in a SQLite file.
 #[derive(Clone, Debug)]
@@ -82,7 +98,15 @@ impl Sqlite {
 
 impl LeaseStore for Sqlite {
     fn open(&self) -> Pending<'_, ()> {
-        self.run(|sql| sql.execute(SCHEMA, []).map(drop))
+        self.run(|sql| {
+            sql.execute(SCHEMA, [])?;
+            let query = "SELECT count(*) FROM pragma_table_info('leases')";
+            let columns: usize = sql.query_row(query, [], |row| row.get(0))?;
+            for column in LATER.iter().skip((columns + LATER.len()).saturating_sub(COLUMNS)) {
+                sql.execute(&format!("ALTER TABLE leases ADD COLUMN {column}"), [])?;
+            }
+            Ok(())
+        })
     }
 
     fn scan(&self) -> Pending<'_, Scan> {
@@ -142,12 +166,13 @@ fn find(sql: &Transaction, key: &LeaseKey) -> rusqlite::Result<Option<Lease>> {
 /// Stores every column; the number of rows changed.
 fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize> {
     let (checkpoint, sub_sequence) = lease.checkpoint.to_checkpoint();
-    let parents: Vec<&str> = lease.parents.iter().map(ShardId::as_str).collect();
     let hash_range = lease.hash_range.as_ref();
-    let insert = format!(
-        "{verb} INTO leases \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
-    );
+    let suspect = lease.suspect.as_ref().map(Position::to_checkpoint);
+    let at = match lease.checkpoint {
+        Position::AtTimestamp(at) => at,
+        _ => None,
+    };
+    let insert = format!("{verb} INTO leases VALUES (?{})", ", ?".repeat(COLUMNS - 1));
     sql.prepare_cached(&insert)?.execute(params![
         lease.key.as_str(),
         lease.owner.as_ref().map(WorkerId::as_str),
@@ -155,8 +180,7 @@ fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize
         checkpoint,
         sub_sequence.cast_signed(),
         lease.owner_switches.cast_signed(),
-        // A shard's name has no comma.
-        parents.join(","),
+        names(&lease.parents),
         hash_range.map(|(start, _)| start),
         hash_range.map(|(_, end)| end),
         lease.next.as_ref().map(WorkerId::as_str),
@@ -165,7 +189,21 @@ fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize
         lease.taken.0.cast_signed(),
         lease.weight.cast_signed(),
         lease.capacity,
+        names(&lease.children),
+        suspect.map(|(sequence, _)| sequence),
+        suspect.map(|(_, sub_sequence)| sub_sequence.cast_signed()),
+        lease.stream.map(u64::cast_signed),
+        at,
     ])
+}
+
+/// A shard's name has no comma.
+fn names(shards: &[ShardId]) -> String {
+    shards.iter().map(ShardId::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn read_names(text: &str) -> Vec<ShardId> {
+    text.split(',').filter(|name| !name.is_empty()).map(ShardId::new).collect()
 }
 
 /// A row as a lease; `None` if its checkpoint is not one.
@@ -177,14 +215,23 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
     let Some(checkpoint) = Position::from_checkpoint(&checkpoint, number("sub_sequence")?) else {
         return Ok(None);
     };
-    let parents: String = row.get("parents")?;
-    let parents = parents.split(',').filter(|parent| !parent.is_empty());
+    let checkpoint = match checkpoint {
+        Position::AtTimestamp(_) => Position::AtTimestamp(row.get("at")?),
+        checkpoint => checkpoint,
+    };
+    let suspect = text("suspect")?.zip(row.get::<_, Option<i64>>("suspect_sub_sequence")?);
+    let suspect = suspect.and_then(|(sequence, sub_sequence)| {
+        Position::from_checkpoint(&sequence, sub_sequence.cast_unsigned())
+    });
     let written = row.get::<_, Option<i64>>("write_counter")?.zip(row.get("write_id")?);
     Ok(Some(Lease {
         owner: text("lease_owner")?.as_deref().map(WorkerId::stored),
         counter: Counter(number("lease_counter")?),
         owner_switches: number("owner_switches")?,
-        parents: parents.map(ShardId::new).collect(),
+        parents: read_names(&row.get::<_, String>("parents")?),
+        children: read_names(&text("children")?.unwrap_or_default()),
+        suspect,
+        stream: row.get::<_, Option<i64>>("stream")?.map(i64::cast_unsigned),
         hash_range: text("starting_hash_key")?.zip(text("ending_hash_key")?),
         next: text("next_owner")?.as_deref().map(WorkerId::stored),
         written: written.map(|(counter, id): (i64, i64)| {

@@ -18,9 +18,12 @@ pub(super) const SUB_SEQUENCE: &str = "checkpointSubSequenceNumber";
 pub(super) const SWITCHES: &str = "ownerSwitchesSinceCheckpoint";
 pub(super) const CHECKPOINT_OWNER: &str = "checkpointOwner";
 const PARENTS: &str = "parentShardId";
+pub(super) const CHILDREN: &str = "childShardIds";
 const HASH_START: &str = "startingHashKey";
 const HASH_END: &str = "endingHashKey";
 const KIND: &str = "entityType";
+/// Only where one table serves several streams, whose leases have keys of another form.
+const STREAM_NAME: &str = "streamName";
 /// A checkpoint prepared and not committed; a checkpoint of ours makes it void.
 pub(super) const PENDING: [&str; 3] =
     ["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"];
@@ -30,7 +33,12 @@ pub(super) const NEXT: &str = "sx_n";
 pub(super) const WRITTEN: &str = "sx_w";
 pub(super) const TAKEN: &str = "sx_e";
 pub(super) const WEIGHT: &str = "sx_b";
-pub(super) const CAPACITY: &str = "sx_c";
+pub(super) const CAPACITY: &str = "sx_p";
+/// When the stream was created.
+pub(super) const STREAM: &str = "sx_c";
+/// The time of an `AT_TIMESTAMP`.
+pub(super) const AT: &str = "sx_t";
+pub(super) const SUSPECT: &str = "sx_k";
 
 /// What an item is.
 #[derive(Debug, PartialEq)]
@@ -51,10 +59,15 @@ impl Reading {
     }
 }
 
-/// Reads an item. A lease has a counter, and a kind that is absent or `LEASE`.
+/// Reads an item. A lease of ours has a counter, a kind that is absent or `LEASE`, and the shard's
+/// name for a key. Where one table serves several streams the key is
+/// `account:stream:created:shard`; those leases are not of our making, and nobody here reads those
+/// streams.
 pub(super) fn read(item: &Item) -> Reading {
-    let foreign = string(item, KIND).is_some_and(|kind| kind != "LEASE");
-    if foreign || !item.contains_key(COUNTER) {
+    let foreign = item.get(KIND).is_some_and(|kind| kind.as_s().is_ok_and(|k| k != "LEASE"));
+    let elsewhere =
+        item.contains_key(STREAM_NAME) || string(item, KEY).is_some_and(|key| key.contains(':'));
+    if foreign || elsewhere || !item.contains_key(COUNTER) {
         return Reading::NoLease;
     }
     match lease(item) {
@@ -65,24 +78,55 @@ pub(super) fn read(item: &Item) -> Reading {
 
 fn lease(item: &Item) -> Option<Lease> {
     let key = ShardId::new(string(item, KEY)?);
-    let sub_sequence = number(item, SUB_SEQUENCE).unwrap_or(0);
-    let checkpoint = Position::from_checkpoint(string(item, CHECKPOINT)?, sub_sequence)?;
-    let mut parents = strings(item, PARENTS);
-    parents.sort();
-    let hash_range = string(item, HASH_START).zip(string(item, HASH_END));
+    // A condition compares numbers with numbers only: a counter that is a text can not be moved.
+    let counter = item.get(COUNTER)?.as_n().ok().and_then(|n| whole(n))?;
+    let worker = |name| string(item, name).filter(|name| !name.is_empty()).map(WorkerId::stored);
+    // In a hand-over between workers of the KCL 3 the owner is already the next one, and the
+    // worker that may still write the checkpoint stands beside it.
+    let (owner, next) = match worker(CHECKPOINT_OWNER) {
+        Some(working) => (Some(working), worker(OWNER)),
+        None => (worker(OWNER), worker(NEXT)),
+    };
+    let hash_range = digits(item, HASH_START).zip(digits(item, HASH_END));
     Some(Lease {
-        owner: string(item, OWNER).map(WorkerId::stored),
-        counter: Counter(number(item, COUNTER)?),
+        owner,
+        counter: Counter(counter),
         owner_switches: number(item, SWITCHES).unwrap_or(0),
-        parents,
+        parents: strings(item, PARENTS),
+        children: strings(item, CHILDREN),
         hash_range: hash_range.map(|(start, end)| (start.to_owned(), end.to_owned())),
-        next: string(item, NEXT).map(WorkerId::stored),
+        next,
         written: string(item, WRITTEN).and_then(read_written),
         taken: Counter(number(item, TAKEN).unwrap_or(0)),
         weight: number(item, WEIGHT).unwrap_or(0),
         capacity: number(item, CAPACITY).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-        ..Lease::new(&key, checkpoint)
+        suspect: string(item, SUSPECT).and_then(read_suspect),
+        stream: number(item, STREAM),
+        ..Lease::new(&key, position(item)?)
     })
+}
+
+/// The checkpoint. A lease without one has everything still to be read; one that is there and not
+/// understood must not be taken for that.
+fn position(item: &Item) -> Option<Position> {
+    let Some(checkpoint) = item.get(CHECKPOINT) else { return Some(Position::TrimHorizon) };
+    let checkpoint = checkpoint.as_s().or_else(|_| checkpoint.as_n()).ok()?;
+    // Who pads a number means the same one.
+    let plain = checkpoint.trim_start_matches('0');
+    let digits = checkpoint.bytes().all(|byte| byte.is_ascii_digit());
+    let checkpoint = match plain {
+        "" if !checkpoint.is_empty() => "0",
+        plain if digits => plain,
+        _ => checkpoint.as_str(),
+    };
+    match Position::from_checkpoint(checkpoint, number(item, SUB_SEQUENCE).unwrap_or(0))? {
+        Position::AtTimestamp(_) => Some(Position::AtTimestamp(milliseconds(item))),
+        position => Some(position),
+    }
+}
+
+fn milliseconds(item: &Item) -> Option<i64> {
+    item.get(AT)?.as_n().ok()?.parse().ok()
 }
 
 /// A lease that is being created, as the KCL would create it.
@@ -99,14 +143,35 @@ pub(super) fn new(lease: &Lease) -> Item {
     ]);
     // A set must not be empty.
     if !lease.parents.is_empty() {
-        let parents = lease.parents.iter().map(|parent| parent.as_str().to_owned()).collect();
-        item.insert(PARENTS.to_owned(), AttributeValue::Ss(parents));
+        item.insert(PARENTS.to_owned(), names(&lease.parents));
     }
     if let Some((start, end)) = &lease.hash_range {
         item.insert(HASH_START.to_owned(), text(start));
         item.insert(HASH_END.to_owned(), text(end));
     }
+    if let Position::AtTimestamp(Some(ms)) = lease.checkpoint {
+        item.insert(AT.to_owned(), AttributeValue::N(ms.to_string()));
+    }
+    if let Some(stream) = lease.stream {
+        item.insert(STREAM.to_owned(), number(stream));
+    }
     item
+}
+
+/// Names of shards as a set.
+pub(super) fn names(shards: &[ShardId]) -> AttributeValue {
+    AttributeValue::Ss(shards.iter().map(|shard| shard.as_str().to_owned()).collect())
+}
+
+/// A record under suspicion: its number and the index in it.
+pub(super) fn suspect(record: &Position) -> String {
+    let (sequence, sub_sequence) = record.to_checkpoint();
+    format!("{sequence}/{sub_sequence}")
+}
+
+fn read_suspect(text: &str) -> Option<Position> {
+    let (sequence, sub_sequence) = text.split_once('/')?;
+    Position::from_checkpoint(sequence, sub_sequence.parse().ok()?)
 }
 
 /// The stamp of a write. It names the counter that the write stored: where the two differ, a
@@ -124,13 +189,45 @@ fn string<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-fn number(item: &Item, name: &str) -> Option<u64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
+/// Digits, whether they are stored as a text or as a number.
+fn digits<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    let value = item.get(name)?;
+    let text = value.as_s().or_else(|_| value.as_n()).ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then_some(text)
 }
 
+/// A whole number, whether it is stored as a text or as a number.
+fn number(item: &Item, name: &str) -> Option<u64> {
+    let value = item.get(name)?;
+    whole(value.as_n().or_else(|_| value.as_s()).ok()?)
+}
+
+/// Servers other than DynamoDB give numbers back as they came, perhaps `7.0` or `7E0`.
+fn whole(text: &str) -> Option<u64> {
+    /// Above it, not every whole number is one of these.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64)
+    })
+}
+
+/// Names, sorted, from a set or a list, and no name twice.
 fn strings(item: &Item, name: &str) -> Vec<ShardId> {
-    let strings = item.get(name).and_then(|value| value.as_ss().ok());
-    strings.into_iter().flatten().map(|text| ShardId::new(text)).collect()
+    let list = |values: &Vec<AttributeValue>| {
+        values.iter().filter_map(|value| value.as_s().ok().cloned()).collect()
+    };
+    let texts = match item.get(name) {
+        Some(AttributeValue::Ss(texts)) => texts.clone(),
+        Some(AttributeValue::L(values)) => list(values),
+        Some(AttributeValue::S(text)) => vec![text.clone()],
+        _ => Vec::new(),
+    };
+    let mut names: Vec<ShardId> = texts.iter().map(|text| ShardId::new(text)).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 #[cfg(test)]

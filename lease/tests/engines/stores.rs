@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
 use lease::{
     Change, Counter, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, ShardId,
@@ -15,6 +14,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
+
+use crate::engine::{Engine, client};
 
 /// One operation of one of a few workers on one of a few leases.
 #[derive(Clone, Debug)]
@@ -66,11 +67,17 @@ fn positions() -> impl Strategy<Value = Position> {
     let named = [
         Position::TrimHorizon,
         Position::Latest,
-        Position::AtTimestamp,
+        Position::AtTimestamp(None),
+        Position::AtTimestamp(Some(1_700_000_000_000)),
         Position::ShardEnd,
         Position::ShardEnd,
     ];
     prop_oneof![after, proptest::sample::select(named.to_vec())]
+}
+
+fn records() -> impl Strategy<Value = Option<Position>> {
+    let records = positions().prop_filter("a record", |p| matches!(p, Position::After { .. }));
+    proptest::option::of(records)
 }
 
 fn leases() -> impl Strategy<Value = Lease> {
@@ -80,6 +87,7 @@ fn leases() -> impl Strategy<Value = Lease> {
         lease.parents = parents;
         lease.parents.sort();
         lease.parents.dedup();
+        lease.stream = range.is_some().then_some(1_700_000_000);
         lease.hash_range = range;
         lease
     })
@@ -89,12 +97,22 @@ fn changes() -> impl Strategy<Value = Change> {
     let moved = || proptest::option::of(positions());
     let peer = || proptest::option::of(workers());
     prop_oneof![
-        (workers(), any::<bool>(), 1u32..4)
-            .prop_map(|(owner, switched, capacity)| { Change::Take { owner, switched, capacity } }),
-        (moved(), 0u64..1 << 40, peer()).prop_map(|(checkpoint, weight, offer)| {
-            Change::Renew { checkpoint, weight, offer }
+        (workers(), any::<bool>(), 1u32..4).prop_map(|(owner, switched, capacity)| {
+            let stream = switched.then_some(u64::from(capacity));
+            Change::Take { owner, switched, capacity, stream }
         }),
-        (moved(), peer()).prop_map(|(checkpoint, next)| Change::Release { checkpoint, next }),
+        (moved(), 0u64..1 << 40, peer(), records()).prop_map(
+            |(checkpoint, weight, offer, suspect)| {
+                Change::Renew { checkpoint, weight, offer, suspect }
+            }
+        ),
+        (moved(), peer(), records()).prop_map(|(checkpoint, next, suspect)| Change::Release {
+            checkpoint,
+            next,
+            suspect
+        }),
+        proptest::collection::btree_set(keys(), 1..3)
+            .prop_map(|children| Change::Note { children: children.into_iter().collect() }),
         workers().prop_map(|next| Change::Ask { next }),
     ]
 }
@@ -119,22 +137,16 @@ struct Stores {
     runtime: Runtime,
     client: Client,
     folder: tempfile::TempDir,
-    _server: JoinSet<()>,
+    _engine: Engine,
 }
 
 impl Stores {
     fn start() -> Stores {
         let runtime = Runtime::new().expect("a runtime");
-        let mut server = JoinSet::new();
-        let client = runtime.block_on(async {
-            let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let address = socket.local_addr().expect("the port is bound");
-            let database = dynoxide::Database::memory().expect("memory");
-            server.spawn(dynoxide::server::serve_on(socket, database));
-            client(&format!("http://{address}"))
-        });
+        let engine = runtime.block_on(Engine::start());
+        let client = client(engine.address);
         let folder = tempfile::tempdir().expect("a folder");
-        Stores { runtime, client, folder, _server: server }
+        Stores { runtime, client, folder, _engine: engine }
     }
 
     fn fresh(&self, name: &str) -> Vec<Arc<dyn LeaseStore>> {
@@ -145,18 +157,6 @@ impl Stores {
             Arc::new(Dynamo::new(self.client.clone(), name)),
         ]
     }
-}
-
-fn client(endpoint: &str) -> Client {
-    let http = aws_smithy_http_client::Builder::new().build_http();
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
-        .endpoint_url(endpoint)
-        .http_client(http)
-        .build();
-    Client::from_conf(config)
 }
 
 #[test]
@@ -213,7 +213,7 @@ async fn race(store: Arc<dyn LeaseStore>, rounds: u64) -> usize {
         for n in 0..10u64 {
             let (store, key) = (store.clone(), key.clone());
             let owner = WorkerId::parse(&format!("w{n}")).expect("a name");
-            let change = Change::Take { owner, switched: true, capacity: 1 };
+            let change = Change::Take { owner, switched: true, capacity: 1, stream: None };
             let write = Write { key, expected: Counter(round), id: WriteId(n), change };
             writers.spawn(async move { store.write(write).await });
         }
