@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use file::{Error, load, parse};
-pub use value::{Bytes, Span, Text};
+pub use value::{Bytes, Span, Text, instant};
 
 use crate::sink;
 use crate::sink::object::Compression;
@@ -109,14 +109,15 @@ pub struct Source {
 }
 
 /// Where to start where nobody has read yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InitialPosition {
     /// At the oldest record.
     #[default]
     TrimHorizon,
     /// At what is written from now on.
     Latest,
+    /// At what was written from this time on, in milliseconds since 1970.
+    AtTimestamp(i64),
 }
 
 /// `[leases]`

@@ -85,7 +85,12 @@ fn start(shards: &mut JoinSet<Result<End, shard::Error>>, worker: &Arc<Worker>, 
 
 /// Lists shards for ever.
 async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
+    let mut known = false;
     loop {
+        if !known && let Some(created) = worker.source.created().await {
+            keeper.observe_stream(created);
+        }
+        known = true;
         let listing = worker.source.shards().await;
         worker.metrics.listed(listing.as_ref().map(drop).map_err(drop));
         let pause = match listing {
@@ -95,6 +100,8 @@ async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
             }
             Err(error) => {
                 tracing::warn!(error = chain(&error), "shards cannot be listed");
+                // Perhaps it is being deleted, and made anew.
+                known = false;
                 LISTING_AGAIN
             }
         };

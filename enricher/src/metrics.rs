@@ -199,7 +199,13 @@ impl Metrics {
 
     /// What the keeper reports.
     pub fn leases(&self, status: &lease::Status) {
-        let states = [("held", status.held), ("known", status.known), ("free", status.free)];
+        let states = [
+            ("held", status.held),
+            ("known", status.known),
+            ("free", status.free),
+            ("foreign", status.foreign),
+            ("unreadable", status.unreadable),
+        ];
         for (state, count) in states {
             self.leases.with_label_values(&[state]).set(count as i64);
         }
@@ -209,6 +215,7 @@ impl Metrics {
             ("scan", status.scans),
             ("scan_error", status.scan_errors),
             ("read", status.reads),
+            ("scan_item", status.items),
             ("taken_free", status.taken_free),
             ("taken_expired", status.taken_expired),
             ("taken_over", status.taken_over),

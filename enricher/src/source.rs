@@ -25,6 +25,12 @@ pub trait Source: Send + Sync {
     /// All shards the stream has now, closed ones included while it still knows them.
     fn shards(&self) -> Pending<'_, Result<Vec<Shard>, Error>>;
 
+    /// When the stream was created, in seconds since 1970; `None` where that cannot be told. A
+    /// stream that was deleted and created anew has shards of the same names.
+    fn created(&self) -> Pending<'_, Option<u64>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Reads one shard into an outlet until the shard ends or nobody takes batches any more.
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading;
 }

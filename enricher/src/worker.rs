@@ -67,8 +67,12 @@ pub async fn run(
     let (keeper, leases) = lease::Keeper::start(store, leases);
     let mut fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
     let counting = async {
+        let mut told = lease::Status::default();
         loop {
-            worker.metrics.leases(&keeper.status());
+            let status = keeper.status();
+            worker.metrics.leases(&status);
+            tell(&told, &status);
+            told = status;
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             tokio::time::sleep(STATUS).await;
         }
@@ -99,6 +103,22 @@ pub async fn run(
     worker.metrics.leases(&keeper.status());
     log(&end);
     end
+}
+
+/// Says what an operator has to do something about, when it comes up.
+fn tell(before: &lease::Status, now: &lease::Status) {
+    if now.foreign > before.foreign {
+        tracing::error!(
+            leases = now.foreign,
+            "the lease table is of another stream of this name, created at another time; nothing \
+             of it is worked on. If the stream was created anew, delete the table, or name a new \
+             one in [leases] table"
+        );
+    }
+    if now.unreadable > before.unreadable {
+        let items = now.unreadable;
+        tracing::error!(items, "leases that cannot be read are left alone, and their shards too");
+    }
 }
 
 /// Gives every lease back once its shard has nothing in flight. Answers with the first failure.

@@ -177,6 +177,30 @@ async fn an_expired_iterator_and_throttling_lose_and_repeat_nothing() {
 }
 
 #[tokio::test]
+async fn a_shard_is_read_from_a_time_on() {
+    let script = Script::default();
+    script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
+    script.answer("GetRecords", page(&[(10, b"a")], None));
+    script.answer("ListShards", listing(Some("10")));
+    script.answer(
+        "DescribeStreamSummary",
+        json!({"StreamDescriptionSummary": {
+            "StreamName": "raw", "StreamARN": "arn", "StreamStatus": "ACTIVE",
+            "RetentionPeriodHours": 24, "StreamCreationTimestamp": 1_700_000_000.25,
+            "EnhancedMonitoring": [], "OpenShardCount": 1
+        }}),
+    );
+    let source = source(&script).await;
+    let from = Position::AtTimestamp(Some(1_700_000_000_500));
+    let (records, _) = read(open(&source, from)).await;
+    assert_eq!(numbers(&records), plain(&[10]));
+    let iterator = &script.asked("GetShardIterator")[0];
+    assert_eq!(iterator["ShardIteratorType"], "AT_TIMESTAMP");
+    assert_eq!(iterator["Timestamp"], 1_700_000_000.5);
+    assert_eq!(source.created().await, Some(1_700_000_000));
+}
+
+#[tokio::test]
 async fn a_missing_iterator_is_not_believed_while_the_shard_is_open() {
     let script = Script::default();
     script.answer("GetShardIterator", json!({"ShardIterator": "i"}));

@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat as Format};
 use serde::de::{Deserialize, Deserializer, Error};
 
+use super::InitialPosition;
 use crate::sink::kinesis::Key;
 use crate::sink::object::Compression;
 
@@ -177,6 +179,28 @@ impl<'de> Deserialize<'de> for PartitionKey {
     }
 }
 
+impl<'de> Deserialize<'de> for InitialPosition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        match &*text {
+            "trim_horizon" => Ok(InitialPosition::TrimHorizon),
+            "latest" => Ok(InitialPosition::Latest),
+            time => instant(time).map(InitialPosition::AtTimestamp).ok_or_else(|| {
+                D::Error::custom(format!(
+                    "expected `trim_horizon`, `latest` or a time such as `2026-11-22T04:00:00Z`, \
+                     found `{time}`"
+                ))
+            }),
+        }
+    }
+}
+
+/// Reads an instant as ISO 8601 and RFC 3339 write it, in milliseconds since 1970.
+pub fn instant(text: &str) -> Option<i64> {
+    let instant = DateTime::from_str(text, Format::DateTimeWithOffset).ok()?;
+    instant.to_millis().ok()
+}
+
 /// Reads the name of a compression.
 pub(super) fn compression<'de, D: Deserializer<'de>>(from: D) -> Result<Compression, D::Error> {
     let text = Text::deserialize(from)?;
@@ -209,6 +233,15 @@ mod tests {
         check("${NONE}", Err("the variable `NONE` is not set"));
         check("${NONE", Err("expected a closing brace after `${`"));
         check("", Err("expected a text that is not empty"));
+    }
+
+    #[test]
+    fn an_instant_has_a_zone() {
+        assert_eq!(instant("1970-01-01T00:00:01.5Z"), Some(1_500));
+        assert_eq!(instant("2026-11-22T05:00:00+01:00"), instant("2026-11-22T04:00:00Z"));
+        for text in ["", "yesterday", "2026-11-22", "2026-11-22T04:00:00", "2026-11-32T04:00:00Z"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
     }
 
     #[test]

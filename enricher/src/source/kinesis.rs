@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
@@ -80,6 +81,22 @@ impl Kinesis {
     }
 }
 
+/// When the stream was created.
+async fn created(stream: &Kinesis) -> Option<u64> {
+    let name = &stream.settings.stream;
+    match stream.client.describe_stream_summary().stream_name(name).send().await {
+        Ok(answer) => {
+            let summary = answer.stream_description_summary?;
+            u64::try_from(summary.stream_creation_timestamp.secs()).ok()
+        }
+        Err(error) => {
+            let why = aws::words(&error);
+            tracing::warn!(stream = name, why, "when the stream was created cannot be told");
+            None
+        }
+    }
+}
+
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
     let hashes = shard.hash_key_range();
@@ -104,6 +121,10 @@ where
 impl Source for Kinesis {
     fn shards(&self) -> Pending<'_, Result<Vec<Shard>, Error>> {
         Box::pin(self.list())
+    }
+
+    fn created(&self) -> Pending<'_, Option<u64>> {
+        Box::pin(created(self))
     }
 
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading {
@@ -207,8 +228,11 @@ impl Reader {
                     .starting_sequence_number(sequence.as_str()),
                 Position::Latest => get.shard_iterator_type(ShardIteratorType::Latest),
                 Position::ShardEnd => return Ok(None),
-                // No time is configured here, and the oldest record leaves nothing out.
-                Position::TrimHorizon | Position::AtTimestamp => {
+                Position::AtTimestamp(Some(ms)) => get
+                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                    .timestamp(DateTime::from_millis(*ms)),
+                // Where no time is known, the oldest record leaves nothing out.
+                Position::TrimHorizon | Position::AtTimestamp(None) => {
                     get.shard_iterator_type(ShardIteratorType::TrimHorizon)
                 }
             };

@@ -131,8 +131,9 @@ impl Local {
 
     /// How many records of a shard come after a position.
     pub async fn left(&self, shard: &ShardId, from: &Position) -> Result<u64, Error> {
-        let (shard, after) = (shard.clone(), after(from));
+        let (shard, from) = (shard.clone(), from.clone());
         self.run("counting records", move |connection| {
+            let after = last_done(connection, &shard, &from)?;
             let count = "SELECT count(*) FROM records WHERE shard = ? AND sequence > ?";
             connection.query_row(count, params![shard.as_str(), after], |row| row.get(0))
         })
@@ -140,7 +141,8 @@ impl Local {
     }
 
     async fn read_on(self, shard: ShardId, from: Position, outlet: Outlet) -> Result<(), Error> {
-        let mut next = after(&from);
+        let of = shard.clone();
+        let mut next = self.run("reading records", move |c| last_done(c, &of, &from)).await?;
         loop {
             let (from, of) = (next, shard.clone());
             let rows = self.run("reading records", move |c| rows(c, &of, from)).await?;
@@ -194,13 +196,19 @@ fn rows(connection: &Connection, shard: &ShardId, from: i64) -> rusqlite::Result
     rows.query_map(params![shard.as_str(), from, BATCH_RECORDS], row)?.collect()
 }
 
-/// The number of the last record that is done; numbers start at 1.
-fn after(position: &Position) -> i64 {
-    match position {
-        Position::After { sequence, .. } => sequence.as_str().parse().unwrap_or(i64::MAX),
-        Position::ShardEnd => i64::MAX,
-        Position::AtTimestamp | Position::TrimHorizon | Position::Latest => 0,
-    }
+/// The number of the last record that is done or not asked for; numbers start at 1.
+fn last_done(connection: &Connection, shard: &ShardId, at: &Position) -> rusqlite::Result<i64> {
+    let before = match at {
+        Position::After { sequence, .. } => {
+            return Ok(sequence.as_str().parse().unwrap_or(i64::MAX));
+        }
+        Position::ShardEnd => return Ok(i64::MAX),
+        Position::TrimHorizon | Position::AtTimestamp(None) => return Ok(0),
+        Position::AtTimestamp(Some(ms)) => *ms,
+        Position::Latest => i64::MAX,
+    };
+    let last = "SELECT coalesce(max(sequence), 0) FROM records WHERE shard = ? AND at < ?";
+    connection.query_row(last, params![shard.as_str(), before], |row| row.get(0))
 }
 
 fn sequence(n: i64) -> SequenceNumber {

@@ -103,6 +103,7 @@ fn leases(config: &Config, id: WorkerId) -> lease::Config {
     leases.initial_position = match config.source.initial_position {
         InitialPosition::TrimHorizon => Position::TrimHorizon,
         InitialPosition::Latest => Position::Latest,
+        InitialPosition::AtTimestamp(ms) => Position::AtTimestamp(Some(ms)),
     };
     leases
 }

@@ -136,7 +136,7 @@ impl Stage {
                 key: lease.key,
                 expected: lease.counter,
                 id: WriteId(1),
-                change: Change::Take { owner, switched: true, capacity: 1 },
+                change: Change::Take { owner, switched: true, capacity: 1, stream: None },
             };
             let outcome = self.leases.write(write).await.expect("memory does not fail");
             if matches!(outcome, lease::Outcome::Applied(_)) {

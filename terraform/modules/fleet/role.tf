@@ -24,6 +24,7 @@ data "aws_iam_policy_document" "worker" {
     actions = [
       "kinesis:GetRecords",
       "kinesis:GetShardIterator",
+      "kinesis:DescribeStreamSummary",
       "kinesis:ListShards",
     ]
     resources = ["${local.kinesis}/${var.input_stream}"]
