@@ -198,7 +198,7 @@ impl Run {
 
 thread_local! {
     static RESOLVER: (Resolver, tokio::runtime::Runtime) = {
-        let resolver = Resolver::from_file(&folder().join("resolver.json"));
+        let resolver = Resolver::from_file(&folder().join("resolver.json"), None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         (resolver.expect("the configuration is valid"), runtime.expect("a runtime starts"))
     };

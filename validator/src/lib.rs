@@ -9,15 +9,24 @@
 //! What becomes of an event whose schema is missing or unavailable is the caller's decision.
 
 mod document;
+pub mod evolution;
+mod explanation;
 mod format;
+pub mod lint;
 mod number;
 mod pattern;
+mod pointer;
 mod registry;
 mod schema;
 mod schemas;
 
 mod resolver;
 
-pub use resolver::{BundleError, ConfigError, Figures, Resolver};
+pub use explanation::Explanation;
+pub use registry::{Answer, Asking, Listing, Registry, SCHEMA_LIMIT, Unlisted, key_at};
+pub use resolver::{
+    BucketPlace, BundleError, ConfigError, Figures, Listed, OpenBucket, Published, Pulled,
+    RegistryFigures, Resolver, Unpublished, distance,
+};
 pub use schema::Schema;
 pub use schemas::{Lookup, Schemas};

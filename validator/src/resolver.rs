@@ -10,30 +10,33 @@
 
 mod book;
 mod config;
+mod published;
 mod registered;
 mod settle;
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use event::SchemaKey;
-use event::reason::RegistryHistory;
 use hashbrown::HashMap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::registry::Registry;
+use crate::registry::bundle::Bundle;
 pub use crate::registry::bundle::BundleError;
-use crate::registry::bundle::{Bundle, write_line};
 use crate::registry::embedded::Embedded;
 use crate::registry::folder::Folder;
 use crate::registry::http::Http;
 use crate::schemas::Schemas;
 use book::{Book, Terms};
-pub use config::ConfigError;
+pub use config::{BucketPlace, ConfigError};
 use config::{Connection, Place, Repository};
+pub use published::{Listed, Published, Pulled, Unpublished, distance};
+pub use registered::RegistryFigures;
 use registered::{Class, Registered};
 pub use settle::Figures;
 
@@ -93,17 +96,22 @@ impl Resolver {
         Resolver::new(LEAST_SIZE, FOUND_TERM)
     }
 
-    /// The registries of an Iglu resolver configuration file, and the embedded one.
-    pub fn from_file(path: &Path) -> Result<Resolver, ConfigError> {
+    /// The registries of an Iglu resolver configuration file, and the embedded one. Buckets are
+    /// opened by `open`.
+    pub fn from_file(path: &Path, open: OpenBucket<'_>) -> Result<Resolver, ConfigError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|why| Place::new(&file, "").error("a readable file", &why.to_string()))?;
-        build(&text, &file, path.parent().unwrap_or(Path::new("")))
+        build(&text, &file, path.parent().unwrap_or(Path::new("")), open)
     }
 
     /// As [`Resolver::from_file`], from text; folders are relative to `base_dir`.
-    pub fn from_config(text: &str, base_dir: &Path) -> Result<Resolver, ConfigError> {
-        build(text, "the resolver configuration", base_dir)
+    pub fn from_config(
+        text: &str,
+        base_dir: &Path,
+        open: OpenBucket<'_>,
+    ) -> Result<Resolver, ConfigError> {
+        build(text, "the resolver configuration", base_dir, open)
     }
 
     /// Adds a folder registry (`schemas/` inside) that is asked before all others.
@@ -145,27 +153,6 @@ impl Resolver {
         };
         self.each(unknown, |inner, key| async move { inner.settle(key).await }).await;
         self.schemas()
-    }
-
-    /// Writes the schemas of these keys as a bundle, together with those that superseded them.
-    /// Gives back the keys that could not be had, with what the registries said.
-    pub async fn pull(
-        &self,
-        keys: &[SchemaKey],
-        out: &mut impl Write,
-    ) -> io::Result<Vec<(SchemaKey, Vec<RegistryHistory>)>> {
-        let mut failed = Vec::new();
-        for key in keys {
-            match self.inner.fetch(key).await {
-                Ok(texts) => {
-                    for (key, text) in texts.with_keys(key.clone()) {
-                        write_line(&key, &text, out)?;
-                    }
-                }
-                Err(history) => failed.push((key.clone(), history)),
-            }
-        }
-        Ok(failed)
     }
 
     /// Asks again, for ever, for what is due and in use. To be run, and dropped, by whoever keeps
@@ -240,16 +227,28 @@ impl Inner {
     }
 }
 
-fn build(text: &str, file: &str, base_dir: &Path) -> Result<Resolver, ConfigError> {
+/// Opens a bucket; whoever has a client for buckets gives this. `None` where nobody has one.
+pub type OpenBucket<'a> = Option<&'a dyn Fn(&BucketPlace) -> Box<dyn Registry>>;
+
+fn build(
+    text: &str,
+    file: &str,
+    base_dir: &Path,
+    open: OpenBucket<'_>,
+) -> Result<Resolver, ConfigError> {
     let config = config::read(text, file, base_dir)?;
     let mut resolver = Resolver::new(config.cache_size, config.cache_ttl.unwrap_or(FOUND_TERM));
     for repository in config.repositories {
-        resolver = resolver.with(registered(repository, file)?);
+        resolver = resolver.with(registered(repository, file, open)?);
     }
     Ok(resolver)
 }
 
-fn registered(repository: Repository, file: &str) -> Result<Registered, ConfigError> {
+fn registered(
+    repository: Repository,
+    file: &str,
+    open: OpenBucket<'_>,
+) -> Result<Registered, ConfigError> {
     let Repository { name, priority, vendor_prefixes, connection, pointer } = repository;
     let registered = match connection {
         Connection::Embedded => Registered::new(&name, Class::Embedded, Box::new(Embedded)),
@@ -267,6 +266,11 @@ fn registered(repository: Repository, file: &str) -> Result<Registered, ConfigEr
                 place.error("a usable connection", &why.to_string())
             })?;
             Registered::new(&name, Class::Http, Box::new(http))
+        }
+        Connection::S3(bucket) => {
+            let place = Place::new(file, &format!("{pointer}/connection/s3"));
+            let open = open.ok_or_else(|| place.error("another kind of connection", "a bucket"))?;
+            Registered::new(&name, Class::Http, open(&bucket))
         }
     };
     Ok(registered.ranked(priority, vendor_prefixes))

@@ -8,9 +8,9 @@
 mod compile;
 mod loops;
 mod names;
-mod report;
+pub(crate) mod report;
 mod scan;
-mod table;
+pub(crate) mod table;
 
 use std::sync::LazyLock;
 
@@ -71,6 +71,15 @@ impl Schema {
         self.superseded_by
     }
 
+    /// Everything wrong with the data; else what is wrong with the schema.
+    pub(crate) fn findings(
+        &self,
+        value: &Value<'_>,
+    ) -> Result<Vec<report::Finding>, Vec<SchemaIssue>> {
+        let table = self.rules.as_ref().map_err(Clone::clone)?;
+        report::findings(table, value).map_err(|fault| vec![issue(&fault.path, &fault.message)])
+    }
+
     /// What is wrong with the schema itself, if anything is.
     pub fn issues(&self) -> &[SchemaIssue] {
         self.rules.as_ref().err().map_or(&[], Vec::as_slice)
@@ -85,14 +94,14 @@ impl Schema {
         if scan::accepts(table, json, DEPTH_LIMIT) {
             return Ok(());
         }
-        self.explain(table, json)
+        self.verdict(table, json)
     }
 
     /// Whether [`Schema::check`] would accept the data, by the tree alone. For comparing the two.
     #[cfg(test)]
     pub(crate) fn check_tree(&self, json: &str) -> Result<(), Box<ClientError>> {
         match &self.rules {
-            Ok(table) => self.explain(table, json),
+            Ok(table) => self.verdict(table, json),
             Err(issues) => Err(self.bad_schema(issues.clone())),
         }
     }
@@ -104,7 +113,7 @@ impl Schema {
     }
 
     #[cold]
-    fn explain(&self, table: &Table, json: &str) -> Result<(), Box<ClientError>> {
+    fn verdict(&self, table: &Table, json: &str) -> Result<(), Box<ClientError>> {
         let violations = match document::parse(json, DEPTH_LIMIT) {
             Ok(value) => report::report(table, &value)
                 .map_err(|fault| self.bad_schema(vec![issue(&fault.path, &fault.message)]))?,

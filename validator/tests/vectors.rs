@@ -27,7 +27,8 @@ fn recordings() -> Option<PathBuf> {
 #[tokio::test]
 async fn schema_messages_are_those_of_the_peer() {
     let Some(dir) = recordings() else { return };
-    let resolver = Resolver::from_file(&dir.join("resolver.json")).expect("a good configuration");
+    let resolver =
+        Resolver::from_file(&dir.join("resolver.json"), None).expect("a good configuration");
     let mut failures = Vec::new();
     let mut compared = 0;
     for group in [

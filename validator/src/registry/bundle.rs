@@ -9,7 +9,7 @@ use event::SchemaKey;
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-use crate::registry::{Answer, Asking, Registry};
+use crate::registry::{Answer, Asking, Listing, Registry};
 
 /// A bundle in memory.
 #[derive(Debug, Default)]
@@ -70,9 +70,13 @@ pub(crate) fn write_line(key: &SchemaKey, text: &str, out: &mut impl Write) -> i
 }
 
 impl Registry for Bundle {
-    fn get<'a>(&'a self, key: &'a SchemaKey) -> Asking<'a> {
-        let text = self.schemas.get(key).map(|text| text.get().to_owned());
-        Box::pin(std::future::ready(text.map_or(Answer::NotFound, Answer::Found)))
+    fn get<'a>(&'a self, key: &'a SchemaKey, _: Option<&'a str>) -> Asking<'a> {
+        let text = self.schemas.get(key).map(|text| text.get());
+        Box::pin(std::future::ready(text.map_or(Answer::NotFound, Answer::found)))
+    }
+
+    fn list(&self) -> Listing<'_> {
+        Box::pin(std::future::ready(Ok(self.schemas.keys().cloned().collect())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use event::SchemaKey;
 
-use crate::registry::{Answer, Asking, Registry};
+use crate::registry::{Answer, Asking, Listing, Registry, key_at};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -10,9 +10,13 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 pub(crate) struct Embedded;
 
 impl Registry for Embedded {
-    fn get<'a>(&'a self, key: &'a SchemaKey) -> Asking<'a> {
-        let answer = find(key).map_or(Answer::NotFound, |text| Answer::Found(text.to_owned()));
-        Box::pin(std::future::ready(answer))
+    fn get<'a>(&'a self, key: &'a SchemaKey, _: Option<&'a str>) -> Asking<'a> {
+        Box::pin(std::future::ready(find(key).map_or(Answer::NotFound, Answer::found)))
+    }
+
+    fn list(&self) -> Listing<'_> {
+        let keys = SCHEMAS.iter().filter_map(|(path, _)| key_at(path)).collect();
+        Box::pin(std::future::ready(Ok(keys)))
     }
 }
 

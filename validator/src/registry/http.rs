@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use event::SchemaKey;
 use event::reason::RegistryError;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
-use crate::registry::{Answer, Asking, Registry, SCHEMA_LIMIT, usable};
+use crate::registry::{Answer, Asking, Listing, Registry, SCHEMA_LIMIT, Unlisted};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,6 +19,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a whole answer may take. A schema is small; a registry that is slower than this is in
 /// trouble.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest list of schemas read, bytes.
+const LIST_LIMIT: usize = 16 << 20;
+
+/// The longest tag that is kept, bytes; servers send some forty.
+const TAG_LIMIT: usize = 256;
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
@@ -65,18 +71,57 @@ impl Http {
         Ok(Http { client, schemas: format!("{uri}/schemas") })
     }
 
-    async fn ask(&self, key: &SchemaKey) -> Answer {
-        let url = format!("{}/{}", self.schemas, key.path());
-        match self.client.get(url).send().await {
+    async fn ask(&self, key: &SchemaKey, known: Option<&str>) -> Answer {
+        let mut request = self.client.get(format!("{}/{}", self.schemas, key.path()));
+        if let Some(tag) = known {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
+        match request.send().await {
+            Ok(response) if known.is_some() && response.status() == StatusCode::NOT_MODIFIED => {
+                Answer::Unchanged
+            }
             Ok(response) => answer(response).await,
             Err(why) => unreachable(RegistryError::ClientFailure(describe(&why))),
         }
     }
+
+    /// What an Iglu Server lists; a static registry has no such document.
+    async fn all(&self) -> Result<Vec<SchemaKey>, Unlisted> {
+        let request = self.client.get(format!("{}?repr=uri", self.schemas));
+        let response = request.send().await.map_err(|why| Unlisted::Failed(describe(&why)))?;
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(Unlisted::Failed(format!("Unexpected response code: {}", status.as_u16())));
+        }
+        if !status.is_success() {
+            return Err(Unlisted::Unable);
+        }
+        let body = body(response, LIST_LIMIT).await;
+        let body = body.map_err(|_| Unlisted::Failed("the list broke off".to_owned()))?;
+        let listed: Vec<serde_json::Value> =
+            serde_json::from_slice(&body).map_err(|_| Unlisted::Unable)?;
+        Ok(listed.iter().filter_map(listed_key).collect())
+    }
+}
+
+/// An entry of an Iglu Server's list: an Iglu URI, or something with a `self`.
+fn listed_key(entry: &serde_json::Value) -> Option<SchemaKey> {
+    if let Some(uri) = entry.as_str() {
+        return SchemaKey::parse(uri).ok();
+    }
+    let part = |name: &str| entry["self"][name].as_str();
+    let (vendor, name) = (part("vendor")?, part("name")?);
+    let (format, version) = (part("format")?, part("version")?);
+    SchemaKey::parse(&format!("iglu:{vendor}/{name}/{format}/{version}")).ok()
 }
 
 impl Registry for Http {
-    fn get<'a>(&'a self, key: &'a SchemaKey) -> Asking<'a> {
-        Box::pin(self.ask(key))
+    fn get<'a>(&'a self, key: &'a SchemaKey, known: Option<&'a str>) -> Asking<'a> {
+        Box::pin(self.ask(key, known))
+    }
+
+    fn list(&self) -> Listing<'_> {
+        Box::pin(self.all())
     }
 }
 
@@ -98,10 +143,12 @@ fn redirects(keyed: bool) -> Policy {
 async fn answer(response: Response) -> Answer {
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+    let tag = tag.filter(|tag| tag.len() <= TAG_LIMIT).map(Into::into);
     if status == StatusCode::NOT_FOUND {
         return Answer::NotFound;
     }
-    let body = match body(response).await {
+    let body = match body(response, SCHEMA_LIMIT).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
@@ -109,8 +156,8 @@ async fn answer(response: Response) -> Answer {
     let quote: String = text.chars().take(QUOTE).collect();
     let code = status.as_u16();
     match code {
-        200..=299 => match String::from_utf8(body).map(usable) {
-            Ok(Answer::Found(text)) => Answer::Found(text),
+        200..=299 => match String::from_utf8(body).map(|text| Answer::read(text, tag)) {
+            Ok(found @ Answer::Found { .. }) => found,
             // Half a page of an overloaded proxy looks like this, so it is no verdict.
             _ => unreachable(RegistryError::ClientFailure(format!(
                 "Could not decode server response. {quote}"
@@ -132,8 +179,8 @@ async fn answer(response: Response) -> Answer {
     }
 }
 
-/// The body, read only as far as a schema may go.
-async fn body(mut response: Response) -> Result<Vec<u8>, Answer> {
+/// The body, unpacked, read only as far as it may go.
+async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Answer> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -141,8 +188,8 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Answer> {
             Ok(None) => return Ok(body),
             Err(why) => return Err(unreachable(RegistryError::ClientFailure(describe(&why)))),
         }
-        if body.len() > SCHEMA_LIMIT {
-            let message = format!("the schema is larger than {SCHEMA_LIMIT} bytes");
+        if body.len() > limit {
+            let message = format!("the schema is larger than {limit} bytes");
             return Err(Answer::Refused(RegistryError::ClientFailure(message)));
         }
     }

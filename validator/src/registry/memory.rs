@@ -35,7 +35,7 @@ impl Memory {
 }
 
 impl Registry for Memory {
-    fn get<'a>(&'a self, key: &'a SchemaKey) -> Asking<'a> {
+    fn get<'a>(&'a self, key: &'a SchemaKey, _: Option<&'a str>) -> Asking<'a> {
         Box::pin(async move {
             self.asked.fetch_add(1, Ordering::Relaxed);
             // Others get their turn, as with a real registry.

@@ -51,8 +51,31 @@ struct Entry {
     known: Arc<Known>,
     born: Instant,
     due: Instant,
-    /// Identifies the texts that a found schema was made of.
-    digest: u64,
+    origin: Option<Origin>,
+}
+
+/// What a found schema was made of.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// Identifies the texts.
+    pub(super) digest: u64,
+    /// Index of the registry that gave them.
+    pub(super) registry: usize,
+    /// What that registry calls the text, where it stands for itself.
+    pub(super) tag: Option<Box<str>>,
+}
+
+/// What writing an answer down changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is new, or a verdict in place of another.
+    New,
+    /// It is the schema known already.
+    Same,
+    /// It is another schema under the same key.
+    Changed,
+    /// A schema that cannot be had again stays in use.
+    Stale,
 }
 
 impl Entry {
@@ -75,25 +98,39 @@ impl Book {
         }
     }
 
-    /// Writes an answer down. A schema that was found stays when it cannot be found again;
-    /// `true` if that is so.
+    /// Where the schema of a key came from, if it is known.
+    pub(super) fn origin(&self, uri: &str) -> Option<&Origin> {
+        self.entries.get(uri)?.origin.as_ref()
+    }
+
+    /// The schema of a key is what it was.
+    pub(super) fn renew(&mut self, uri: &str, terms: &Terms) {
+        if let Some(entry) = self.entries.get_mut(uri) {
+            entry.due = Instant::now() + jittered(terms.found);
+        }
+    }
+
+    /// Writes an answer down. A schema that was found stays when it cannot be found again.
     pub(super) fn write(
         &mut self,
         key: SchemaKey,
         lookup: Lookup,
-        digest: u64,
+        origin: Option<Origin>,
         terms: &Terms,
-    ) -> bool {
+    ) -> Written {
         let uri: Arc<str> = key.to_string().into();
         let now = Instant::now();
+        let mut written = Written::New;
         if let Some(entry) = self.entries.get_mut(&uri)
-            && entry.is_found()
+            && let Some(known) = &entry.origin
         {
-            let found = matches!(lookup, Lookup::Found(_));
-            if !found || entry.digest == digest {
+            let same = origin.as_ref().is_some_and(|origin| origin.digest == known.digest);
+            if same || origin.is_none() {
                 entry.due = now + jittered(terms.found);
-                return !found;
+                entry.origin = origin.or(entry.origin.take());
+                return if same { Written::Same } else { Written::Stale };
             }
+            written = Written::Changed;
         }
         let term = match &lookup {
             Lookup::Found(_) => terms.found,
@@ -105,9 +142,9 @@ impl Book {
         };
         let due = now + jittered(term);
         let known = Arc::new(Known::new(lookup));
-        self.entries.insert(uri, Entry { key, known, born: now, due, digest });
+        self.entries.insert(uri, Entry { key, known, born: now, due, origin });
         self.behind = true;
-        false
+        written
     }
 
     /// The keys whose answers are due and were used. Other answers that are due are forgotten,

@@ -1,8 +1,8 @@
 //! The Iglu resolver configuration, `resolver-config` 1-0-0 to 1-0-3.
 //!
-//! Unchanged from what the peer reads, plus a third kind of connection, `folder`: a static
-//! registry on disk, relative to the configuration. Anything unexpected is an error that names
-//! the place.
+//! Unchanged from what the peer reads, plus two more kinds of connection. `folder` is a static
+//! registry on disk, relative to the configuration; `s3` is one in a bucket. Anything unexpected
+//! is an error that names the place.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,6 +52,22 @@ pub(super) enum Connection {
     Http { uri: String, key: Option<String> },
     Embedded,
     Folder(PathBuf),
+    S3(BucketPlace),
+}
+
+/// Where a bucket is, and where in it the registry is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketPlace {
+    /// Its name.
+    pub bucket: String,
+    /// What comes before `schemas/` in the names of objects.
+    pub prefix: String,
+    /// Its region; the environment's if absent.
+    pub region: Option<String>,
+    /// Replaces the endpoint of S3.
+    pub endpoint: Option<String>,
+    /// Addressed by path.
+    pub path_style: bool,
 }
 
 const SCHEMA: Criterion = Criterion::one_zero("com.snowplowanalytics.iglu", "resolver-config");
@@ -112,12 +128,15 @@ fn connection(
     base_dir: &Path,
 ) -> Result<Connection, ConfigError> {
     let members = place.object(place.present(value)?)?;
-    place.only(members, &["http", "embedded", "folder"])?;
+    place.only(members, &["http", "embedded", "folder", "s3"])?;
     let Some((kind, value)) = members.iter().next().filter(|_| members.len() == 1) else {
-        return Err(place.error("one of http, embedded, folder", &describe_keys(members)));
+        return Err(place.error("one of http, embedded, folder, s3", &describe_keys(members)));
     };
     let inner = place.at(kind);
     let fields = inner.object(value)?;
+    if kind == "s3" {
+        return bucket(&inner, fields).map(Connection::S3);
+    }
     if kind != "http" {
         inner.only(fields, &["path"])?;
         let path = inner.at("path").string(fields.get("path"))?;
@@ -135,6 +154,28 @@ fn connection(
         key => Some(inner.at("apikey").string(key)?.to_owned()),
     };
     Ok(Connection::Http { uri, key })
+}
+
+fn bucket(place: &Place, fields: &Map<String, Value>) -> Result<BucketPlace, ConfigError> {
+    place.only(fields, &["bucket", "prefix", "region", "endpoint", "pathStyle"])?;
+    let optional = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        value => place.at(name).string(value).map(|text| Some(text.to_owned())),
+    };
+    let prefix = optional("prefix")?.unwrap_or_default();
+    Ok(BucketPlace {
+        bucket: place.at("bucket").string(fields.get("bucket"))?.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        region: optional("region")?,
+        endpoint: optional("endpoint")?,
+        path_style: match fields.get("pathStyle") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(value)) => *value,
+            Some(other) => {
+                return Err(place.at("pathStyle").error("true or false", &describe(other)));
+            }
+        },
+    })
 }
 
 fn unique_names(repositories: &[Repository], place: &Place) -> Result<(), ConfigError> {
@@ -247,15 +288,20 @@ mod tests {
             {"name":"A","priority":0,"vendorPrefixes":["com.acme"],
              "connection":{"http":{"uri":"https://iglu.acme.com/api","apikey":"k"}}},
             {"name":"B","priority":-1,"vendorPrefixes":[],"connection":{"embedded":{"path":"/x"}}},
-            {"name":"C","priority":1,"vendorPrefixes":[],"connection":{"folder":{"path":"iglu"}}}
+            {"name":"C","priority":1,"vendorPrefixes":[],"connection":{"folder":{"path":"iglu"}}},
+            {"name":"D","priority":1,"vendorPrefixes":[],
+             "connection":{"s3":{"bucket":"b","prefix":"/iglu/","pathStyle":true}}}
             ]}"#,
         );
         let config = config.expect("a good configuration");
         assert_eq!((config.cache_size, config.cache_ttl), (500, None));
-        let [a, b, c] = config.repositories.as_slice() else { panic!("three repositories") };
+        let [a, b, c, d] = config.repositories.as_slice() else { panic!("four repositories") };
         assert!(matches!(&a.connection, Connection::Http { key: Some(key), .. } if key == "k"));
         assert_eq!((b.priority, a.vendor_prefixes.as_slice()), (-1, &["com.acme".to_owned()][..]));
         assert!(matches!(&c.connection, Connection::Folder(dir) if dir.ends_with("snowmelt/iglu")));
+        let Connection::S3(place) = &d.connection else { panic!("a bucket") };
+        assert_eq!((place.bucket.as_str(), place.prefix.as_str()), ("b", "iglu"));
+        assert!(place.path_style && place.region.is_none());
     }
 
     #[test]
@@ -282,7 +328,7 @@ mod tests {
             (
                 named(r#","connection":{}"#),
                 "at \"/data/repositories/0/connection\": expected one of http, embedded, folder, \
-                 found nothing",
+                 s3, found nothing",
             ),
             (
                 named(r#","connection":{"http":{"uri":"ftp://x"}}"#),

@@ -5,13 +5,14 @@
 //! some keys and answers for others stays in use.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use event::SchemaKey;
 use event::reason::RegistryError;
 use tokio::time::Instant;
 
-use crate::registry::{Answer, Registry};
+use crate::registry::{Answer, Listing, Registry};
 
 /// The pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -33,6 +34,44 @@ pub(super) struct Registered {
     vendor_prefixes: Vec<String>,
     registry: Box<dyn Registry>,
     health: Mutex<Option<Trouble>>,
+    counts: Counts,
+}
+
+/// Requests by what came back.
+#[derive(Default)]
+struct Counts {
+    found: AtomicU64,
+    unchanged: AtomicU64,
+    missing: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    spared: AtomicU64,
+}
+
+/// How a registry was asked, and what it said, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryFigures {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Answers with a schema.
+    pub found: u64,
+    /// Answers that a schema is what it was.
+    pub unchanged: u64,
+    /// Answers that there is none.
+    pub missing: u64,
+    /// Refusals, and schemas that cannot be used.
+    pub refused: u64,
+    /// Requests without a verdict.
+    pub failed: u64,
+    /// Requests not made, because the registry is left alone for a while.
+    pub spared: u64,
+}
+
+impl RegistryFigures {
+    /// Requests that were made.
+    pub fn asked(&self) -> u64 {
+        self.found + self.unchanged + self.missing + self.refused + self.failed
+    }
 }
 
 /// The kinds of registry in the order they are asked, other things being equal.
@@ -72,6 +111,7 @@ impl Registered {
             vendor_prefixes: Vec::new(),
             registry,
             health: Mutex::new(None),
+            counts: Counts::default(),
         }
     }
 
@@ -88,11 +128,13 @@ impl Registered {
     }
 
     /// Asks it, unless it is being left alone.
-    pub(super) async fn ask(&self, key: &SchemaKey) -> Answer {
+    pub(super) async fn ask(&self, key: &SchemaKey, known: Option<&str>) -> Answer {
         if let Some(trouble) = self.trouble().filter(|trouble| Instant::now() < trouble.until) {
+            self.counts.spared.fetch_add(1, Ordering::Relaxed);
             return Answer::Unreachable { error: trouble.error, retry_after: None };
         }
-        let answer = self.registry.get(key).await;
+        let answer = self.registry.get(key, known).await;
+        self.counts.count(&answer);
         let mut health = self.health.lock().expect("nothing panics while it is held");
         let before = health.take();
         *health = match &answer {
@@ -102,6 +144,25 @@ impl Registered {
             _ => before.and_then(Trouble::relieved),
         };
         answer
+    }
+
+    /// Asks for its list; its health has nothing to do with that.
+    pub(super) fn list(&self) -> Listing<'_> {
+        self.registry.list()
+    }
+
+    /// How it was asked since the start.
+    pub(super) fn figures(&self) -> RegistryFigures {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RegistryFigures {
+            name: self.name.clone(),
+            found: read(&self.counts.found),
+            unchanged: read(&self.counts.unchanged),
+            missing: read(&self.counts.missing),
+            refused: read(&self.counts.refused),
+            failed: read(&self.counts.failed),
+            spared: read(&self.counts.spared),
+        }
     }
 
     /// Whether it has failed for so many keys in a row that none of them can be the reason.
@@ -122,6 +183,19 @@ impl Registered {
 
     fn trouble(&self) -> Option<Trouble> {
         self.health.lock().expect("nothing panics while it is held").clone()
+    }
+}
+
+impl Counts {
+    fn count(&self, answer: &Answer) {
+        let counter = match answer {
+            Answer::Found { .. } => &self.found,
+            Answer::Unchanged => &self.unchanged,
+            Answer::NotFound => &self.missing,
+            Answer::Refused(_) => &self.refused,
+            Answer::Unreachable { .. } => &self.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use crate::document;
 use crate::registry::Answer;
 use crate::resolver::Inner;
-use crate::resolver::registered::Registered;
+use crate::resolver::book::{Origin, Written};
+use crate::resolver::published::Published;
+use crate::resolver::registered::{Registered, RegistryFigures};
 use crate::schema::{DEPTH_LIMIT, Schema};
 use crate::schemas::Lookup;
 
@@ -29,7 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Counts since the start, and what is known now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Keys whose schema is known.
     pub found: usize,
@@ -43,25 +45,41 @@ pub struct Figures {
     pub failed: u64,
     /// Times a schema stayed in use because it could not be had again.
     pub stale: u64,
+    /// Times a registry had another schema under a key than before.
+    pub changed: u64,
+    /// Keys that data waited for, by answer.
+    pub waited_found: u64,
+    /// As above: no registry has it.
+    pub waited_missing: u64,
+    /// As above: no registry could be asked.
+    pub waited_unavailable: u64,
+    /// Each registry, in the order of the configuration.
+    pub registries: Vec<RegistryFigures>,
 }
 
 #[derive(Default)]
 pub(super) struct Counters {
-    asked: AtomicU64,
-    failed: AtomicU64,
     stale: AtomicU64,
+    changed: AtomicU64,
+    waited: [AtomicU64; 3],
 }
 
 /// The text of a schema, and of the one that superseded it.
 pub(super) struct Texts {
+    /// Index of the registry that has both.
+    registry: usize,
     asked_for: String,
+    /// Names the text, where nothing superseded it.
+    tag: Option<Box<str>>,
     newer: Option<(SchemaVer, String)>,
 }
 
 /// What all registries together said.
-enum Outcome {
+pub(super) enum Outcome {
     /// The schema.
     Found(Texts),
+    /// The schema that is known.
+    Unchanged,
     /// What each said, with its index.
     Nothing(Vec<(usize, RegistryError)>),
     /// As above, but some could not be asked.
@@ -76,46 +94,55 @@ impl Inner {
         if self.book().has(&key.to_string()) {
             return;
         }
+        let outcome = self.ask_patiently(&key).await;
+        let answer = match &outcome {
+            Outcome::Found(_) | Outcome::Unchanged => 0,
+            Outcome::Nothing(_) => 1,
+            Outcome::Unreachable(_) => 2,
+        };
+        self.figures.waited[answer].fetch_add(1, Ordering::Relaxed);
+        self.write(key.clone(), outcome);
+    }
+
+    /// Asks for a key until there is a verdict or the wait is over.
+    pub(super) async fn ask_patiently(&self, key: &SchemaKey) -> Outcome {
         let (start, mut least) = (Instant::now(), FIRST_PAUSE);
-        let outcome = loop {
-            let outcome = self.ask_all(&key).await;
-            let Outcome::Unreachable(errors) = &outcome else { break outcome };
-            let Some(pause) = self.pause(errors, start.elapsed(), least) else { break outcome };
+        loop {
+            let outcome = self.ask_all(key, None).await;
+            let Outcome::Unreachable(errors) = &outcome else { return outcome };
+            let Some(pause) = self.pause(errors, start.elapsed(), least) else { return outcome };
             tokio::time::sleep(pause).await;
             least = (least * 2).min(LONGEST_PAUSE);
-        };
-        self.write(key.clone(), outcome);
+        }
     }
 
     /// Asks once more for a key that has an answer.
     pub(super) async fn ask_again(&self, key: SchemaKey) {
         let flight = Flight::board(self, &key);
         let _seat = flight.lock.lock().await;
-        let outcome = self.ask_all(&key).await;
+        let known = self.book().origin(&key.to_string()).cloned();
+        let outcome = self.ask_all(&key, known.as_ref()).await;
         self.write(key.clone(), outcome);
-    }
-
-    /// The texts that a key stands for; else what each registry said.
-    pub(super) async fn fetch(&self, key: &SchemaKey) -> Result<Texts, Vec<RegistryHistory>> {
-        match self.ask_all(key).await {
-            Outcome::Found(texts) => Ok(texts),
-            Outcome::Nothing(errors) | Outcome::Unreachable(errors) => {
-                Err(self.history(errors, &[]))
-            }
-        }
     }
 
     /// Counts since the start, and what is known now.
     pub(super) fn figures(&self) -> Figures {
         let [found, missing, unavailable] = self.book().counts();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let registries: Vec<RegistryFigures> =
+            self.registries.iter().map(Registered::figures).collect();
         Figures {
             found,
             missing,
             unavailable,
-            asked: read(&self.figures.asked),
-            failed: read(&self.figures.failed),
+            asked: registries.iter().map(RegistryFigures::asked).sum(),
+            failed: registries.iter().map(|registry| registry.failed).sum(),
             stale: read(&self.figures.stale),
+            changed: read(&self.figures.changed),
+            waited_found: read(&self.figures.waited[0]),
+            waited_missing: read(&self.figures.waited[1]),
+            waited_unavailable: read(&self.figures.waited[2]),
+            registries,
         }
     }
 
@@ -138,16 +165,20 @@ impl Inner {
         (!left.is_zero()).then(|| pause.max(least).min(left))
     }
 
-    /// Asks the registries in order until one has the schema.
-    async fn ask_all(&self, key: &SchemaKey) -> Outcome {
+    /// Asks the registries in order until one has the schema. The one that gave the schema that is
+    /// known only says whether it still is the same.
+    async fn ask_all(&self, key: &SchemaKey, known: Option<&Origin>) -> Outcome {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut order: Vec<usize> = (0..self.registries.len()).collect();
         order.sort_by_key(|index| self.registries[*index].rank(&key.vendor));
         let (mut errors, mut verdict) = (Vec::new(), true);
         for index in order {
-            match self.ask_one(&self.registries[index], key).await {
+            let tag = known.filter(|known| known.registry == index);
+            let tag = tag.and_then(|known| known.tag.as_deref());
+            match self.ask_one(index, key, tag).await {
                 Ok(texts) => return Outcome::Found(texts),
-                Err(Answer::Found(_)) => unreachable!("a schema that was found is no error"),
+                Err(Answer::Unchanged) => return Outcome::Unchanged,
+                Err(Answer::Found { .. }) => unreachable!("a schema that was found is no error"),
                 Err(Answer::NotFound) => errors.push((index, RegistryError::NotFound)),
                 Err(Answer::Refused(error)) => errors.push((index, error)),
                 Err(Answer::Unreachable { error, .. }) => {
@@ -160,25 +191,21 @@ impl Inner {
     }
 
     /// Asks one registry for a schema and, if another version superseded it, for that.
-    async fn ask_one(&self, registry: &Registered, key: &SchemaKey) -> Result<Texts, Answer> {
-        let asked_for = self.text(registry, key).await?;
-        let newer = match superseding(&asked_for, key)? {
-            None => None,
-            Some(version) => {
-                let newer = SchemaKey { version, ..key.clone() };
-                Some((version, self.text(registry, &newer).await?))
-            }
+    async fn ask_one(
+        &self,
+        index: usize,
+        key: &SchemaKey,
+        known: Option<&str>,
+    ) -> Result<Texts, Answer> {
+        let registry = &self.registries[index];
+        let (asked_for, tag) = text(registry.ask(key, known).await)?;
+        let Some(version) = superseding(&asked_for, key)? else {
+            return Ok(Texts { registry: index, asked_for, tag, newer: None });
         };
-        Ok(Texts { asked_for, newer })
-    }
-
-    async fn text(&self, registry: &Registered, key: &SchemaKey) -> Result<String, Answer> {
-        self.figures.asked.fetch_add(1, Ordering::Relaxed);
-        let answer = registry.ask(key).await;
-        if let Answer::Unreachable { .. } = answer {
-            self.figures.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Answer::Found(text) = answer { Ok(text) } else { Err(answer) }
+        let newer = SchemaKey { version, ..key.clone() };
+        let (newer, _) = text(registry.ask(&newer, None).await)?;
+        // One tag does not name two texts.
+        Ok(Texts { registry: index, asked_for, tag: None, newer: Some((version, newer)) })
     }
 
     fn write(&self, key: SchemaKey, outcome: Outcome) {
@@ -187,19 +214,24 @@ impl Inner {
             Arc::new(self.history(errors, &before))
         };
         // The book is not kept waiting for a schema to be compiled.
-        let (lookup, digest) = match outcome {
-            Outcome::Found(texts) => (Lookup::Found(Arc::new(texts.compile())), texts.digest()),
-            Outcome::Nothing(errors) => (Lookup::Missing(history(errors)), 0),
-            Outcome::Unreachable(errors) => (Lookup::Unavailable(history(errors)), 0),
+        let (lookup, origin) = match outcome {
+            Outcome::Unchanged => return self.book().renew(&key.to_string(), &self.terms),
+            Outcome::Found(texts) => {
+                (Lookup::Found(Arc::new(texts.compile())), Some(texts.origin()))
+            }
+            Outcome::Nothing(errors) => (Lookup::Missing(history(errors)), None),
+            Outcome::Unreachable(errors) => (Lookup::Unavailable(history(errors)), None),
         };
-        let mut book = self.book();
-        if book.write(key, lookup, digest, &self.terms) {
-            self.figures.stale.fetch_add(1, Ordering::Relaxed);
-        }
+        let written = self.book().write(key, lookup, origin, &self.terms);
+        match written {
+            Written::Stale => self.figures.stale.fetch_add(1, Ordering::Relaxed),
+            Written::Changed => self.figures.changed.fetch_add(1, Ordering::Relaxed),
+            Written::New | Written::Same => 0,
+        };
     }
 
     /// What each registry said, now and before, sorted by name.
-    fn history(
+    pub(super) fn history(
         &self,
         errors: Vec<(usize, RegistryError)>,
         before: &[RegistryHistory],
@@ -261,17 +293,30 @@ impl Texts {
         }
     }
 
-    /// Identifies the texts.
-    fn digest(&self) -> u64 {
+    /// Identifies the texts, and says where they are from.
+    fn origin(&self) -> Origin {
         let newer = self.newer.as_ref().map(|(_, text)| text);
-        foldhash::quality::FixedState::default().hash_one((&self.asked_for, newer))
+        Origin {
+            digest: foldhash::quality::FixedState::default().hash_one((&self.asked_for, newer)),
+            registry: self.registry,
+            tag: self.tag.clone(),
+        }
     }
 
-    /// Each text with its key.
-    pub(super) fn with_keys(self, key: SchemaKey) -> impl Iterator<Item = (SchemaKey, String)> {
-        let newer = self.newer.map(|(version, text)| (SchemaKey { version, ..key.clone() }, text));
-        std::iter::once((key, self.asked_for)).chain(newer)
+    /// As others see them.
+    pub(super) fn published(self, registry: &str) -> Published {
+        Published { registry: registry.to_owned(), text: self.asked_for, newer: self.newer }
     }
+
+    /// Index of the registry that has them.
+    pub(super) fn registry(&self) -> usize {
+        self.registry
+    }
+}
+
+/// A text, and the tag that names it; any other answer is an error.
+fn text(answer: Answer) -> Result<(String, Option<Box<str>>), Answer> {
+    if let Answer::Found { text, tag } = answer { Ok((text, tag)) } else { Err(answer) }
 }
 
 /// The version that a schema says superseded it.

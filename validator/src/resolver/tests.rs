@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::registry::memory::Memory;
-use crate::registry::{Answer, Asking, Registry};
+use crate::registry::{Answer, Asking};
 use crate::schemas::Lookup;
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";
 
 /// A registry that the test keeps a hold of.
 impl Registry for Arc<Memory> {
-    fn get<'a>(&'a self, key: &'a SchemaKey) -> Asking<'a> {
-        (**self).get(key)
+    fn get<'a>(&'a self, key: &'a SchemaKey, known: Option<&'a str>) -> Asking<'a> {
+        (**self).get(key, known)
     }
 }
 
@@ -24,7 +24,7 @@ fn key(uri: &str) -> SchemaKey {
 }
 
 fn found(text: &str) -> Answer {
-    Answer::Found(text.to_owned())
+    Answer::found(text)
 }
 
 fn down() -> Option<Answer> {
@@ -310,8 +310,12 @@ async fn a_bundle_answers_what_it_was_pulled_for() {
     let other = "iglu:com.acme/none/jsonschema/1-0-0";
     let mut lines = Vec::new();
     // Numbers keep their text.
-    let failed = resolver.pull(&[key(URI), key(other)], &mut lines).await.expect("written");
-    assert_eq!(failed[0].0, key(other));
+    let pulled = resolver.pull(&[key(URI), key(other)], &mut lines).await.expect("written");
+    assert_eq!(pulled.written, 2);
+    let [(failed, Unpublished::Missing(history))] = pulled.failed.as_slice() else {
+        panic!("{pulled:?}")
+    };
+    assert_eq!((failed, history.len()), (&key(other), 2));
     assert!(String::from_utf8_lossy(&lines).contains(":99999999999999999999}"));
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), &lines).expect("written");
@@ -324,4 +328,43 @@ async fn a_bundle_answers_what_it_was_pulled_for() {
     let Lookup::Found(schema) = lookup else { panic!("it is in the bundle") };
     assert_eq!(schema.superseded_by(), Some(event::SchemaVer::new(1, 0, 1)));
     assert_eq!(memory.asked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nearest_version_that_accepts_is_found_without_a_list() {
+    let (resolver, memory) = one();
+    for (version, kind) in [
+        ("1-0-0", "null"),
+        ("1-0-1", "boolean"),
+        ("1-1-0", "string"),
+        ("2-0-0", "integer"),
+        ("2-0-1", "string"),
+        ("3-0-0", "array"),
+    ] {
+        memory.say(&URI.replace("1-0-0", version), found(&format!(r#"{{"type":"{kind}"}}"#)));
+    }
+    let nearest = async |from: &str, json: &str| {
+        let nearest = resolver.nearest(&key(&URI.replace("1-0-0", from)), json).await;
+        nearest.map(|key| key.version.to_string())
+    };
+    assert_eq!(nearest("1-0-0", "\"x\"").await.as_deref(), Some("1-1-0"));
+    assert_eq!(nearest("1-0-0", "1").await.as_deref(), Some("2-0-0"));
+    assert_eq!(nearest("2-0-0", "\"x\"").await.as_deref(), Some("2-0-1"));
+    assert_eq!(nearest("1-0-0", "{}").await, None);
+    assert!(memory.asked() < 200, "{} questions", memory.asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_end_has_an_end_when_the_registry_is_back() {
+    let (resolver, memory) = one();
+    let resolver = resolver.with_wait(Duration::MAX);
+    memory.say(URI, found("{}"));
+    memory.fail(down());
+    let other = memory.clone();
+    let mut repair = JoinSet::new();
+    repair.spawn(async move {
+        tokio::time::sleep(Duration::from_secs(7_200)).await;
+        other.fail(None);
+    });
+    assert!(accepts(&ask(&resolver).await, "1"));
 }

@@ -8,6 +8,7 @@ use event::reason::Violation;
 
 use crate::document::Value;
 use crate::number::{self, Literal};
+use crate::pointer;
 use crate::schema::table::{
     Dependency, InPlace, Items, Needs, Node, NodeId, ObjectRules, Rest, Table, Types,
 };
@@ -18,11 +19,27 @@ const LIMIT: usize = 5_000;
 
 /// What is wrong with a value; an error if the schema has a fault where the value reached it.
 pub(crate) fn report(table: &Table, value: &Value<'_>) -> Result<Vec<Violation>, Fault> {
-    let mut reporter = Reporter { table, path: "$".to_owned(), found: Vec::new() };
-    reporter.value(0, value)?;
-    let mut violations = reporter.found;
+    let mut violations: Vec<_> =
+        findings(table, value)?.into_iter().map(|finding| finding.violation).collect();
     without_repeats(&mut violations);
     Ok(violations)
+}
+
+/// As [`report`], with places that are not ambiguous; what two branches say is there twice.
+pub(crate) fn findings(table: &Table, value: &Value<'_>) -> Result<Vec<Finding>, Fault> {
+    let (path, pointer) = ("$".to_owned(), String::new());
+    let mut reporter = Reporter { table, path, pointer, found: Vec::new() };
+    reporter.value(0, value)?;
+    Ok(reporter.found)
+}
+
+/// A violation and where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    /// As bad rows report it.
+    pub(crate) violation: Violation,
+    /// JSON pointer to the value that breaks the rule.
+    pub(crate) pointer: String,
 }
 
 /// A part of the schema that cannot be carried out.
@@ -37,7 +54,8 @@ pub(crate) struct Fault {
 struct Reporter<'a> {
     table: &'a Table,
     path: String,
-    found: Vec<Violation>,
+    pointer: String,
+    found: Vec<Finding>,
 }
 
 impl<'a> Reporter<'a> {
@@ -296,11 +314,11 @@ impl<'a> Reporter<'a> {
     }
 
     /// What one branch says of the value. Where the type differs, a branch says only that.
-    fn branch(&mut self, id: NodeId, value: &Value<'_>) -> Result<Vec<Violation>, Fault> {
+    fn branch(&mut self, id: NodeId, value: &Value<'_>) -> Result<Vec<Finding>, Fault> {
         let node = self.table.node(id);
         let before = std::mem::take(&mut self.found);
         let list = node.texts.types.as_ref().is_none_or(|(_, list)| *list);
-        let result = if node.fault.is_none() && !list && !node.types.has(type_of(value)) {
+        let result = if node.fault.is_none() && !list && !node.types.has(Types::of(value)) {
             self.types(node, value);
             Ok(())
         } else {
@@ -321,7 +339,7 @@ impl<'a> Reporter<'a> {
 
     fn types(&mut self, node: &Node, value: &Value<'_>) {
         let Some((expected, list)) = &node.texts.types else { return };
-        if node.types.has(type_of(value)) {
+        if node.types.has(Types::of(value)) {
             return;
         }
         let found = type_name(value);
@@ -349,43 +367,35 @@ impl<'a> Reporter<'a> {
         targets: Vec<String>,
     ) {
         let custom = node.texts.messages.iter().find(|(of, _)| of.as_ref() == keyword);
-        self.found.push(Violation {
+        let violation = Violation {
             message: custom
                 .map_or_else(|| format!("{subject}: {message}"), |(_, text)| text.to_string()),
             path: Some(self.path.clone()),
             keyword: Some(keyword.to_owned()),
             targets,
-        });
+        };
+        self.found.push(Finding { violation, pointer: self.pointer.clone() });
     }
 
     fn at_member<T>(&mut self, name: &str, walk: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
+        let (length, pointer_length) = (self.path.len(), self.pointer.len());
         self.path.push('.');
         self.path.push_str(name);
+        pointer::push(&mut self.pointer, name);
         let result = walk(self);
         self.path.truncate(length);
+        self.pointer.truncate(pointer_length);
         result
     }
 
     fn at_item<T>(&mut self, index: usize, walk: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
+        let (length, pointer_length) = (self.path.len(), self.pointer.len());
         self.path.push_str(&format!("[{index}]"));
+        pointer::push(&mut self.pointer, &index.to_string());
         let result = walk(self);
         self.path.truncate(length);
+        self.pointer.truncate(pointer_length);
         result
-    }
-}
-
-/// The type of a value, as a set of one.
-fn type_of(value: &Value<'_>) -> Types {
-    match value {
-        Value::Null => Types::NULL,
-        Value::Bool(_) => Types::BOOLEAN,
-        Value::Number(literal) if number::is_integer(literal) => Types::INTEGER,
-        Value::Number(_) => Types::FRACTION,
-        Value::String(_) => Types::STRING,
-        Value::Array(_) => Types::ARRAY,
-        Value::Object(_) => Types::OBJECT,
     }
 }
 

@@ -54,6 +54,33 @@ impl Types {
         }
     }
 
+    /// The type of a value, as a set of one.
+    pub(crate) fn of(value: &Value<'_>) -> Types {
+        match value {
+            Value::Null => Types::NULL,
+            Value::Bool(_) => Types::BOOLEAN,
+            Value::Number(literal) if number::is_integer(literal) => Types::INTEGER,
+            Value::Number(_) => Types::FRACTION,
+            Value::String(_) => Types::STRING,
+            Value::Array(_) => Types::ARRAY,
+            Value::Object(_) => Types::OBJECT,
+        }
+    }
+
+    /// The values that the `type` of a schema allows; all without one.
+    pub(crate) fn allowed_by(schema: &Value<'_>) -> Types {
+        let named = match schema.get("type") {
+            Some(Value::String(name)) => Types::named(name),
+            Some(Value::Array(names)) => {
+                let names = names.iter().filter_map(Value::as_str);
+                names.fold(Types(0), |types, name| types.with(Types::named(name)))
+            }
+            _ => return Types::ALL,
+        };
+        let nullable = matches!(schema.get("nullable"), Some(Value::Bool(true)));
+        if nullable { named.with(Types::NULL) } else { named }
+    }
+
     /// Whether the sets have something in common.
     pub(crate) fn has(self, other: Types) -> bool {
         self.0 & other.0 != 0

@@ -1,99 +1,18 @@
 //! A registry that misbehaves in every way a real one does, over real sockets.
 
-use std::collections::HashMap;
+mod outages;
+mod server;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event::SchemaKey;
 use event::reason::{RegistryError, RegistryHistory};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use server::{Reply, Server, ok, with};
 use validator::{Lookup, Resolver};
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";
 const PATH: &str = "/schemas/com.acme/click/jsonschema/1-0-0";
-
-/// What the server does with a request.
-#[derive(Clone)]
-enum Reply {
-    /// Sends this.
-    Send(String),
-    /// Sends this and closes, whatever was promised.
-    Break(String),
-    /// Says nothing.
-    Hang,
-}
-
-fn with(status: &str, headers: &str, body: &str) -> Reply {
-    let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n");
-    Reply::Send(format!("{head}{headers}\r\n{body}"))
-}
-
-fn ok(body: &str) -> Reply {
-    with("200 OK", "", body)
-}
-
-/// An HTTP server that says what it is told, by path.
-struct Server {
-    uri: String,
-    replies: Arc<Mutex<HashMap<String, Reply>>>,
-    /// The heads of all requests.
-    requests: Arc<Mutex<Vec<String>>>,
-    _tasks: JoinSet<()>,
-}
-
-impl Server {
-    async fn start() -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let uri = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let replies = Arc::new(Mutex::new(HashMap::new()));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = JoinSet::new();
-        let (known, seen) = (Arc::clone(&replies), Arc::clone(&requests));
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&known), Arc::clone(&seen)));
-            }
-        });
-        Server { uri, replies, requests, _tasks: tasks }
-    }
-
-    fn say(&self, path: &str, reply: Reply) {
-        self.replies.lock().expect("no panic").insert(path.to_owned(), reply);
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("no panic").clone()
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    replies: Arc<Mutex<HashMap<String, Reply>>>,
-    requests: Arc<Mutex<Vec<String>>>,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) if byte.is_ascii() && (byte != 0x16 || !head.is_empty()) => head.push(byte),
-            // The end, or the start of a TLS handshake, which this server does not speak.
-            _ => return,
-        }
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    requests.lock().expect("no panic").push(head);
-    let reply = replies.lock().expect("no panic").get(&path).cloned();
-    match reply.unwrap_or_else(|| with("404 Not Found", "", "no such schema")) {
-        // The other side may have read enough and gone; that is its right.
-        Reply::Send(text) | Reply::Break(text) => drop(stream.write_all(text.as_bytes()).await),
-        Reply::Hang => std::future::pending().await,
-    }
-}
 
 /// A resolver over this registry that does not wait.
 fn resolver(uri: &str, key: Option<&str>) -> Resolver {
@@ -104,7 +23,7 @@ fn resolver(uri: &str, key: Option<&str>) -> Resolver {
         "vendorPrefixes":["com.acme"],
         "connection":{{"http":{{"uri":"{uri}","apikey":{key}}}}}}}]}}}}"#
     );
-    let resolver = Resolver::from_config(&text, Path::new("")).expect("a good configuration");
+    let resolver = Resolver::from_config(&text, Path::new(""), None).expect("a good configuration");
     resolver.with_wait(Duration::ZERO)
 }
 
@@ -180,15 +99,13 @@ async fn refusals_are_verdicts_and_trouble_is_none() {
 #[tokio::test]
 async fn broken_connections_are_trouble() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"type\":";
-    let Lookup::Unavailable(history) = check(Reply::Break(half.into())).await else {
+    let Lookup::Unavailable(history) = check(Reply::Send(half.into())).await else {
         panic!("half a body")
     };
     let RegistryError::ClientFailure(message) = error(&history) else { panic!("half a body") };
     assert!(message.starts_with("the answer broke off"), "{message}");
-    let Lookup::Unavailable(_) = check(Reply::Break(String::new())).await else {
-        panic!("nothing")
-    };
-    let Lookup::Unavailable(_) = check(Reply::Break("SMTP\r\n\r\n".into())).await else {
+    let Lookup::Unavailable(_) = check(Reply::Send(Vec::new())).await else { panic!("nothing") };
+    let Lookup::Unavailable(_) = check(Reply::Send("SMTP\r\n\r\n".into())).await else {
         panic!("no HTTP")
     };
 

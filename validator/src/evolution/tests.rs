@@ -1,0 +1,127 @@
+//! Pairs of schemas, and what the step from one to the other is.
+
+use super::*;
+
+/// The level of the step and its worst column.
+fn check(old: &str, new: &str) -> (Level, Column) {
+    let comparison = compare(old, new).expect("both are JSON");
+    (comparison.level(), comparison.column())
+}
+
+#[test]
+fn a_step_is_what_it_does_to_earlier_data() {
+    use Column::{Added, Breaks, Kept, Widened};
+    use Level::{Addition, Model, Revision, Same};
+    let closed = |properties: &str, required: &str| {
+        format!(
+            r#"{{"type":"object","properties":{{{properties}}},"required":[{required}],
+            "additionalProperties":false}}"#
+        )
+    };
+    let a = |schema: &str| closed(&format!(r#""a":{schema}"#), "");
+    for (old, new, level, column) in [
+        (a("{}"), a(r#"{"description":"x","default":1}"#), Same, Kept),
+        (a("{}"), closed(r#""a":{},"b":{"type":"string"}"#, ""), Addition, Added),
+        (a("{}"), closed(r#""a":{},"b":{"type":"string"}"#, r#""b""#), Model, Added),
+        (a("{}"), closed(r#""a":{}"#, r#""a""#), Revision, Kept),
+        (closed(r#""a":{}"#, r#""a""#), a("{}"), Addition, Kept),
+        (a("{}"), closed("", ""), Revision, Kept),
+        (a("{}"), "{\"type\":\"object\"}".to_owned(), Addition, Kept),
+        ("{}".to_owned(), a("{}"), Revision, Added),
+        (
+            r#"{"properties":{}}"#.into(),
+            r#"{"properties":{"a":{"type":"null"}}}"#.into(),
+            Revision,
+            Added,
+        ),
+        (a(r#"{"type":"string"}"#), a(r#"{"type":["string","null"]}"#), Addition, Kept),
+        (a(r#"{"type":"string"}"#), a(r#"{"type":"string","nullable":true}"#), Addition, Kept),
+        (a(r#"{"type":["string","null"]}"#), a(r#"{"type":"string"}"#), Revision, Kept),
+        (a(r#"{"type":"string"}"#), a(r#"{"type":"integer"}"#), Model, Breaks),
+        (a(r#"{"type":"integer"}"#), a(r#"{"type":"number"}"#), Addition, Breaks),
+        (
+            a(r#"{"type":"string"}"#),
+            a(r#"{"type":"string","format":"date-time"}"#),
+            Revision,
+            Breaks,
+        ),
+        (
+            a(r#"{"type":"string","maxLength":5}"#),
+            a(r#"{"type":"string","maxLength":9}"#),
+            Addition,
+            Widened,
+        ),
+        (
+            a(r#"{"type":"string","maxLength":5}"#),
+            a(r#"{"type":"string","maxLength":4}"#),
+            Revision,
+            Kept,
+        ),
+        (a(r#"{"maximum":5}"#), a(r#"{"maximum":5,"exclusiveMaximum":true}"#), Revision, Kept),
+        (a(r#"{"minimum":5,"exclusiveMinimum":true}"#), a(r#"{"minimum":5.0}"#), Addition, Kept),
+        (a(r#"{"enum":["x"]}"#), a(r#"{"enum":["y","x"]}"#), Addition, Kept),
+        (a(r#"{"enum":["x"]}"#), a(r#"{"enum":["y"]}"#), Revision, Kept),
+        (a(r#"{"pattern":"x"}"#), a("{}"), Addition, Kept),
+        (a(r#"{"pattern":"x"}"#), a(r#"{"pattern":"y"}"#), Revision, Kept),
+        (
+            a(r#"{"anyOf":[{"type":"null"}]}"#),
+            a(r#"{"anyOf":[{"type":"null"},{"type":"string"}]}"#),
+            Addition,
+            Kept,
+        ),
+        (
+            a(r#"{"allOf":[{"minLength":1}]}"#),
+            a(r#"{"allOf":[{"minLength":1},{"maxLength":1}]}"#),
+            Revision,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"array","items":{"type":"string"}}"#),
+            a(r#"{"type":"array","items":{"type":"integer"}}"#),
+            Model,
+            Breaks,
+        ),
+    ] {
+        assert_eq!(check(&old, &new), (level, column), "{old}\n{new}");
+        assert_eq!(check(&new, &new), (Same, Kept), "{new}");
+    }
+}
+
+#[test]
+fn references_are_followed_and_may_be_circular() {
+    let schema = |of: &str| {
+        format!(
+            r##"{{"properties":{{"a":{{"$ref":"#/definitions/d"}},"self":{{"$ref":"#"}}}},
+            "definitions":{{"d":{of}}}}}"##
+        )
+    };
+    let old = schema(r#"{"type":"string"}"#);
+    assert_eq!(check(&old, &old).0, Level::Same);
+    let comparison = compare(&old, &schema(r#"{"type":"integer"}"#)).expect("both are JSON");
+    assert_eq!(comparison.changes.len(), 1, "{comparison:?}");
+    assert_eq!(comparison.changes[0].pointer, "/properties/a/type");
+    assert_eq!((comparison.level(), comparison.column()), (Level::Model, Column::Breaks));
+}
+
+#[test]
+fn a_version_number_must_promise_no_more_than_is_kept() {
+    let version = |text: &str| SchemaVer::parse(text).expect("a version");
+    let step = |old: &str, new: &str, from: &str, to: &str| {
+        let comparison = compare(old, new).expect("both are JSON");
+        comparison.judge(version(from), version(to))
+    };
+    let (text, number) =
+        (r#"{"properties":{"a":{"type":"integer"}}}"#, r#"{"properties":{"a":{"type":"number"}}}"#);
+    let judgement = step(text, number, "1-0-0", "1-0-1");
+    assert_eq!((judgement.declared, judgement.needed), (Level::Addition, Level::Model));
+    assert!(judgement.fault.expect("a column breaks").contains("column"));
+    assert_eq!(step(text, number, "1-0-0", "2-0-0").fault, None);
+    let judgement = step(number, text, "1-0-0", "1-1-0");
+    assert!(judgement.fault.expect("a column breaks").contains("column"));
+    let (loose, tight) = (r#"{"maxLength":9}"#, r#"{"maxLength":8}"#);
+    let fault = step(loose, tight, "1-0-0", "1-0-1").fault;
+    assert_eq!(fault.as_deref(), Some("the version says ADDITION, but the change is a REVISION"));
+    assert_eq!(step(loose, tight, "1-0-0", "1-1-0").fault, None);
+    assert_eq!(step(tight, loose, "1-0-0", "1-1-0").fault, None, "to say more is no fault");
+    assert!(step(tight, loose, "1-0-0", "1-0-0").fault.is_some());
+}
