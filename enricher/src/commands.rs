@@ -1,6 +1,7 @@
 //! The commands of `snowmelt`: their arguments, and the exit codes they share.
 //!
-//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 75 a worker
+//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 65 something
+//! looked at that is not as it should be, 69 a schema registry that could not be asked, 75 a worker
 //! that had to stop before everything in flight was written (nothing is lost: it is read again).
 
 pub mod bench;
@@ -8,6 +9,7 @@ pub mod enrich;
 pub mod generate;
 pub mod local;
 pub mod rules;
+pub mod schemas;
 pub mod worker;
 
 use std::process::ExitCode;
@@ -18,6 +20,10 @@ use crate::terminal;
 
 /// Arguments or configuration that cannot be used.
 pub const EXIT_USAGE: u8 = 64;
+/// What was looked at is not as it should be.
+pub const EXIT_FAULTS: u8 = 65;
+/// A schema registry could not be asked.
+pub const EXIT_UNAVAILABLE: u8 = 69;
 /// Stopped before everything in flight was written.
 pub const EXIT_GRACE: u8 = 75;
 
@@ -39,6 +45,8 @@ enum Command {
     Generate(generate::Args),
     /// Run a fleet on this machine alone, on embedded parts.
     Local(local::Args),
+    /// Look at schemas and registries, and pull them into a bundle.
+    Schemas(schemas::Args),
     /// Measure the transform on this machine.
     Bench(bench::Args),
 }
@@ -50,6 +58,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),
+        Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -174,13 +174,42 @@ pub struct Objects {
 }
 
 /// `[schemas]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schemas {
     /// An Iglu resolver configuration.
     pub resolver: Option<PathBuf>,
     /// A folder of schemas asked before all registries.
     pub folder: Option<PathBuf>,
+    /// A bundle of schemas asked before all registries.
+    pub bundle: Option<PathBuf>,
+    /// What becomes of data whose schema no registry could be asked for.
+    pub unavailable: Unavailable,
+    /// How long such data waits first, from the registry's first failure.
+    pub patience: Span<0, 3_600_000>,
+}
+
+/// What becomes of data whose schema no registry could be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// It waits until a registry answers, and its shard with it.
+    Wait,
+    /// It is parked, to be replayed.
+    #[default]
+    Park,
+    /// It becomes a bad row.
+    Bad,
+}
+
+impl Schemas {
+    /// How long data waits for a registry that cannot be asked, from its first failure.
+    pub fn wait(&self) -> std::time::Duration {
+        match self.unavailable {
+            Unavailable::Wait => std::time::Duration::MAX,
+            Unavailable::Park | Unavailable::Bad => self.patience.get(),
+        }
+    }
 }
 
 /// `[enrichments]`
@@ -255,6 +284,7 @@ impl Config {
         let paths = [
             &mut self.schemas.resolver,
             &mut self.schemas.folder,
+            &mut self.schemas.bundle,
             &mut self.enrichments.folder,
             &mut self.enrichments.assets,
         ];
@@ -272,6 +302,18 @@ impl Default for Worker {
             threads: None,
             bytes_in_flight: Bytes::new(256 << 20),
             grace: Span::new(60_000),
+        }
+    }
+}
+
+impl Default for Schemas {
+    fn default() -> Schemas {
+        Schemas {
+            resolver: None,
+            folder: None,
+            bundle: None,
+            unavailable: Unavailable::default(),
+            patience: Span::new(30_000),
         }
     }
 }

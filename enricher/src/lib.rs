@@ -8,6 +8,7 @@ pub mod admin;
 pub mod allocations;
 pub mod aws;
 pub mod backoff;
+pub mod bucket_registry;
 pub mod budget;
 pub mod clock;
 pub mod commands;

@@ -11,6 +11,8 @@ use prometheus::{
     TextEncoder,
 };
 
+use validator::Figures;
+
 use crate::pipeline::Output;
 use crate::pipeline::output::Verdict;
 use crate::sink::Route;
@@ -39,6 +41,11 @@ pub struct Metrics {
     in_flight_bytes: IntGauge,
     in_flight_limit: IntGauge,
     shard_listings: IntCounterVec,
+    schemas: IntGaugeVec,
+    schema_waits: IntCounterVec,
+    schemas_stale: IntCounter,
+    schemas_changed: IntCounter,
+    registry_requests: IntCounterVec,
 }
 
 /// A few counts at one moment.
@@ -113,6 +120,16 @@ impl Metrics {
             in_flight_bytes: gauge(r, "in_flight_bytes", "Taken from the budget."),
             in_flight_limit: gauge(r, "in_flight_limit_bytes", "The budget."),
             shard_listings: counters(r, "shard_listings_total", "Shards listed.", &["result"]),
+            schemas: gauges(r, "schemas", "Schema keys known, by answer.", &["answer"]),
+            schema_waits: counters(r, "schema_waits_total", "Keys waited for.", &["answer"]),
+            schemas_stale: counter(r, "schemas_stale_total", "Served though not renewed."),
+            schemas_changed: counter(r, "schemas_changed_total", "Changed under a version."),
+            registry_requests: counters(
+                r,
+                "registry_requests_total",
+                "Requests to schema registries.",
+                &["registry", "result"],
+            ),
             registry,
         }
     }
@@ -225,8 +242,42 @@ impl Metrics {
             ("created", status.created),
             ("deleted", status.deleted),
         ] {
-            let counter = self.lease_events.with_label_values(&[event]);
-            counter.inc_by(count.saturating_sub(counter.get()));
+            raise(&self.lease_events.with_label_values(&[event]), count);
+        }
+    }
+
+    /// What the resolver reports. Registries are those of the configuration, a closed set.
+    pub fn schemas(&self, figures: &Figures) {
+        let known = [
+            ("found", figures.found),
+            ("missing", figures.missing),
+            ("unavailable", figures.unavailable),
+        ];
+        for (answer, count) in known {
+            self.schemas.with_label_values(&[answer]).set(count as i64);
+        }
+        let waits = [
+            ("found", figures.waited_found),
+            ("missing", figures.waited_missing),
+            ("unavailable", figures.waited_unavailable),
+        ];
+        for (answer, count) in waits {
+            raise(&self.schema_waits.with_label_values(&[answer]), count);
+        }
+        raise(&self.schemas_stale, figures.stale);
+        raise(&self.schemas_changed, figures.changed);
+        for registry in &figures.registries {
+            for (result, count) in [
+                ("found", registry.found),
+                ("unchanged", registry.unchanged),
+                ("missing", registry.missing),
+                ("refused", registry.refused),
+                ("failed", registry.failed),
+                ("spared", registry.spared),
+            ] {
+                let labels = [registry.name.as_str(), result];
+                raise(&self.registry_requests.with_label_values(&labels), count);
+            }
         }
     }
 
@@ -263,6 +314,11 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
     }
+}
+
+/// Brings a counter up to what somebody else has counted.
+fn raise(counter: &IntCounter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
@@ -306,8 +362,17 @@ mod tests {
         metrics.wrote(Route::Enriched, "kinesis", 3, 300);
         metrics.retried(Retry::Entries);
         metrics.leases(&lease::Status { held: 2, ..lease::Status::default() });
+        let registry = validator::RegistryFigures {
+            name: "Acme".to_owned(),
+            unchanged: 7,
+            ..validator::RegistryFigures::default()
+        };
+        let registries = vec![registry];
+        metrics.schemas(&Figures { stale: 2, registries, ..Figures::default() });
         let text = metrics.text();
         for line in [
+            "snowmelt_schemas_stale_total 2",
+            r#"snowmelt_registry_requests_total{registry="Acme",result="unchanged"} 7"#,
             r#"snowmelt_lines_total{route="enriched",sink="kinesis"} 3"#,
             r#"snowmelt_retries_total{what="entries"} 1"#,
             r#"snowmelt_leases{state="held"} 2"#,

@@ -74,6 +74,7 @@ pub async fn run(
             tell(&told, &status);
             told = status;
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
+            worker.metrics.schemas(&worker.resolver.figures());
             tokio::time::sleep(STATUS).await;
         }
     };

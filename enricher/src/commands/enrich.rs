@@ -19,6 +19,7 @@ use event::bad_row::Processor;
 use lease::{Position, ShardId};
 use validator::{Resolver, Schemas};
 
+use crate::aws;
 use crate::clock;
 use crate::commands::rules::Rules;
 use crate::pipeline::load::RecordEncoding;
@@ -148,7 +149,7 @@ impl Transform {
         }
         Ok(Transform {
             pipeline: Pipeline::new(settings, enrichments),
-            resolver: args.rules.resolver()?,
+            resolver: args.rules.resolver(&aws::Settings::default())?,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             now: args.now,
         })

@@ -31,7 +31,7 @@ use crate::sink::object::{Compression, Objects, Place, Settings};
 use crate::sink::{Route, Sinks};
 use crate::source::local::{Local, Put};
 use crate::worker::{self, End, Worker};
-use crate::{clock, log, terminal};
+use crate::{aws, clock, log, terminal};
 
 /// What `snowmelt local` was asked for.
 #[derive(Debug, clap::Args)]
@@ -135,7 +135,8 @@ impl Fleet {
     ) -> anyhow::Result<Fleet> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Pool::new(cores)?);
-        let (resolver, enrichments) = (args.rules.resolver()?, args.rules.enrichments()?);
+        let resolver = args.rules.resolver(&aws::Settings::default())?;
+        let enrichments = args.rules.enrichments()?;
         let mut settings = pipeline::Settings::new(super::enrich::this_program());
         settings.stream = "local".to_owned();
         let pipeline = Arc::new(Pipeline::new(settings, enrichments));

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use enrichments::{Enrichments, Options};
-use validator::Resolver;
+use validator::{BucketPlace, Registry, Resolver};
 
 use super::Usage;
+use crate::aws;
+use crate::bucket_registry::BucketRegistry;
 
 /// Files and folders of rules. Nothing given means the embedded schemas and no enrichment that
 /// needs a configuration.
@@ -19,6 +21,9 @@ pub struct Rules {
     /// A folder of schemas (an Iglu static registry, `schemas/` inside), asked before all others.
     #[arg(long, value_name = "DIR")]
     pub schemas: Option<PathBuf>,
+    /// A bundle of schemas that `snowmelt schemas pull` wrote, asked before all others.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
     /// A folder of enrichment configurations.
     #[arg(long, value_name = "DIR")]
     pub enrichments: Option<PathBuf>,
@@ -28,16 +33,23 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The registries.
-    pub fn resolver(&self) -> Result<Resolver, Usage> {
-        let resolver = match &self.resolver {
-            Some(file) => Resolver::from_file(file).map_err(|error| Usage(error.to_string()))?,
+    /// The registries. Buckets are looked for where `aws` says.
+    pub fn resolver(&self, aws: &aws::Settings) -> Result<Resolver, Usage> {
+        let open = |place: &BucketPlace| -> Box<dyn Registry> {
+            Box::new(BucketRegistry::new(place.clone(), aws.clone()))
+        };
+        let mut resolver = match &self.resolver {
+            Some(file) => {
+                Resolver::from_file(file, Some(&open)).map_err(|error| Usage(error.to_string()))?
+            }
             None => Resolver::embedded(),
         };
-        Ok(match &self.schemas {
-            Some(folder) => resolver.with_folder(folder),
-            None => resolver,
-        })
+        if let Some(folder) = &self.schemas {
+            resolver = resolver.with_folder(folder);
+        }
+        let Some(file) = &self.bundle else { return Ok(resolver) };
+        let wrong = |error| Usage(format!("{}: {error}", file.display()));
+        resolver.with_bundle(file).map_err(wrong)
     }
 
     /// The enrichments with their assets. `${NAME}` in a configuration is the environment's.

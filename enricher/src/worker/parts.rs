@@ -38,8 +38,10 @@ pub struct Parts {
 /// all others.
 pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let rules = rules(config);
-    let (resolver, enrichments) = (rules.resolver()?, rules.enrichments()?);
-    let aws = Aws::load(aws(&config.aws)).await;
+    let settings_of_aws = aws(&config.aws);
+    let (resolver, enrichments) = (rules.resolver(&settings_of_aws)?, rules.enrichments()?);
+    let resolver = resolver.with_wait(config.schemas.wait());
+    let aws = Aws::load(settings_of_aws).await;
     let name = format!("{}-{run}", &*config.worker.name);
     let id = WorkerId::parse(&name);
     let id = id.ok_or_else(|| Usage(format!("[worker] name: `{name}` cannot name a worker")))?;
@@ -81,6 +83,7 @@ fn rules(config: &Config) -> Rules {
     Rules {
         resolver: config.schemas.resolver.clone(),
         schemas: config.schemas.folder.clone(),
+        bundle: config.schemas.bundle.clone(),
         enrichments: config.enrichments.folder.clone(),
         assets: config.enrichments.assets.clone(),
     }
