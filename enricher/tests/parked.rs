@@ -117,7 +117,7 @@ fn down() -> Resolver {
         {{"name":"Far","priority":0,"vendorPrefixes":["com.acme"],
           "connection":{{"http":{{"uri":"http://{address}"}}}}}}]}}}}"#
     );
-    let resolver = Resolver::from_config(&config, Path::new("."));
+    let resolver = Resolver::from_config(&config, Path::new("."), None);
     resolver.expect("the configuration is right").with_wait(Duration::ZERO)
 }
 

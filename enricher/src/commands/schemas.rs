@@ -13,6 +13,7 @@ mod table;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -51,7 +52,7 @@ enum What {
 
 /// Where schemas come from, and how results are printed.
 #[derive(Debug, clap::Args)]
-struct Common {
+struct Sources {
     /// An Iglu resolver configuration. Without one, the embedded schemas are all there are.
     #[arg(long, value_name = "FILE")]
     resolver: Option<std::path::PathBuf>,
@@ -61,6 +62,9 @@ struct Common {
     /// A bundle of schemas, asked before all others.
     #[arg(long, value_name = "FILE")]
     bundle: Option<std::path::PathBuf>,
+    /// How long a registry that cannot be asked is waited for, seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    patience: u64,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -81,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-impl Common {
+impl Sources {
     fn resolver(&self) -> Result<Resolver, Usage> {
         let rules = Rules {
             resolver: self.resolver.clone(),
@@ -89,7 +93,8 @@ impl Common {
             bundle: self.bundle.clone(),
             ..Rules::default()
         };
-        rules.resolver(&aws::Settings::default())
+        let resolver = rules.resolver(&aws::Settings::default())?;
+        Ok(resolver.with_wait(Duration::from_secs(self.patience)))
     }
 
     /// Prints a table, or what stands for it as JSON.
@@ -161,7 +166,7 @@ fn unnamed(name: &str, why: &Unpublished) -> Unnamed {
 /// What each registry said, a line each.
 fn said(history: &[RegistryHistory]) -> String {
     let lines = history.iter().map(|registry| {
-        let errors: Vec<&str> = registry.errors.iter().map(|error| words(error)).collect();
+        let errors: Vec<&str> = registry.errors.iter().map(words).collect();
         format!("  {}: {}", registry.repository, errors.join("; "))
     });
     lines.collect::<Vec<_>>().join("\n")

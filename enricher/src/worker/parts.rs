@@ -131,7 +131,9 @@ fn settings(config: &Config) -> pipeline::Settings {
         // What is larger could go nowhere.
         settings.line_bytes_max = LINE_BYTES;
     }
-    if config.parked.is_none() && first_bucket(config).is_none() {
+    if config.schemas.unavailable == config::Unavailable::Bad {
+        settings.unavailable = pipeline::Unavailable::Bad;
+    } else if config.parked.is_none() && first_bucket(config).is_none() {
         tracing::warn!(
             "neither [parked] nor any bucket is configured: events with schemas that cannot be had \
              become bad rows"

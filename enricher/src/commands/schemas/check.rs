@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use validator::{Explanation, Resolver, Schema, lint};
 
-use super::{Common, Named, Table, key_of_place, named};
+use super::{Named, Sources, Table, key_of_place, named};
 use crate::commands::EXIT_FAULTS;
 use crate::terminal;
 
@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "INSTANCE")]
     instance: String,
     #[command(flatten)]
-    common: Common,
+    sources: Sources,
 }
 
 /// A JSON that names its schema. Nothing else may be in it, or it is data itself.
@@ -47,7 +47,7 @@ impl<'de> serde::Deserialize<'de> for SchemaUri {
 
 /// Runs `snowmelt schemas check`.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let resolver = args.common.resolver()?;
+    let resolver = args.sources.resolver()?;
     let json = read(&args.instance)?;
     let envelope = serde_json::from_str::<SelfDescribing>(&json).ok();
     let json = envelope.map_or(json, |envelope| {
@@ -67,13 +67,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
             let issues = issues.iter().map(|i| json!({"path": i.path, "message": i.message}));
             let document = json!({"valid": false, "schemaIssues": issues.collect::<Vec<_>>()});
-            args.common.print(&table, document);
+            args.sources.print(&table, document);
             return Ok(ExitCode::from(EXIT_FAULTS));
         }
     };
     if violations.is_empty() {
-        args.common.print(&Table::new(&[]), json!({"valid": true}));
-        if !args.common.json {
+        args.sources.print(&Table::new(&[]), json!({"valid": true}));
+        if !args.sources.json {
             terminal::line(&format!("valid against {}", named.name));
         }
         return Ok(ExitCode::SUCCESS);
@@ -104,9 +104,9 @@ fn report(args: &Args, violations: &[Explanation], nearest: Option<&str>) {
             "found": v.found, "message": v.message})
     };
     let all: Vec<_> = violations.iter().map(as_json).collect();
-    args.common
+    args.sources
         .print(&table, json!({"valid": false, "violations": all, "nearestVersion": nearest}));
-    if !args.common.json {
+    if !args.sources.json {
         terminal::line(&match nearest {
             Some(nearest) => format!("{nearest} would accept it"),
             None => "no other version that is known would accept it".to_owned(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use validator::evolution::{self, Comparison};
 
-use super::{Common, Table, named};
+use super::{Sources, Table, named};
 use crate::commands::{EXIT_FAULTS, Usage};
 use crate::terminal;
 
@@ -19,12 +19,12 @@ pub(super) struct Args {
     #[arg(value_name = "NEW")]
     new: String,
     #[command(flatten)]
-    common: Common,
+    sources: Sources,
 }
 
 /// Runs `snowmelt schemas diff`.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let resolver = args.common.resolver()?;
+    let resolver = args.sources.resolver()?;
     let mut schemas = Vec::new();
     for name in [&args.old, &args.new] {
         match named(name, &resolver).await? {
@@ -48,8 +48,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         "fault": fault,
         "changes": changes(&comparison),
     });
-    args.common.print(&table(&comparison), document);
-    if !args.common.json {
+    args.sources.print(&table(&comparison), document);
+    if !args.sources.json {
         let (level, column) = (comparison.level().name(), comparison.column().name());
         terminal::line(&format!("for earlier data: {level}; for warehouse columns: {column}"));
         match (&judgement, &fault) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use validator::Unlisted;
 
-use super::{Common, Named, Table, named};
+use super::{Named, Sources, Table, named};
 use crate::commands::EXIT_UNAVAILABLE;
 use crate::terminal;
 
@@ -16,7 +16,7 @@ pub(super) struct ListArgs {
     #[arg(long, default_value = "", value_name = "PREFIX")]
     vendor: String,
     #[command(flatten)]
-    common: Common,
+    sources: Sources,
 }
 
 /// What `snowmelt schemas show` was asked for.
@@ -26,14 +26,14 @@ pub(super) struct ShowArgs {
     #[arg(value_name = "URI")]
     schema: String,
     #[command(flatten)]
-    common: Common,
+    sources: Sources,
 }
 
 /// Runs `snowmelt schemas list`.
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let mut table = Table::new(&["SCHEMA", "REGISTRY"]);
     let (mut documents, mut failed) = (Vec::new(), false);
-    for listed in args.common.resolver()?.list().await {
+    for listed in args.sources.resolver()?.list().await {
         let document = match listed.keys {
             Ok(keys) => {
                 let wanted = keys.iter().filter(|key| key.vendor.starts_with(&args.vendor));
@@ -51,20 +51,20 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
         };
         documents.push(document);
     }
-    args.common.print(&table, documents.into());
+    args.sources.print(&table, documents.into());
     Ok(if failed { ExitCode::from(EXIT_UNAVAILABLE) } else { ExitCode::SUCCESS })
 }
 
 /// Runs `snowmelt schemas show`.
 pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     super::parse_key(&args.schema)?;
-    let named = match named(&args.schema, &args.common.resolver()?).await? {
+    let named = match named(&args.schema, &args.sources.resolver()?).await? {
         Ok(named) => named,
         Err(why) => return Ok(why.report()),
     };
     let Named { name, text, registry, .. } = named;
     let registry = registry.unwrap_or_default();
-    if args.common.json {
+    if args.sources.json {
         let schema: serde_json::Value = serde_json::from_str(&text)?;
         let document = json!({"uri": name, "registry": registry, "schema": schema});
         terminal::line(&document.to_string());

@@ -14,7 +14,7 @@ use event::SchemaKey;
 use serde_json::json;
 use validator::{Pulled, Resolver, Unlisted, Unpublished};
 
-use super::{Common, parse_key, said};
+use super::{Sources, parse_key, said};
 use crate::commands::enrich::input::Input;
 use crate::commands::enrich::{next_chunk, this_program};
 use crate::commands::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
@@ -40,7 +40,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
-    common: Common,
+    sources: Sources,
 }
 
 /// Runs `snowmelt schemas pull`.
@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if named.is_empty() && !args.all && args.sample.is_empty() {
         return Err(Usage("nothing to pull: name schemas, --list, --all or --sample".into()).into());
     }
-    let resolver = args.common.resolver()?;
+    let resolver = args.sources.resolver()?;
     let mut keys = named.clone();
     if args.all {
         match listed(&resolver).await {
@@ -142,7 +142,7 @@ fn report(args: &Args, pulled: &Pulled, named: &BTreeSet<SchemaKey>, bytes: usiz
         terminal::note(&format!("snowmelt: {word}: {key}\n{}", said(history)));
     }
     let output = args.output.display().to_string();
-    if args.common.json {
+    if args.sources.json {
         let written = if code == EXIT_UNAVAILABLE { 0 } else { pulled.written };
         let document = json!({"bundle": output, "schemas": written, "failed": failed});
         terminal::line(&document.to_string());
