@@ -4,6 +4,8 @@
 //! order in which they were read, so a shard's progress is the end of the last one joined. Losing
 //! the lease ends this loop and nothing else.
 
+mod caution;
+
 use std::sync::Arc;
 
 use lease::{Held, Position};
@@ -12,11 +14,12 @@ use tokio::time::Instant;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
 use crate::metrics::Step;
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, Output};
 use crate::sink::{self, Origin};
 use crate::source::{self, Batch, Batches};
 use crate::worker::Worker;
 use crate::{clock, cores, pool};
+use caution::Caution;
 
 /// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
 /// them in practice; this keeps a shard of tiny batches from making tasks without end.
@@ -65,12 +68,18 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
     let asked_back = held.asked_back();
     let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
     let mut in_flight = InOrder::new(IN_FLIGHT);
+    let mut caution = Caution::of(held, worker);
     let end = loop {
         tokio::select! {
             biased;
             () = asked_back.cancelled() => break End::HandedOver,
             Some(done) = in_flight.next() => held.advance(done?),
             next = batches.next(), if in_flight.has_room() => match next? {
+                Some((batch, permit)) if !caution.is_over() => {
+                    // Its pieces take permits of their own.
+                    drop(permit);
+                    caution.work(worker, held, batch, &mut in_flight).await?;
+                }
                 Some((batch, permit)) => {
                     let (worker, held) = (Arc::clone(worker), Arc::clone(held));
                     in_flight.push(carry(worker, held, batch, permit));
@@ -98,20 +107,35 @@ async fn carry(
     let now_ms = clock::now_ms();
     let Some(origin) = Origin::of(&batch, &held, now_ms) else { return Ok(batch.end) };
 
+    let output = process(&worker, &batch, now_ms).await?;
+    let end = batch.end.clone();
+    drop(batch);
+    finish(&worker, output, origin, &mut permit).await.map(|()| end)
+}
+
+/// What becomes of a batch.
+async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, Error> {
     let started = Instant::now();
     let mut schemas = worker.resolver.schemas();
     let output = loop {
-        match cores::process(&worker.pool, &worker.pipeline, &batch, &schemas, now_ms).await? {
+        match cores::process(&worker.pool, &worker.pipeline, batch, &schemas, now_ms).await? {
             Outcome::Done(output) => break output,
             Outcome::Need(keys) => schemas = worker.resolver.resolve(&keys).await,
         }
     };
     worker.metrics.processed(&output, started.elapsed());
+    Ok(output)
+}
 
-    let end = batch.end.clone();
-    drop(batch);
+/// Makes it durable.
+async fn finish(
+    worker: &Worker,
+    output: Output,
+    origin: Origin,
+    permit: &mut Permit,
+) -> Result<(), Error> {
     let started = Instant::now();
-    worker.sinks.write(output, origin, &mut permit).await?;
+    worker.sinks.write(output, origin, permit).await?;
     worker.metrics.took(Step::Write, started.elapsed());
-    Ok(end)
+    Ok(())
 }

@@ -92,7 +92,7 @@ pub struct Batches {
 
 /// What a batch occupies while it is worked on, per byte of its payloads: the records themselves
 /// and the lines made of them, which are about twice as long.
-const COST: usize = 3;
+pub(crate) const COST: usize = 3;
 
 /// Where a reader puts its batches. Each waits for room in the budget first.
 #[derive(Debug)]

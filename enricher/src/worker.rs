@@ -34,6 +34,8 @@ pub struct Worker {
     pub sinks: Sinks,
     /// The bytes in flight.
     pub budget: Arc<Budget>,
+    /// Whose turn it is to work on records that may kill the worker.
+    pub caution: tokio::sync::Mutex<()>,
     /// The call to close what is open.
     pub hurry: Hurry,
     /// What is counted.

@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::lease::{Counter, LeaseKey};
+use crate::lease::{Counter, LeaseKey, Suspect};
 use crate::position::{Position, ShardId};
-use crate::protocol::Grant;
+use crate::protocol::{Announcement, Grant};
 
 /// The right to read one shard, write its output and advance its position. There is one at a time
 /// for a shard; dropping it gives the lease back at the last position reached.
@@ -48,21 +48,26 @@ impl Held {
         self.shared.fruitless_owners
     }
 
-    /// The record that the last owner was working on by itself, as it had said by
-    /// [`suspect`](Held::suspect), when it died or was cut off.
-    pub fn suspected(&self) -> Option<&Position> {
+    /// The records that the last owner was working on by themselves, as it had said by
+    /// [`announce`](Held::announce), when it died or was cut off.
+    pub fn suspected(&self) -> Option<&Suspect> {
         self.shared.suspected.as_ref()
     }
 
-    /// Says that the task will now work on this record and nothing else, and resolves when that is
-    /// stored, with all that was advanced before. If the process dies of the record, the next owner
-    /// knows which it was. Never resolves if the lease is lost meanwhile.
-    pub async fn suspect(&self, record: Position) {
+    /// Says that the task will now work on these records and nothing else, or that no record is
+    /// under suspicion any more. Resolves when that is stored, with all that was advanced before.
+    /// If the process dies of a record, the next owner knows where to look. Never resolves if the
+    /// lease is lost meanwhile.
+    pub async fn announce(&self, suspect: Option<Suspect>) {
         let mut stored = self.shared.on_record.subscribe();
-        self.shared.lock().suspect = Some(record.clone());
+        let number = {
+            let mut state = self.shared.lock();
+            state.announcement = Announcement { number: state.announcement.number + 1, suspect };
+            state.announcement.number
+        };
         self.shared.keeper.notify_one();
         // The sender is ours.
-        let _ = stored.wait_for(|on_record| on_record.as_ref() == Some(&record)).await;
+        let _ = stored.wait_for(|on_record| *on_record >= number).await;
     }
 
     /// How far the shard has been worked: where to start, and later the last position advanced to.
@@ -134,9 +139,9 @@ pub(crate) struct Shared {
     pub(crate) key: LeaseKey,
     pub(crate) epoch: Counter,
     pub(crate) fruitless_owners: u64,
-    pub(crate) suspected: Option<Position>,
-    /// The record that is stored as the one the task works on.
-    pub(crate) on_record: watch::Sender<Option<Position>>,
+    pub(crate) suspected: Option<Suspect>,
+    /// The number of the last announcement that is stored.
+    pub(crate) on_record: watch::Sender<u64>,
     pub(crate) lost: CancellationToken,
     pub(crate) asked_back: CancellationToken,
     /// Cancelled by the keeper when the lease is released or lost.
@@ -152,8 +157,8 @@ pub(crate) struct State {
     pub(crate) deadline: Instant,
     pub(crate) bytes: u64,
     pub(crate) lag: Option<Duration>,
-    /// The record that the task is about to work on by itself.
-    pub(crate) suspect: Option<Position>,
+    /// What the task is about to work on by itself.
+    pub(crate) announcement: Announcement,
     pub(crate) dropped: bool,
 }
 
@@ -164,7 +169,7 @@ impl Shared {
             deadline,
             bytes: 0,
             lag: None,
-            suspect: None,
+            announcement: Announcement::default(),
             dropped: false,
         };
         Shared {

@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::gauge::Gauge;
 use crate::held::{Held, Shared};
 use crate::lease::LeaseKey;
-use crate::position::Position;
 use crate::protocol::{Command, Event, Grant, Progress, Protocol};
 use crate::shards::Shard;
 use crate::store::{LeaseStore, Pending};
@@ -151,7 +150,8 @@ struct ShardTask {
     shared: Arc<Shared>,
     gauge: Gauge,
     weight: u64,
-    suspect: Option<Position>,
+    /// The task's last announcement.
+    announcement: u64,
     ended: bool,
 }
 
@@ -226,13 +226,11 @@ impl Desk {
             if state.dropped && !task.ended {
                 task.ended = true;
                 events.push(Event::Dropped(key.clone(), state.position.clone()));
-            } else if let Some(record) = state.suspect.clone()
-                && task.suspect.as_ref() != Some(&record)
-            {
-                task.suspect = Some(record.clone());
+            } else if state.announcement.number > task.announcement {
+                task.announcement = state.announcement.number;
                 let (key, weight) = (key.clone(), task.weight);
                 let progress = Progress { key, position: state.position.clone(), weight };
-                events.push(Event::Suspected(progress, record));
+                events.push(Event::Announced(progress, state.announcement.clone()));
             }
         }
         if self.inbox.drain.is_cancelled() && !self.draining {
@@ -287,8 +285,8 @@ impl Desk {
                     task.shared.lock().deadline = self.started + deadline;
                 }
             }
-            Command::Suspected(key, record) => {
-                self.tell(&key, |shared| drop(shared.on_record.send_replace(Some(record))));
+            Command::Announced(key, number) => {
+                self.tell(&key, |shared| shared.on_record.send_modify(|last| *last = number));
             }
             Command::AskBack(key) => self.tell(&key, |shared| shared.asked_back.cancel()),
             Command::Lose(key) => {
@@ -323,7 +321,7 @@ impl Desk {
             shared: shared.clone(),
             gauge,
             weight: grant.weight,
-            suspect: None,
+            announcement: 0,
             ended: false,
         };
         self.tasks.insert(grant.key, task);

@@ -91,6 +91,54 @@ impl Counter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WriteId(pub u64);
 
+/// Consecutive records of a shard of which one may be what kills workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The first record.
+    pub first: Position,
+    /// The last one.
+    pub last: Position,
+}
+
+impl Suspect {
+    /// A range of records, by the positions after them.
+    pub fn new(first: Position, last: Position) -> Suspect {
+        Suspect { first, last }
+    }
+
+    /// Whether it is one record, and so the killer.
+    pub fn is_single(&self) -> bool {
+        self.first == self.last
+    }
+
+    /// Whether a record is among them.
+    pub fn contains(&self, record: &Position) -> bool {
+        (&self.first..=&self.last).contains(&record)
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub(crate) fn parse(text: &str) -> Option<Suspect> {
+        let record = |text: &str| {
+            let (sequence, sub_sequence) = text.split_once('/')?;
+            Position::from_checkpoint(sequence, sub_sequence.parse().ok()?)
+        };
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Some(Suspect { first: record(first)?, last: record(last)? })
+    }
+}
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequence, sub_sequence) = self.first.to_checkpoint();
+        write!(f, "{sequence}/{sub_sequence}")?;
+        if !self.is_single() {
+            let (sequence, sub_sequence) = self.last.to_checkpoint();
+            write!(f, "-{sequence}/{sub_sequence}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lease {
@@ -121,9 +169,9 @@ pub struct Lease {
     pub weight: u64,
     /// The size of the owner relative to its peers.
     pub capacity: u32,
-    /// The record that the owner is about to work on by itself, because owners keep dying. If the
-    /// owner dies now, it was this record.
-    pub suspect: Option<Position>,
+    /// The records that the owner is about to work on by themselves, because owners keep dying. If
+    /// the owner dies now, it was one of these.
+    pub suspect: Option<Suspect>,
     /// When the stream was created that the shard is of, in seconds since 1970: a stream that was
     /// deleted and created anew has shards of the same names.
     pub stream: Option<u64>,
@@ -260,8 +308,8 @@ pub enum Change {
         weight: u64,
         /// The worker the owner has chosen to have the lease next.
         offer: Option<WorkerId>,
-        /// The record under suspicion from now on.
-        suspect: Option<Position>,
+        /// The records under suspicion from now on.
+        suspect: Option<Suspect>,
     },
     /// The owner has stopped, and this far it came.
     Release {
@@ -269,8 +317,8 @@ pub enum Change {
         checkpoint: Option<Position>,
         /// The worker the lease is left for.
         next: Option<WorkerId>,
-        /// The record that is still under suspicion.
-        suspect: Option<Position>,
+        /// The records that are still under suspicion.
+        suspect: Option<Suspect>,
     },
     /// Another worker would like to have the lease. Leaves the counter alone: the owner's next
     /// write must not fail for it.

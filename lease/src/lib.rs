@@ -127,7 +127,7 @@ pub use config::Config;
 pub use error::{Error, Result};
 pub use held::Held;
 pub use keeper::{Keeper, Leases, Status};
-pub use lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
+pub use lease::{Change, Counter, Lease, LeaseKey, Suspect, WorkerId, Write, WriteId};
 pub use position::{Position, SequenceNumber, ShardId};
 pub use shards::Shard;
 pub use store::{LeaseStore, Outcome, Scan};

@@ -24,7 +24,7 @@ use crate::sightings::{Seen, Sightings};
 use crate::store::{Outcome, Scan};
 
 use drain::Drain;
-pub(crate) use exchange::{Command, Event, Grant, Progress};
+pub(crate) use exchange::{Announcement, Command, Event, Grant, Progress};
 use holding::{Holding, Settled, Stage};
 use lineage::Attempt;
 
@@ -111,7 +111,7 @@ impl Protocol {
             Event::Deleted(key, done) => self.deleted(key, done),
             Event::Worked(progress) => self.worked(progress),
             Event::Dropped(key, position) => self.dropped(key, position, now),
-            Event::Suspected(progress, record) => self.suspected(progress, record, now),
+            Event::Announced(progress, news) => self.announced(progress, news, now),
             Event::Listed(shards) => self.listing = Some(shards),
             Event::Stream(created) => self.stream = Some(created),
             Event::Drain => self.drain(now),
@@ -181,11 +181,11 @@ impl Protocol {
         }
     }
 
-    /// A task is about to work on one record by itself, and waits until that is stored.
-    fn suspected(&mut self, progress: Progress, record: Position, now: Duration) {
+    /// A task is about to work on some records by themselves, and waits until that is stored.
+    fn announced(&mut self, progress: Progress, news: Announcement, now: Duration) {
         if let Some(holding) = self.holdings.get_mut(&progress.key) {
             holding.worked(progress.position, progress.weight);
-            holding.suspect(record, now);
+            holding.announce(news, now);
         }
     }
 
@@ -303,8 +303,8 @@ impl Protocol {
             }
             Change::Renew { .. } if holding.stage == Stage::Working => {
                 out.push(Command::Extend(key.clone(), holding.deadline));
-                if let Some(record) = &holding.lease.suspect {
-                    out.push(Command::Suspected(key.clone(), record.clone()));
+                if let Some(number) = holding.stored_announcement() {
+                    out.push(Command::Announced(key.clone(), number));
                 }
                 holding.heed(&self.config.worker_id, out);
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lease::store::{memory::Memory, sqlite::Sqlite};
 use lease::{
     Change, Config, Held, Keeper, Lease, LeaseKey, LeaseStore, Leases, Position, SequenceNumber,
-    Shard, ShardId, WorkerId, Write, WriteId, operator,
+    Shard, ShardId, Suspect, WorkerId, Write, WriteId, operator,
 };
 use tokio::time::{Instant, timeout};
 
@@ -230,26 +230,29 @@ async fn a_suspicion_outlives_the_owner_that_it_killed() {
     let (_one, mut leases_of_one) = start(&store, "one", 1);
     let held = next(&mut leases_of_one).await;
     assert_eq!(held.suspected(), None);
-    held.suspect(after(1)).await;
+    let records = |first, last| Some(Suspect::new(after(first), after(last)));
+    held.announce(records(1, 1)).await;
     held.advance(after(1));
-    held.suspect(after(2)).await;
+    held.announce(None).await;
+    assert_eq!(stored(&store, 0).await.suspect, None);
+    held.announce(records(2, 5)).await;
     let lease = stored(&store, 0).await;
-    assert_eq!((lease.checkpoint, lease.suspect), (after(1), Some(after(2))));
+    assert_eq!((lease.checkpoint, lease.suspect), (after(1), records(2, 5)));
     let died = lease.counter;
     drop(leases_of_one);
 
     let (_two, mut leases_of_two) = start(&store, "two", 1);
     let held = next(&mut leases_of_two).await;
-    assert_eq!((held.position(), held.suspected()), (after(1), Some(&after(2))));
+    assert_eq!((held.position(), held.suspected()), (after(1), records(2, 5).as_ref()));
     // It stays until it is dealt with, whoever has the lease.
     until(&store, 0, |lease| lease.counter > died.next().next()).await;
     held.release().await;
-    assert_eq!(stored(&store, 0).await.suspect, Some(after(2)));
+    assert_eq!(stored(&store, 0).await.suspect, records(2, 5));
     let (_three, mut leases_of_three) = start(&store, "three", 1);
     let held = next(&mut leases_of_three).await;
-    assert_eq!(held.suspected(), Some(&after(2)));
+    assert_eq!(held.suspected(), records(2, 5).as_ref());
     held.advance(after(2));
-    held.suspect(after(3)).await;
+    held.announce(records(3, 3)).await;
     drop(held);
     let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
     assert_eq!((lease.checkpoint, lease.suspect), (after(2), None));

@@ -152,6 +152,7 @@ impl Fleet {
                 sinks: sinks(&args.dir, &name, &pool, &hurry, &metrics),
                 pool: Arc::clone(&pool),
                 budget: Arc::new(Budget::new(BUDGET, hurry.clone())),
+                caution: tokio::sync::Mutex::default(),
                 hurry,
                 metrics: Arc::clone(&metrics),
             };

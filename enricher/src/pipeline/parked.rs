@@ -8,6 +8,10 @@
 use event::{base64, time};
 use serde::{Deserialize, Serialize};
 
+use super::Pipeline;
+use super::output::{Output, Verdict};
+use crate::source::Batch;
+
 /// One line of the route `parked`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +102,26 @@ impl Parked {
     /// Whether a replay processes the event of that index.
     pub fn names(&self, index: u32) -> bool {
         self.events.as_ref().is_none_or(|events| events.iter().any(|event| event.index == index))
+    }
+}
+
+impl Pipeline {
+    /// Parks the records of a batch whole: workers died on them, so many in a row.
+    pub fn park(&self, batch: &Batch, deaths: u32, now_ms: i64) -> Output {
+        let mut output = Output::default();
+        for (index, record) in (0..).zip(&batch.records) {
+            let origin = Origin {
+                stream: &self.settings.stream,
+                shard: batch.shard.as_str(),
+                sequence: record.sequence.as_str(),
+                sub_sequence: record.sub_sequence,
+            };
+            let reason = Reason::KilledWorkers(deaths);
+            let parked = Parked::new(reason, None, origin, &record.data, now_ms);
+            output.parked.push_with(|out| parked.write(out));
+            output.verdicts.push((index, Verdict::Parked));
+        }
+        output
     }
 }
 

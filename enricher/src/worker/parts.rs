@@ -68,6 +68,7 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
         pool,
         sinks,
         budget: Arc::new(Budget::new(config.worker.bytes_in_flight.get(), hurry.clone())),
+        caution: tokio::sync::Mutex::default(),
         hurry,
         metrics,
     };

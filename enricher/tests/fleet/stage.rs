@@ -96,6 +96,7 @@ impl Stage {
             pool: parts.pool,
             sinks,
             budget: parts.budget,
+            caution: tokio::sync::Mutex::default(),
             hurry: parts.hurry,
             metrics: parts.metrics,
         };

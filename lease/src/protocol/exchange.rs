@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lease::{Counter, Lease, LeaseKey, Write};
+use crate::lease::{Counter, Lease, LeaseKey, Suspect, Write};
 use crate::position::Position;
 use crate::shards::Shard;
 use crate::store::{Outcome, Scan};
@@ -25,15 +25,22 @@ pub(crate) enum Event {
     Worked(Vec<Progress>),
     /// A shard's task has ended at this position.
     Dropped(LeaseKey, Position),
-    /// A shard's task has come so far and goes on with this record by itself, once
-    /// [`Command::Suspected`] says that this is stored.
-    Suspected(Progress, Position),
+    /// A shard's task has come so far and goes on with these records by themselves, or with none
+    /// in particular any more, once [`Command::Announced`] says that this is stored.
+    Announced(Progress, Announcement),
     /// The stream's shards.
     Listed(Vec<Shard>),
     /// When the stream was created, in seconds since 1970.
     Stream(u64),
     /// The worker is to stop.
     Drain,
+}
+
+/// What a task says it works on by itself, and which of its announcements that is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Announcement {
+    pub(crate) number: u64,
+    pub(crate) suspect: Option<Suspect>,
 }
 
 /// How far a shard's task has come.
@@ -57,8 +64,8 @@ pub(crate) enum Command {
     Grant(Grant),
     /// Output may be written until then.
     Extend(LeaseKey, Duration),
-    /// It is stored that this record is worked on by itself.
-    Suspected(LeaseKey, Position),
+    /// The announcement of this number is stored.
+    Announced(LeaseKey, u64),
     /// Ask the shard's task to finish.
     AskBack(LeaseKey),
     /// The lease is no longer ours.
@@ -76,8 +83,8 @@ pub(crate) struct Grant {
     pub(crate) epoch: Counter,
     pub(crate) position: Position,
     pub(crate) fruitless_owners: u64,
-    /// The record that the last owner worked on by itself when it died.
-    pub(crate) suspect: Option<Position>,
+    /// The records that the last owner worked on by themselves when it died.
+    pub(crate) suspect: Option<Suspect>,
     pub(crate) weight: u64,
     pub(crate) deadline: Duration,
 }

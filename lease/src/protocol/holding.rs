@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Command, Grant, wanted_by_another};
+use super::{Announcement, Command, Grant, wanted_by_another};
 use crate::config::Config;
-use crate::lease::{Change, Lease, WorkerId, Write, WriteId};
+use crate::lease::{Change, Lease, Suspect, WorkerId, Write, WriteId};
 use crate::plan::Why;
 use crate::position::Position;
 use crate::shards;
@@ -43,10 +43,10 @@ pub(super) struct Holding {
     failures: u32,
     offer: Option<WorkerId>,
     asked_back: bool,
-    /// The record that the last owner left under suspicion.
-    inherited: Option<Position>,
-    /// The record that our task works on by itself.
-    suspect: Option<Position>,
+    /// The records that the last owner left under suspicion.
+    inherited: Option<Suspect>,
+    /// What our task has last said of those it works on by themselves.
+    announced: Option<Announcement>,
 }
 
 /// A write whose outcome is unknown.
@@ -81,7 +81,7 @@ impl Holding {
             offer: None,
             asked_back: false,
             inherited: None,
-            suspect: None,
+            announced: None,
         }
     }
 
@@ -126,12 +126,27 @@ impl Holding {
         self.weight = weight;
     }
 
-    /// The task goes on with `record` by itself.
-    pub(super) fn suspect(&mut self, record: Position, now: Duration) {
-        self.suspect = Some(record);
+    /// The task says what it goes on with by itself.
+    pub(super) fn announce(&mut self, news: Announcement, now: Duration) {
+        self.announced = Some(news);
         if self.unsettled.is_none() {
             self.due = now;
         }
+    }
+
+    /// The number of the task's last announcement, if the lease says the same.
+    pub(super) fn stored_announcement(&self) -> Option<u64> {
+        let told = self.announced.as_ref()?;
+        (self.suspect() == self.lease.suspect).then_some(told.number)
+    }
+
+    /// The records under suspicion. Those that are done are above it.
+    fn suspect(&self) -> Option<Suspect> {
+        let suspect = match &self.announced {
+            Some(told) => told.suspect.clone(),
+            None => self.inherited.clone(),
+        };
+        suspect.filter(|suspect| suspect.last > self.position)
     }
 
     /// The task has come to `position` and ended.
@@ -204,8 +219,6 @@ impl Holding {
     fn next_change(&self, config: &Config, stream: Option<u64>) -> Option<Change> {
         let moved = self.position > self.lease.checkpoint && !self.position.is_start();
         let moved = moved.then(|| self.position.clone());
-        let open = |record: &&Position| **record > self.position;
-        let inherited = self.inherited.as_ref().filter(open);
         match self.stage {
             Stage::Taking => Some(Change::Take {
                 owner: config.worker_id.clone(),
@@ -217,14 +230,15 @@ impl Holding {
                 checkpoint: moved,
                 weight: self.weight,
                 offer: self.offer.clone().filter(|_| self.lease.next.is_none()),
-                suspect: self.suspect.as_ref().filter(open).or(inherited).cloned(),
+                suspect: self.suspect(),
             }),
             Stage::Dropped => {
                 let ended = self.position == Position::ShardEnd;
                 let next = self.lease.next.clone().or(self.offer.clone());
                 let next = next.filter(|next| *next != config.worker_id && !ended);
-                // Our own suspicion ends here: we are alive.
-                Some(Change::Release { checkpoint: moved, next, suspect: inherited.cloned() })
+                // What we suspected ourselves did not kill us.
+                let suspect = self.suspect().filter(|_| self.announced.is_none());
+                Some(Change::Release { checkpoint: moved, next, suspect })
             }
             Stage::Lost => None,
         }
@@ -272,13 +286,13 @@ impl Holding {
                 self.stage = Stage::Working;
                 self.position = self.lease.checkpoint.clone();
                 let suspect = self.lease.suspect.clone();
-                self.inherited = suspect.filter(|record| *record > self.position);
+                self.inherited = suspect.filter(|suspect| suspect.last > self.position);
             }
             // The task ended while this write was on its way.
             Stage::Dropped => self.due = sent,
             Stage::Working | Stage::Lost => {}
         }
-        let news = self.suspect.is_some() && self.suspect != self.lease.suspect;
+        let news = self.announced.is_some() && self.stored_announcement().is_none();
         if news || (self.offer.is_some() && self.lease.next.is_none()) {
             self.due = sent;
         }

@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
-use crate::lease::{Change, Counter, Lease, LeaseKey, Write};
+use crate::lease::{Change, Counter, Lease, LeaseKey, Suspect, Write};
 use crate::position::Position;
 use item::{Item, Reading};
 
@@ -288,9 +288,9 @@ impl Update {
         }
     }
 
-    fn suspect(&mut self, record: &Option<Position>) {
-        match record {
-            Some(record) => self.set(item::SUSPECT, text(&item::suspect(record))),
+    fn suspect(&mut self, suspect: &Option<Suspect>) {
+        match suspect {
+            Some(suspect) => self.set(item::SUSPECT, text(&suspect.to_string())),
             None => self.remove.push(item::SUSPECT),
         }
     }

@@ -14,7 +14,7 @@ use rusqlite::{
 
 use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
-use crate::lease::{Counter, Lease, LeaseKey, WorkerId, Write, WriteId};
+use crate::lease::{Counter, Lease, LeaseKey, Suspect, WorkerId, Write, WriteId};
 use crate::position::{Position, ShardId};
 
 /// How long to wait for another process's transaction, which takes milliseconds.
@@ -39,21 +39,14 @@ CREATE TABLE IF NOT EXISTS leases (
   capacity INTEGER NOT NULL,
   children TEXT,
   suspect TEXT,
-  suspect_sub_sequence INTEGER,
   stream INTEGER,
   at INTEGER
 ) STRICT, WITHOUT ROWID";
 
 /// Columns that files of an earlier version lack, in the order of the table.
-const LATER: [&str; 5] = [
-    "children TEXT",
-    "suspect TEXT",
-    "suspect_sub_sequence INTEGER",
-    "stream INTEGER",
-    "at INTEGER",
-];
+const LATER: [&str; 4] = ["children TEXT", "suspect TEXT", "stream INTEGER", "at INTEGER"];
 
-const COLUMNS: usize = 20;
+const COLUMNS: usize = 19;
 
 /// A lease table in a SQLite file.
 #[derive(Clone, Debug)]
@@ -167,7 +160,6 @@ fn find(sql: &Transaction, key: &LeaseKey) -> rusqlite::Result<Option<Lease>> {
 fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize> {
     let (checkpoint, sub_sequence) = lease.checkpoint.to_checkpoint();
     let hash_range = lease.hash_range.as_ref();
-    let suspect = lease.suspect.as_ref().map(Position::to_checkpoint);
     let at = match lease.checkpoint {
         Position::AtTimestamp(at) => at,
         _ => None,
@@ -190,8 +182,7 @@ fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize
         lease.weight.cast_signed(),
         lease.capacity,
         names(&lease.children),
-        suspect.map(|(sequence, _)| sequence),
-        suspect.map(|(_, sub_sequence)| sub_sequence.cast_signed()),
+        lease.suspect.as_ref().map(Suspect::to_string),
         lease.stream.map(u64::cast_signed),
         at,
     ])
@@ -219,10 +210,6 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
         Position::AtTimestamp(_) => Position::AtTimestamp(row.get("at")?),
         checkpoint => checkpoint,
     };
-    let suspect = text("suspect")?.zip(row.get::<_, Option<i64>>("suspect_sub_sequence")?);
-    let suspect = suspect.and_then(|(sequence, sub_sequence)| {
-        Position::from_checkpoint(&sequence, sub_sequence.cast_unsigned())
-    });
     let written = row.get::<_, Option<i64>>("write_counter")?.zip(row.get("write_id")?);
     Ok(Some(Lease {
         owner: text("lease_owner")?.as_deref().map(WorkerId::stored),
@@ -230,7 +217,7 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
         owner_switches: number("owner_switches")?,
         parents: read_names(&row.get::<_, String>("parents")?),
         children: read_names(&text("children")?.unwrap_or_default()),
-        suspect,
+        suspect: text("suspect")?.as_deref().and_then(Suspect::parse),
         stream: row.get::<_, Option<i64>>("stream")?.map(i64::cast_unsigned),
         hash_range: text("starting_hash_key")?.zip(text("ending_hash_key")?),
         next: text("next_owner")?.as_deref().map(WorkerId::stored),

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use lease::store::dynamo::Dynamo;
 use lease::{
     Change, Config, Keeper, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, Shard,
-    ShardId, WorkerId, Write, WriteId,
+    ShardId, Suspect, WorkerId, Write, WriteId,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -100,7 +100,8 @@ impl Table {
         let take = Change::Take { owner: me.clone(), switched: true, capacity: 1, stream: Some(7) };
         self.write(key, take).await;
         self.write(key, Change::Ask { next: me.clone() }).await;
-        let (checkpoint, suspect) = (Some(to(&far)), Some(to(&far)));
+        let suspect = Some(Suspect::new(to(&far), to(&far)));
+        let checkpoint = Some(to(&far));
         let renewal = Change::Renew { checkpoint, weight: 5, offer: Some(me), suspect };
         self.write(key, renewal).await;
         let checkpoint = Some(Position::ShardEnd);

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
 use lease::{
     Change, Counter, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, ShardId,
-    WorkerId, Write, WriteId,
+    Suspect, WorkerId, Write, WriteId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -75,9 +75,10 @@ fn positions() -> impl Strategy<Value = Position> {
     prop_oneof![after, proptest::sample::select(named.to_vec())]
 }
 
-fn records() -> impl Strategy<Value = Option<Position>> {
-    let records = positions().prop_filter("a record", |p| matches!(p, Position::After { .. }));
-    proptest::option::of(records)
+fn records() -> impl Strategy<Value = Option<Suspect>> {
+    let record = || positions().prop_filter("a record", |p| matches!(p, Position::After { .. }));
+    let range = (record(), record()).prop_map(|(first, last)| Suspect::new(first, last));
+    proptest::option::of(range)
 }
 
 fn leases() -> impl Strategy<Value = Lease> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::lease::{Counter, Lease, WorkerId, WriteId};
+use crate::lease::{Counter, Lease, Suspect, WorkerId, WriteId};
 use crate::position::{Position, ShardId};
 
 /// An item as the SDK has it.
@@ -100,7 +100,7 @@ fn lease(item: &Item) -> Option<Lease> {
         taken: Counter(number(item, TAKEN).unwrap_or(0)),
         weight: number(item, WEIGHT).unwrap_or(0),
         capacity: number(item, CAPACITY).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-        suspect: string(item, SUSPECT).and_then(read_suspect),
+        suspect: string(item, SUSPECT).and_then(Suspect::parse),
         stream: number(item, STREAM),
         ..Lease::new(&key, position(item)?)
     })
@@ -161,17 +161,6 @@ pub(super) fn new(lease: &Lease) -> Item {
 /// Names of shards as a set.
 pub(super) fn names(shards: &[ShardId]) -> AttributeValue {
     AttributeValue::Ss(shards.iter().map(|shard| shard.as_str().to_owned()).collect())
-}
-
-/// A record under suspicion: its number and the index in it.
-pub(super) fn suspect(record: &Position) -> String {
-    let (sequence, sub_sequence) = record.to_checkpoint();
-    format!("{sequence}/{sub_sequence}")
-}
-
-fn read_suspect(text: &str) -> Option<Position> {
-    let (sequence, sub_sequence) = text.split_once('/')?;
-    Position::from_checkpoint(sequence, sub_sequence.parse().ok()?)
 }
 
 /// The stamp of a write. It names the counter that the write stored: where the two differ, a

@@ -1,0 +1,173 @@
+//! Finding the record that kills workers.
+//!
+//! When owners of a shard die one after the other without advancing it, the next one reads with
+//! caution: before it processes a batch, it stores in the lease which records these are, and that
+//! they did no harm when they have passed. If it dies, its successor takes those records one by
+//! one; and if that one dies, the record is known. It is parked, and the shard goes on.
+//!
+//! One shard of a worker at a time has records under suspicion, so that it is clear of which of
+//! them the worker died. Writing stays as it is, side by side: what is written kills nobody.
+
+use std::sync::Arc;
+
+use lease::{Held, Position, Suspect};
+
+use super::{Error, finish, process};
+use crate::clock;
+use crate::in_order::InOrder;
+use crate::pipeline::Output;
+use crate::sink::Origin;
+use crate::source::{Batch, COST, Record};
+use crate::worker::Worker;
+
+/// So many owners died without advancing the shard: one may have been unlucky.
+const FRUITLESS: u64 = 2;
+
+/// Caution that a shard is read with.
+pub(super) struct Caution {
+    /// Where to look for the killer.
+    suspect: Option<Suspect>,
+    /// The bytes to read before all is well again: what an owner may have had in flight.
+    left: usize,
+    /// How many owners died.
+    deaths: u64,
+}
+
+type InFlight = InOrder<Result<Position, Error>>;
+
+impl Caution {
+    /// As much as a lease calls for.
+    pub(super) fn of(held: &Held, worker: &Worker) -> Caution {
+        let suspect = held.suspected().cloned();
+        let deaths = held.fruitless_owners();
+        let called_for = suspect.is_some() || deaths >= FRUITLESS;
+        if called_for {
+            let shard = held.shard();
+            tracing::warn!(%shard, deaths, "its owners keep dying; it is read with caution");
+        }
+        Caution { suspect, left: if called_for { worker.budget.limit() } else { 0 }, deaths }
+    }
+
+    /// Whether the shard may be read as usual.
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Works a batch piece by piece. Stops between two pieces if the lease is wanted elsewhere.
+    pub(super) async fn work(
+        &mut self,
+        worker: &Arc<Worker>,
+        held: &Arc<Held>,
+        batch: Batch,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Error> {
+        self.left = self.left.saturating_sub(batch.bytes().max(1));
+        let asked_back = held.asked_back();
+        let _turn = worker.caution.lock().await;
+        for piece in self.pieces(batch) {
+            if asked_back.is_cancelled() {
+                break;
+            }
+            settle(in_flight, held).await?;
+            self.piece(worker, held, piece, in_flight).await?;
+        }
+        held.announce(None).await;
+        Ok(())
+    }
+
+    async fn piece(
+        &self,
+        worker: &Arc<Worker>,
+        held: &Arc<Held>,
+        piece: Batch,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Error> {
+        worker.metrics.batch_read(&piece);
+        held.worked(piece.bytes() as u64, piece.lag);
+        let now_ms = clock::now_ms();
+        let mut permit = worker.budget.take(piece.bytes().saturating_mul(COST)).await;
+        let end = piece.end.clone();
+        let origin = Origin::of(&piece, held, now_ms);
+        let killer = records(&piece).is_some_and(|records| self.is_killer(&records));
+        let output = match records(&piece) {
+            Some(records) if killer => {
+                tracing::error!(shard = %held.shard(), record = %records.first,
+                    "workers died on this record; it is parked");
+                worker.pipeline.park(&piece, self.deaths.max(1) as u32, now_ms)
+            }
+            Some(records) => {
+                held.announce(Some(records)).await;
+                process(worker, &piece, now_ms).await?
+            }
+            None => Output::default(),
+        };
+        let carrier = Arc::clone(worker);
+        in_flight.push(async move {
+            match origin {
+                Some(origin) => finish(&carrier, output, origin, &mut permit).await.map(|()| end),
+                None => Ok(end),
+            }
+        });
+        // The next announcement takes the place of what is known of this record: the shard has to
+        // be past it by then.
+        while killer && let Some(done) = worker.hurry.until(in_flight.next()).await {
+            held.advance(done?);
+        }
+        Ok(())
+    }
+
+    fn is_killer(&self, records: &Suspect) -> bool {
+        records.is_single() && self.suspect.as_ref() == Some(records)
+    }
+
+    /// Cuts a batch: the records that are known to be suspect are each a piece of their own.
+    fn pieces(&self, batch: Batch) -> Vec<Batch> {
+        let suspect = |record: &Record| {
+            let known = self.suspect.as_ref();
+            known.is_some_and(|suspect| suspect.contains(&place(record)))
+        };
+        let Batch { shard, records, lag, end } = batch;
+        let mut pieces: Vec<Batch> = Vec::new();
+        let mut alone = true;
+        for record in records {
+            let end = place(&record);
+            let is_suspect = suspect(&record);
+            match pieces.last_mut() {
+                Some(piece) if !alone && !is_suspect => {
+                    piece.records.push(record);
+                    piece.end = end;
+                }
+                _ => {
+                    let shard = shard.clone();
+                    pieces.push(Batch { shard, records: vec![record], lag, end });
+                }
+            }
+            alone = is_suspect;
+        }
+        match pieces.last_mut() {
+            Some(piece) => piece.end = end,
+            None => pieces.push(Batch { shard, records: Vec::new(), lag, end }),
+        }
+        pieces
+    }
+}
+
+/// Takes note of what is durable by now, and makes room for more.
+async fn settle(in_flight: &mut InFlight, held: &Held) -> Result<(), Error> {
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = in_flight.next() => held.advance(done?),
+            () = std::future::ready(()), if in_flight.has_room() => return Ok(()),
+        }
+    }
+}
+
+/// The records of a batch, by the positions after them.
+fn records(batch: &Batch) -> Option<Suspect> {
+    Some(Suspect::new(place(batch.records.first()?), place(batch.records.last()?)))
+}
+
+fn place(record: &Record) -> Position {
+    Position::After { sequence: record.sequence.clone(), sub_sequence: record.sub_sequence }
+}
