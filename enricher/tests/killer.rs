@@ -216,7 +216,7 @@ async fn deadly() -> Resolver {
         {{"name":"Far","priority":0,"vendorPrefixes":["com.acme"],
           "connection":{{"http":{{"uri":"http://{address}"}}}}}}]}}}}"#
     );
-    Resolver::from_config(&config, Path::new(".")).expect("the configuration is right")
+    Resolver::from_config(&config, Path::new("."), None).expect("the configuration is right")
 }
 
 /// A file that takes lines, durable against the death of the process.
