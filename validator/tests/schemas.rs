@@ -9,6 +9,10 @@ use event::SchemaKey;
 use serde_json::{Map, Value};
 use validator::{Lookup, Resolver, Schema};
 
+/// Known from documentation of newer peers only, and written after it.
+const UNPUBLISHED: [&str; 1] =
+    ["com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/schemas")
 }
@@ -54,7 +58,8 @@ fn schemas_of_others_equal_the_published_ones() {
         return;
     }
     let mut compared = 0;
-    for (path, text) in schemas().into_iter().filter(|(path, _)| !path.starts_with("snowmelt/")) {
+    let ours = |path: &str| path.starts_with("snowmelt/") || UNPUBLISHED.contains(&path);
+    for (path, text) in schemas().into_iter().filter(|(path, _)| !ours(path)) {
         let published = std::fs::read_to_string(central.join(&path)).expect("it is published");
         let read = |text: &str| -> Value { serde_json::from_str(text).expect("a schema is JSON") };
         assert_eq!(undescribed(&read(&text)), undescribed(&read(&published)), "{path}");
