@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod allocations;
+pub mod assets;
 pub mod aws;
 pub mod backoff;
 pub mod bucket_registry;

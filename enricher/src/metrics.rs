@@ -46,6 +46,7 @@ pub struct Metrics {
     schemas_stale: IntCounter,
     schemas_changed: IntCounter,
     registry_requests: IntCounterVec,
+    assets: AssetMetrics,
 }
 
 /// A few counts at one moment.
@@ -87,6 +88,21 @@ pub enum Retry {
     Object,
 }
 
+/// What came of asking the source of an asset.
+#[derive(Clone, Copy, Debug)]
+pub enum AssetEvent {
+    /// The edition kept is the newest.
+    Unchanged,
+    /// Another took its place.
+    Replaced,
+    /// There was no answer, or none that helps.
+    Failed,
+    /// What came cannot be used.
+    Broken,
+    /// What was kept grew too old and was deleted.
+    Expired,
+}
+
 /// From a millisecond, a batch in memory, to minutes, one that waits for its object.
 const SECONDS: [f64; 11] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0, 300.0];
 
@@ -119,6 +135,7 @@ impl Metrics {
             ),
             in_flight_bytes: gauge(r, "in_flight_bytes", "Taken from the budget."),
             in_flight_limit: gauge(r, "in_flight_limit_bytes", "The budget."),
+            assets: AssetMetrics::new(r),
             shard_listings: counters(r, "shard_listings_total", "Shards listed.", &["result"]),
             schemas: gauges(r, "schemas", "Schema keys known, by answer.", &["answer"]),
             schema_waits: counters(r, "schema_waits_total", "Keys waited for.", &["answer"]),
@@ -281,6 +298,35 @@ impl Metrics {
         }
     }
 
+    /// The source of an asset was asked.
+    pub fn asset(&self, event: AssetEvent) {
+        let name = match event {
+            AssetEvent::Unchanged => "unchanged",
+            AssetEvent::Replaced => "replaced",
+            AssetEvent::Failed => "failed",
+            AssetEvent::Broken => "broken",
+            AssetEvent::Expired => "expired",
+        };
+        self.assets.events.with_label_values(&[name]).inc();
+    }
+
+    /// All assets by name, each with its version and the time since that was confirmed. The names
+    /// are those in the configuration, so there are as many as the operator wrote.
+    pub fn assets<'a>(&self, assets: impl Iterator<Item = (&'a str, Option<(&'a str, Duration)>)>) {
+        self.assets.info.reset();
+        self.assets.age.reset();
+        let mut missing = 0;
+        for (name, known) in assets {
+            let Some((version, age)) = known else {
+                missing += 1;
+                continue;
+            };
+            self.assets.info.with_label_values(&[name, version]).set(1);
+            self.assets.age.with_label_values(&[name]).set(age.as_secs() as i64);
+        }
+        self.assets.missing.set(missing);
+    }
+
     /// The budget now.
     pub fn in_flight(&self, taken: usize, limit: usize) {
         self.in_flight_bytes.set(taken as i64);
@@ -307,6 +353,26 @@ impl Metrics {
     /// The text that a scrape gets.
     pub fn text(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// What is counted of assets.
+#[derive(Clone, Debug)]
+struct AssetMetrics {
+    info: IntGaugeVec,
+    age: IntGaugeVec,
+    missing: IntGauge,
+    events: IntCounterVec,
+}
+
+impl AssetMetrics {
+    fn new(r: &Registry) -> AssetMetrics {
+        AssetMetrics {
+            info: gauges(r, "asset_info", "Editions of assets.", &["asset", "version"]),
+            age: gauges(r, "asset_age_seconds", "Since its source confirmed it.", &["asset"]),
+            missing: gauge(r, "assets_missing", "Assets that enrichments do without."),
+            events: counters(r, "asset_events_total", "What sources of assets gave.", &["event"]),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::address;
 use crate::config::Node;
 
 /// How much of an address to mask.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AnonIp {
     octets: usize,
     segments: usize,

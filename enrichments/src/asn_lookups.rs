@@ -16,7 +16,7 @@ const URI: &str = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-0";
 const MARKED_URI: &str = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1";
 
 /// Which numbers are listed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The list to read.
     pub(crate) file: Option<Asset>,

@@ -28,6 +28,16 @@ impl Asset {
         format!("{}{slash}{}", self.uri, self.database)
     }
 
+    /// Reads a whole file and says if it is a broken copy of this asset. Opening notices most of
+    /// that, but of a database it reads only the end.
+    pub fn verify(&self, file: &Path) -> Result<(), ConfigError> {
+        if !self.database.ends_with(".mmdb") {
+            return Ok(());
+        }
+        let what = "a whole database in the MaxMind format";
+        crate::ip_lookups::verify(file).map_err(|error| self.error(what, error))
+    }
+
     /// An error about this asset.
     pub(crate) fn error(&self, expected: &str, found: impl ToString) -> ConfigError {
         ConfigError {

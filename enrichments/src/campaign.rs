@@ -15,7 +15,7 @@ const NETWORKS: [(&str, &str); 3] =
     [("gclid", "Google"), ("msclkid", "Microsoft"), ("dclid", "DoubleClick")];
 
 /// Which parameters fill which field.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Campaign {
     fields: Vec<(Field, Vec<String>)>,
     /// Parameters with a click identifier and the network each stands for, most telling first.

@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 /// The configurations of a folder, checked, with no asset opened yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Configuration {
     pub(crate) iab: Option<iab::Config>,
     pub(crate) user_agent_utils: bool,
@@ -161,6 +161,21 @@ impl Configuration {
         assets.extend(self.ip_lookups.iter().flat_map(ip_lookups::Config::assets));
         assets.extend(self.asn_lookups.iter().filter_map(|config| config.file.as_ref()));
         assets
+    }
+
+    /// Leaves an asset out, and with it what cannot run without: for one that has grown too old to
+    /// be kept and has no successor yet.
+    pub fn forget(&mut self, database: &str) {
+        let named = |asset: &Asset| asset.database == database;
+        self.iab.take_if(|config| config.assets().any(named));
+        self.ua_parser.take_if(|config| named(&config.rules));
+        self.referer.take_if(|config| named(&config.database));
+        if let Some(config) = &mut self.ip_lookups {
+            config.forget(database);
+        }
+        if let Some(config) = &mut self.asn_lookups {
+            config.file.take_if(|asset| named(asset));
+        }
     }
 
     fn files(&mut self, folder: &Path, errors: &RefCell<Vec<ConfigError>>) -> Vec<PathBuf> {

@@ -15,7 +15,7 @@ use crate::config::Node;
 const URI: &str = "iglu:org.ietf/http_cookie/jsonschema/1-0-0";
 
 /// The names of the cookies wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cookies {
     names: Vec<String>,
 }

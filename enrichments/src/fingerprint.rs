@@ -12,7 +12,7 @@ use crate::config::Node;
 use crate::pii::hash::Hash;
 
 /// Which parameters count and how they are hashed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fingerprint {
     hash: Hash,
     excluded: Vec<String>,

@@ -18,7 +18,7 @@ const URI: &str = "iglu:org.ietf/http_header/jsonschema/1-0-0";
 const STEPS: usize = 100_000;
 
 /// Which headers are wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Headers {
     pattern: Regex,
 }

@@ -19,7 +19,7 @@ use lists::{Addresses, Exclude, Impact, Include, Patterns};
 const URI: &str = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0";
 
 /// The assets and the lists that stand in the configuration itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     addresses: Asset,
     exclude: Asset,

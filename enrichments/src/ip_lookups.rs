@@ -23,7 +23,7 @@ use crate::caches::{Cache, Packed};
 use crate::config::Node;
 
 /// Which databases are configured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     databases: [Option<Asset>; 5],
     /// Whether the autonomous system may be derived.
@@ -82,6 +82,13 @@ impl Config {
             return None;
         };
         Some(Config { databases: [geo, isp, domain, connection, asn_database], asn })
+    }
+
+    /// Leaves a database out.
+    pub(crate) fn forget(&mut self, database: &str) {
+        for asset in &mut self.databases {
+            asset.take_if(|asset| asset.database == database);
+        }
     }
 
     /// The databases named.
@@ -176,6 +183,11 @@ fn map(path: &Path) -> Result<Database, MaxMindDbError> {
     unsafe {
         Reader::open_mmap(path)
     }
+}
+
+/// Reads a whole database and says what is wrong with it.
+pub(crate) fn verify(path: &Path) -> Result<(), MaxMindDbError> {
+    map(path)?.verify()
 }
 
 /// The record of an address; none where there is none or it cannot be read.

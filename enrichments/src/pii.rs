@@ -22,7 +22,7 @@ use path::Path;
 use tree::Tree;
 
 /// What is hashed, and how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pii {
     rules: Vec<Rule>,
     hash: Hash,
@@ -33,6 +33,7 @@ pub(crate) struct Pii {
 }
 
 /// A secret; it prints as stars.
+#[derive(Clone)]
 struct Salt(String);
 
 impl std::fmt::Debug for Salt {
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Salt {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Rule {
     Field(Field),
     Json { column: Field, criterion: Criterion, path: Path, path_text: String },
@@ -258,7 +259,7 @@ impl Rule {
 }
 
 /// A schema key in which each part of the version may be left open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Criterion {
     /// `vendor/name/format`.
     stem: String,

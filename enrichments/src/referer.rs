@@ -23,7 +23,7 @@ use list::{Entry, List};
 const UTM_URI: &str = "iglu:com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0";
 
 /// The list to read and what the configuration adds to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) database: Asset,
     internal: Vec<String>,

@@ -20,7 +20,7 @@ const URI: &str = "iglu:com.snowplowanalytics.snowplow/ua_parser_context/jsonsch
 const OTHER: &str = "Other";
 
 /// The rules to read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Asset,
 }

@@ -8,19 +8,19 @@ use super::tree::{Id, Kind, Tree};
 use filter::Filter;
 
 /// A path into JSON.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Path {
     steps: Vec<Step>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Step {
     /// Whether it is taken from everything below, not only from here.
     deep: bool,
     select: Select,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Select {
     /// Names as they stand in JSON, with quotes and escapes.
     Names(Vec<String>),

@@ -17,7 +17,7 @@ pub(super) struct Entry {
 }
 
 /// Referers by domain.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct List {
     entries: Vec<Entry>,
     by_domain: HashMap<String, usize, FixedState>,

@@ -7,7 +7,7 @@ use super::{Path, string};
 use crate::pii::tree::{Id, Kind, Tree};
 
 /// A condition on a node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Filter {
     Either(Box<Filter>, Box<Filter>),
     Both(Box<Filter>, Box<Filter>),
@@ -17,7 +17,7 @@ pub(super) enum Filter {
     Matches(Path, Regex),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Operand {
     Path(Path),
     Value(Value),

@@ -1,0 +1,126 @@
+//! The folder in which a worker keeps the last good edition of each asset, with a note beside each
+//! file on what it is. Files appear by renaming, so a reader sees a whole one or none, and what is
+//! mapped into memory is never written into.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::source::Edition;
+
+/// The folder. It belongs to one worker.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Which edition it is.
+    pub edition: Edition,
+    /// The MD5 of the URI it came from, which may hold a key.
+    pub source: String,
+    /// When it was fetched, in milliseconds since the epoch.
+    pub fetched_ms: i64,
+    /// When its source last said that it is the newest.
+    pub confirmed_ms: i64,
+}
+
+impl Folder {
+    /// A folder that is made if need be.
+    pub fn open(path: &Path) -> io::Result<Folder> {
+        std::fs::create_dir_all(path)?;
+        Ok(Folder { path: path.to_owned() })
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The note on a file that is there and is what the note says.
+    pub fn note(&self, name: &str, source: &str) -> Option<Note> {
+        let note: Note = serde_json::from_slice(&std::fs::read(self.beside(name)).ok()?).ok()?;
+        let bytes = std::fs::metadata(self.path.join(name)).ok()?.len();
+        (note.source == source && note.edition.bytes == bytes).then_some(note)
+    }
+
+    /// Writes the note on a file.
+    pub fn write(&self, name: &str, note: &Note) -> io::Result<()> {
+        let draft = self.path.join(format!(".{name}.draft"));
+        std::fs::write(&draft, serde_json::to_vec(note)?)?;
+        std::fs::rename(draft, self.beside(name))
+    }
+
+    /// Deletes a file and its note, the note last: a file without one is fetched anew.
+    pub fn delete(&self, name: &str) -> io::Result<()> {
+        for path in [self.path.join(name), self.beside(name)] {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty folder inside for what is not known to be good yet.
+    pub fn stage(&self) -> io::Result<Stage> {
+        let path = self.path.join(".stage");
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::fs::create_dir(&path)?;
+        Ok(Stage { path, folder: self.path.clone() })
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.path.join(format!(".{name}.json"))
+    }
+}
+
+/// A folder that is deleted in the end, whatever is still in it.
+pub struct Stage {
+    path: PathBuf,
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Where a file is, or will be.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the good edition of a file here, too, in place of another.
+    pub fn borrow(&self, name: &str) -> io::Result<()> {
+        self.discard(name)?;
+        std::fs::hard_link(self.folder.join(name), self.file(name))
+    }
+
+    /// Deletes a file from here.
+    pub fn discard(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a file the good edition.
+    pub fn promote(&self, name: &str) -> io::Result<()> {
+        std::fs::rename(self.file(name), self.folder.join(name))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What stays is deleted before the folder is used again.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
