@@ -48,6 +48,9 @@ pub struct Config {
     /// What is added to events.
     #[serde(default)]
     pub enrichments: Enrichments,
+    /// What bad rows may tell.
+    #[serde(default)]
+    pub bad_rows: BadRows,
     /// What operators may ask.
     #[serde(default)]
     pub admin: Admin,
@@ -213,13 +216,44 @@ impl Schemas {
 }
 
 /// `[enrichments]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Enrichments {
     /// A folder of enrichment configurations.
     pub folder: Option<PathBuf>,
-    /// A folder of the assets they name.
+    /// A folder of the assets they name, which is only read.
     pub assets: Option<PathBuf>,
+    /// A folder in which the assets they name are kept after fetching them.
+    pub cache: Option<PathBuf>,
+    /// How often the sources of assets are asked.
+    pub refresh: Span<1_000, 604_800_000>,
+    /// How long an asset is kept that its source no longer confirms; for ever if absent.
+    pub max_age: Option<Span<60_000, 31_536_000_000>>,
+    /// Enrichments whose configurations are skipped with a warning although they do not run here.
+    pub allow_unsupported: Vec<Text>,
+    /// Masks addresses exactly as a running peer does, readable ones included.
+    pub peer_masking: bool,
+}
+
+/// `[bad_rows]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BadRows {
+    /// What becomes of personal data in bad rows.
+    pub pii: BadRowPii,
+}
+
+/// What becomes of personal data in bad rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRowPii {
+    /// It stays.
+    #[default]
+    Keep,
+    /// What the enrichments mask and hash in events is masked and hashed in bad rows.
+    Pseudonymise,
+    /// It is left out.
+    Withhold,
 }
 
 /// `[admin]`
@@ -263,6 +297,11 @@ impl Config {
                 ));
             }
         }
+        if self.enrichments.assets.is_some() && self.enrichments.cache.is_some() {
+            return Err("[enrichments] assets and cache exclude each other: files of the one are \
+                        yours, files of the other are fetched"
+                .to_owned());
+        }
         Ok(())
     }
 
@@ -287,6 +326,7 @@ impl Config {
             &mut self.schemas.bundle,
             &mut self.enrichments.folder,
             &mut self.enrichments.assets,
+            &mut self.enrichments.cache,
         ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
@@ -314,6 +354,20 @@ impl Default for Schemas {
             bundle: None,
             unavailable: Unavailable::default(),
             patience: Span::new(30_000),
+        }
+    }
+}
+
+impl Default for Enrichments {
+    fn default() -> Enrichments {
+        Enrichments {
+            folder: None,
+            assets: None,
+            cache: None,
+            refresh: Span::new(3_600_000),
+            max_age: None,
+            allow_unsupported: Vec::new(),
+            peer_masking: false,
         }
     }
 }

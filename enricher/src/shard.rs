@@ -116,9 +116,10 @@ async fn carry(
 /// What becomes of a batch.
 async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, Error> {
     let started = Instant::now();
+    let pipeline = Arc::clone(&worker.pipeline.borrow());
     let mut schemas = worker.resolver.schemas();
     let output = loop {
-        match cores::process(&worker.pool, &worker.pipeline, batch, &schemas, now_ms).await? {
+        match cores::process(&worker.pool, &pipeline, batch, &schemas, now_ms).await? {
             Outcome::Done(output) => break output,
             Outcome::Need(keys) => schemas = worker.resolver.resolve(&keys).await,
         }

@@ -2,6 +2,7 @@
 //!
 //! [`parts`] builds the components of a worker in production from its configuration.
 
+pub mod enriching;
 pub mod parts;
 
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use validator::Resolver;
 use crate::budget::{Budget, Hurry};
 use crate::fleet::{Fleet, chain};
 use crate::metrics::Metrics;
-use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::shard;
 use crate::signal::Stop;
@@ -25,7 +25,7 @@ pub struct Worker {
     /// Where batches come from.
     pub source: Arc<dyn Source>,
     /// What makes output of them.
-    pub pipeline: Arc<Pipeline>,
+    pub pipeline: enriching::Newest,
     /// Where schemas come from.
     pub resolver: Resolver,
     /// The threads that compute.

@@ -8,7 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_s3::Client as S3;
 use md5::{Digest, Md5};
-use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{
+    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
 use reqwest::{Client, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::fs::File;
@@ -112,7 +114,9 @@ impl Fetcher {
             Source::File(path) => local(path, known, to).await?,
         };
         Ok(match fetched {
-            Fetched::Another(edition) if known.is_some_and(|known| known.digest == edition.digest) => {
+            Fetched::Another(edition)
+                if known.is_some_and(|known| known.digest == edition.digest) =>
+            {
                 Fetched::Unchanged
             }
             fetched => fetched,
@@ -249,7 +253,10 @@ mod tests {
     fn sources_are_known_by_their_scheme() {
         let s3 = Source::S3 { bucket: "b".to_owned(), key: "geo/City.mmdb".to_owned() };
         for (uri, expected) in [
-            ("https://h.example/City.mmdb", Some(Source::Http("https://h.example/City.mmdb".into()))),
+            (
+                "https://h.example/City.mmdb",
+                Some(Source::Http("https://h.example/City.mmdb".into())),
+            ),
             ("s3://b/geo/City.mmdb", Some(s3)),
             ("file:///var/City.mmdb", Some(Source::File("/var/City.mmdb".into()))),
             ("file://City.mmdb", None),

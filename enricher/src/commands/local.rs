@@ -30,7 +30,7 @@ use crate::sink::local::Folder;
 use crate::sink::object::{Compression, Objects, Place, Settings};
 use crate::sink::{Route, Sinks};
 use crate::source::local::{Local, Put};
-use crate::worker::{self, End, Worker};
+use crate::worker::{self, End, Worker, enriching};
 use crate::{aws, clock, log, terminal};
 
 /// What `snowmelt local` was asked for.
@@ -139,7 +139,7 @@ impl Fleet {
         let enrichments = args.rules.enrichments()?;
         let mut settings = pipeline::Settings::new(super::enrich::this_program());
         settings.stream = "local".to_owned();
-        let pipeline = Arc::new(Pipeline::new(settings, enrichments));
+        let pipeline = enriching::fixed(Pipeline::new(settings, enrichments));
         let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
@@ -147,7 +147,7 @@ impl Fleet {
             let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
             let worker = Worker {
                 source: Arc::new(stream.clone()),
-                pipeline: Arc::clone(&pipeline),
+                pipeline: pipeline.clone(),
                 resolver: resolver.clone(),
                 sinks: sinks(&args.dir, &name, &pool, &hurry, &metrics),
                 pool: Arc::clone(&pool),

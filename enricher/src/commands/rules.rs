@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use enrichments::{Enrichments, Options};
+use enrichments::{ConfigError, Configuration, Enrichments, Options};
 use validator::{BucketPlace, Registry, Resolver};
 
 use super::Usage;
@@ -30,6 +30,12 @@ pub struct Rules {
     /// A folder that holds the assets the configurations name, by database name.
     #[arg(long, value_name = "DIR")]
     pub assets: Option<PathBuf>,
+    /// Skip the configurations of these enrichments, which do not run here, with a warning.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub allow_unsupported: Vec<String>,
+    /// Mask addresses exactly as a running peer does, which leaves some spellings readable.
+    #[arg(long)]
+    pub peer_masking: bool,
 }
 
 impl Rules {
@@ -52,19 +58,31 @@ impl Rules {
         resolver.with_bundle(file).map_err(wrong)
     }
 
-    /// The enrichments with their assets. `${NAME}` in a configuration is the environment's.
+    /// The enrichments with their assets.
     pub fn enrichments(&self) -> Result<Arc<Enrichments>, Usage> {
-        let Some(folder) = &self.enrichments else { return Ok(Arc::default()) };
+        let Some(configuration) = self.configuration()? else { return Ok(Arc::default()) };
         let assets = self.assets.as_deref().map(Path::new);
-        let options = Options { variables: std::env::vars().collect(), ..Options::default() };
-        let loaded = Enrichments::load(folder, assets, &options);
-        let enrichments = loaded.map_err(|errors| {
-            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Usage(errors.join("\n"))
-        })?;
-        for warning in enrichments.warnings() {
+        Ok(Arc::new(Enrichments::open(configuration, assets).map_err(|e| all(&e))?))
+    }
+
+    /// The configurations of the enrichments, with no asset opened yet. `${NAME}` in them is the
+    /// environment's.
+    pub fn configuration(&self) -> Result<Option<Configuration>, Usage> {
+        let Some(folder) = &self.enrichments else { return Ok(None) };
+        let options = Options {
+            allow_unsupported: self.allow_unsupported.clone(),
+            variables: std::env::vars().collect(),
+            peer_masking: self.peer_masking,
+        };
+        let configuration = Configuration::read(folder, &options).map_err(|e| all(&e))?;
+        for warning in &configuration.warnings {
             tracing::warn!(warning, "enrichments");
         }
-        Ok(Arc::new(enrichments))
+        Ok(Some(configuration))
     }
+}
+
+fn all(errors: &[ConfigError]) -> Usage {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Usage(errors.join("\n"))
 }

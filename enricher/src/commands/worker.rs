@@ -57,6 +57,7 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
             served.context("the admin server ended")?;
             anyhow::bail!("the admin server ended");
         }
+        never = parts.renewal.keep_fresh() => never,
         signals = stop.on_signals() => {
             signals.context("cannot listen to signals")?;
             anyhow::bail!("signals ended");

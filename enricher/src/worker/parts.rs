@@ -8,13 +8,14 @@ use lease::store::dynamo::Dynamo;
 use lease::{LeaseStore, Position, WorkerId};
 
 use super::Worker;
+use super::enriching::{self, Renewal};
 use crate::aws::{self, Aws};
 use crate::budget::{Budget, Hurry};
 use crate::commands::Usage;
 use crate::commands::rules::Rules;
 use crate::config::{self, Config, InitialPosition};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline;
 use crate::pool::Pool;
 use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
 use crate::sink::object::{Objects, Place, Settings};
@@ -30,6 +31,8 @@ pub struct Parts {
     pub store: Arc<dyn LeaseStore>,
     /// The settings of the keeper.
     pub leases: lease::Config,
+    /// What keeps its assets fresh.
+    pub renewal: Renewal,
     /// Where operators ask.
     pub admin: SocketAddr,
 }
@@ -39,8 +42,7 @@ pub struct Parts {
 pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let rules = rules(config);
     let settings_of_aws = aws(&config.aws);
-    let (resolver, enrichments) = (rules.resolver(&settings_of_aws)?, rules.enrichments()?);
-    let resolver = resolver.with_wait(config.schemas.wait());
+    let resolver = rules.resolver(&settings_of_aws)?.with_wait(config.schemas.wait());
     let aws = Aws::load(settings_of_aws).await;
     let name = format!("{}-{run}", &*config.worker.name);
     let id = WorkerId::parse(&name);
@@ -48,6 +50,8 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = config.worker.threads.map_or(cores, |threads| threads.get().into());
     let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
+    let (pipeline, renewal) =
+        enriching::start(settings(config), &rules, &config.enrichments, &aws, &metrics).await?;
     let shared = Shared {
         aws: &aws,
         name: &name,
@@ -63,7 +67,7 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let pool = shared.pool;
     let worker = Worker {
         source: Arc::new(source(&config.source, &aws, &metrics)),
-        pipeline: Arc::new(Pipeline::new(settings(config), enrichments)),
+        pipeline,
         resolver,
         pool,
         sinks,
@@ -76,6 +80,7 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
         worker,
         store: Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table)),
         leases: leases(config, id),
+        renewal,
         admin: config.admin.listen,
     })
 }
@@ -87,6 +92,13 @@ fn rules(config: &Config) -> Rules {
         bundle: config.schemas.bundle.clone(),
         enrichments: config.enrichments.folder.clone(),
         assets: config.enrichments.assets.clone(),
+        allow_unsupported: config
+            .enrichments
+            .allow_unsupported
+            .iter()
+            .map(|name| name.to_string())
+            .collect(),
+        peer_masking: config.enrichments.peer_masking,
     }
 }
 
