@@ -12,12 +12,14 @@
 //! and it keeps this code free of waiting.
 
 pub mod adapt;
+mod companions;
 pub mod entities;
 mod identity;
 pub mod load;
 pub mod output;
 pub mod parameters;
 pub mod parked;
+pub mod protection;
 pub mod schema_check;
 pub mod transform;
 mod verdicts;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use enrichments::{Caches, Enrichments, Input, limits};
 use event::bad_row::{self, BadKind, Processor, Stamp};
 use event::reason::{EnrichmentId, Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
+use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, base64, time};
 use validator::Schemas;
 
 use crate::source::{Batch, Record};
@@ -37,8 +39,10 @@ use entities::Entities;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
+use protection::{Masked, Personal};
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
+use verdicts::Failed;
 
 /// Turns batches into output. Shared by all threads of a worker.
 pub struct Pipeline {
@@ -65,6 +69,12 @@ pub struct Settings {
     pub format: Format,
     /// The largest line, in bytes: larger ones become size violations.
     pub line_bytes_max: usize,
+    /// What bad rows tell of people.
+    pub personal: Personal,
+    /// Whether events about what was pseudonymised are written, if they are configured.
+    pub pii_events: bool,
+    /// Whether failed events are written a second time, in the shape of enriched ones.
+    pub incomplete: bool,
 }
 
 /// What becomes of an event with a field longer than the atomic schema allows.
@@ -122,6 +132,9 @@ impl Settings {
             unavailable: Unavailable::default(),
             format: Format::default(),
             line_bytes_max: Settings::LINE_BYTES_MAX,
+            personal: Personal::default(),
+            pii_events: true,
+            incomplete: false,
         }
     }
 }
@@ -247,9 +260,10 @@ impl Run<'_> {
         let payload = match load::payload(&record.data, encoding, arena) {
             Ok(payload) => arena.alloc(payload),
             Err(reasons) => {
-                for reason in reasons {
+                let shown = self.shown_text(&record.data, base64::encode);
+                for reason in self.shown_reasons(&reasons, &[]) {
                     self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
-                        bad_row::format_violation(stamp, &reason, &record.data, out);
+                        bad_row::format_violation(stamp, &reason, &shown, out);
                     });
                 }
                 return;
@@ -259,8 +273,10 @@ impl Run<'_> {
             Err(Stop::Pending) => self.park(index, record, None),
             Err(Stop::Refused(reasons)) => {
                 let kind = adapt::refusal_kind(payload);
+                let reasons = self.shown_reasons(&reasons, payload.headers);
+                let shown = self.shown_payload(payload, arena);
                 self.bad(index, kind, |stamp, out| {
-                    bad_row::adapter_failures(kind, stamp, &reasons, payload, out);
+                    bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
                 });
             }
             Ok(events) => {
@@ -317,37 +333,44 @@ impl Run<'_> {
             event.set(Field::EventId, Some(arena.alloc_str(&id)));
         }
         if !failures.is_empty() {
-            return self.failed(index, &failures, &event, raw);
+            return self.failed(index, Failed::new(&failures, &event, raw), arena);
         }
         let found = match entities::extract(&mut event, &mut self.check, arena) {
             Ok(found) => found,
             Err(Stop::Pending) => return self.undecided(at, &event),
             Err(Stop::Refused(reasons)) => {
-                return self.bad(index, BadKind::SchemaViolations, |stamp, out| {
-                    bad_row::schema_violations(stamp, &reasons, &event, raw, out);
-                });
+                return self.violated(index, &reasons, &event, raw, arena);
             }
         };
         let input = Input { raw, times, unstruct: found.unstruct.as_ref() };
         let derived = self.pipeline.enrichments.run(&mut event, &input, caches, arena);
         if !derived.failures.is_empty() {
-            return self.failed(index, &derived.failures, &event, raw);
+            return self.failed(index, Failed::new(&derived.failures, &event, raw), arena);
         }
         match self.derived_contexts(&mut event, &derived.entities, &found, arena) {
             Err(Pending) => return self.undecided(at, &event),
             Ok(failures) if !failures.is_empty() => {
-                return self.failed(index, &failures, &event, raw);
+                let valid = valid(&derived.entities, &failures);
+                let failed = Failed::new(&failures, &event, raw);
+                return self.failed(index, Failed { derived: &valid, ..failed }, arena);
             }
             Ok(_) => {}
         }
-        self.pipeline.enrichments.anonymise(&mut event, raw.payload.headers, arena);
+        let headers = raw.payload.headers;
+        let changes = self.pipeline.enrichments.anonymise(&mut event, headers, arena);
         if self.pipeline.settings.lengths == Lengths::Enforced {
             let too_long = limits::too_long(&event);
             if !too_long.is_empty() {
-                return self.failed(index, &limits::failures(&too_long), &event, raw);
+                let failures = limits::failures(&too_long);
+                let failed = Failed::new(&failures, &event, raw);
+                let failed = Failed { masked: Masked::Yes, invalid: &too_long, ..failed };
+                return self.failed(index, failed, arena);
             }
         }
         self.enriched(index, &event);
+        if self.output.verdicts.last() == Some(&(index, Verdict::Enriched)) {
+            self.pii(at, &event, &changes, arena);
+        }
     }
 
     /// Writes the column of derived entities and validates them.
@@ -386,4 +409,11 @@ impl Run<'_> {
         }
         Ok(failures)
     }
+}
+
+/// The entities that none of these failures is about.
+fn valid<'a>(derived: &[Entity<'a>], failures: &[Failure]) -> Vec<Entity<'a>> {
+    let fails = |entity: &Entity<'_>, failure: &Failure| matches!(&failure.reason, Reason::Iglu { schema_key, .. } if schema_key == entity.uri);
+    let valid = |entity: &&Entity<'_>| !failures.iter().any(|failure| fails(entity, failure));
+    derived.iter().filter(valid).copied().collect()
 }

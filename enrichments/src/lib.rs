@@ -26,6 +26,7 @@ mod iab;
 mod ip_lookups;
 pub mod limits;
 mod pii;
+mod protection;
 mod referer;
 mod ua_parser;
 mod woothee;
@@ -41,6 +42,7 @@ pub use assets::Asset;
 pub use caches::Caches;
 pub use config::{ConfigError, Configuration, Options};
 pub use pii::Change;
+pub use protection::{Protection, opaque};
 
 /// The configured enrichments with their assets loaded. Immutable; swapped whole. The default has
 /// none configured: only the built-in steps run.
@@ -191,6 +193,11 @@ impl Enrichments {
         arena: &'a Bump,
     ) -> Option<Event<'a>> {
         self.pii.as_ref()?.event(parent, changes, id, now, arena)
+    }
+
+    /// Whether there may be events that tell what was pseudonymised.
+    pub fn emits_pii(&self) -> bool {
+        self.pii.as_ref().is_some_and(pii::Pii::emits)
     }
 
     /// Reads the configurations of a folder and opens the assets they name from another; a folder

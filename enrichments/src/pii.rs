@@ -126,7 +126,7 @@ impl Pii {
         arena: &'a Bump,
     ) -> Vec<Change<'a>> {
         let mut changes = Vec::new();
-        if self.anonymous_only && !is_anonymous(headers) {
+        if !self.applies(headers) {
             return changes;
         }
         let mut note = |change: Change<'a>| {
@@ -155,6 +155,35 @@ impl Pii {
             }
         }
         changes
+    }
+
+    /// Whether a payload with these headers is pseudonymised.
+    pub(crate) fn applies(&self, headers: &[&str]) -> bool {
+        !self.anonymous_only || is_anonymous(headers)
+    }
+
+    /// Whether events tell what was hashed.
+    pub(crate) fn emits(&self) -> bool {
+        self.emit
+    }
+
+    /// The value that a field would have.
+    pub(crate) fn field<'a>(&self, field: Field, value: &'a str, arena: &'a Bump) -> &'a str {
+        let rules = self.rules.iter().filter(|rule| matches!(rule, Rule::Field(f) if *f == field));
+        rules.fold(value, |value, _| self.hashed(value, arena))
+    }
+
+    /// Whether a rule is for values inside the entities of a column.
+    pub(crate) fn looks_inside(&self, wanted: Field) -> bool {
+        let inside = |rule: &Rule| matches!(rule, Rule::Json { column, .. } if *column == wanted);
+        self.rules.iter().any(inside)
+    }
+
+    /// A text as a hash and its length.
+    pub(crate) fn opaque(&self, text: &[u8]) -> String {
+        let arena = Bump::new();
+        let hash = self.hash.hex(&[text, self.salt.0.as_bytes()], &arena);
+        format!("{} {hash}, {} bytes", self.hash_name, text.len())
     }
 
     fn hashed<'a>(&self, value: &str, arena: &'a Bump) -> &'a str {

@@ -5,7 +5,6 @@
 //! members are written as `null`, never left out; the variants of a message carry no tag and are
 //! told apart by their keys. Nothing is truncated here except by [`size_violation`].
 
-use crate::base64;
 use crate::event::Event;
 use crate::fields::{Field, Kind};
 use crate::json::{write_optional, write_string};
@@ -86,8 +85,9 @@ impl BadKind {
     }
 }
 
-/// A record that is no collector payload, for one of its reasons.
-pub fn format_violation(stamp: Stamp<'_>, reason: &Reason, record: &[u8], out: &mut Vec<u8>) {
+/// A record that is no collector payload, for one of its reasons; `payload` is its Base64, or what
+/// may be told of it.
+pub fn format_violation(stamp: Stamp<'_>, reason: &Reason, payload: &str, out: &mut Vec<u8>) {
     open(BadKind::CollectorPayloadFormatViolation, stamp, out);
     put(",\"loader\":\"thrift\",\"message\":", out);
     match reason {
@@ -104,7 +104,7 @@ pub fn format_violation(stamp: Stamp<'_>, reason: &Reason, record: &[u8], out: &
         other => write_reason(other, out),
     }
     put("},\"payload\":", out);
-    write_string(&base64::encode(record), out);
+    write_string(payload, out);
     put("}}", out);
 }
 

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::commands::rules::Rules;
 use crate::pipeline::load::RecordEncoding;
 use crate::pipeline::parked::Parked;
-use crate::pipeline::{Lengths, Outcome, Pipeline, Settings};
+use crate::pipeline::{Lengths, Outcome, Pipeline, Settings, protection};
 use crate::source::{Batch, Record};
 use crate::terminal;
 use account::Account;
@@ -73,6 +73,24 @@ pub struct TransformArgs {
     /// Take records that are not Thrift as Base64 of it.
     #[arg(long)]
     base64: bool,
+    /// What becomes of personal data in bad rows.
+    #[arg(long, value_enum, default_value_t = Personal::Keep, value_name = "WHAT")]
+    bad_row_pii: Personal,
+    /// Write failed events a second time, in the shape of enriched ones with their failures as
+    /// entities.
+    #[arg(long)]
+    incomplete: bool,
+}
+
+/// What becomes of personal data in bad rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Personal {
+    /// It stays.
+    Keep,
+    /// It is masked and hashed as the enrichments do it in events.
+    Pseudonymise,
+    /// It is left out.
+    Withhold,
 }
 
 /// The form of the results.
@@ -117,6 +135,12 @@ impl TransformArgs {
         if self.base64 {
             settings.record_encoding = RecordEncoding::PlainOrBase64;
         }
+        settings.personal = match self.bad_row_pii {
+            Personal::Keep => protection::Personal::Keep,
+            Personal::Pseudonymise => protection::Personal::Pseudonymise,
+            Personal::Withhold => protection::Personal::Withhold,
+        };
+        settings.incomplete = self.incomplete;
         settings
     }
 }

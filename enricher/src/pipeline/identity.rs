@@ -9,6 +9,15 @@ use md5::{Digest, Md5};
 
 /// A UUID (version 4 in shape) for the event at that place of a shard of a stream.
 pub(super) fn event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
+    id(stream, shard, at, "")
+}
+
+/// As above, for the event that tells what was pseudonymised in that one.
+pub(super) fn pii_event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
+    id(stream, shard, at, "pii")
+}
+
+fn id(stream: &str, shard: &ShardId, at: Place<'_>, kind: &str) -> String {
     let mut hash = Md5::new();
     for part in [stream, shard.as_str(), at.record.sequence.as_str()] {
         hash.update(part);
@@ -16,6 +25,7 @@ pub(super) fn event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
     }
     hash.update(at.record.sub_sequence.to_be_bytes());
     hash.update((at.place as u64).to_be_bytes());
+    hash.update(kind);
     let mut bytes: [u8; 16] = hash.finalize().into();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

@@ -3,12 +3,39 @@
 //! A line larger than the routes take becomes a size violation; the line itself is set aside whole.
 
 use event::bad_row::{self, BadKind, Stamp};
-use event::reason::Failure;
-use event::{Event, Field, RawEvent, base64};
+use event::reason::{Failure, Reason};
+use event::{Bump, Entity, Event, Field, RawEvent, base64};
 
-use super::parked::{self, Parked, Reason, Waiting};
+use super::companions::{self, Why};
+use super::parked::{self, Parked, Waiting};
+use super::protection::Masked;
 use super::{Format, Place, Route, Run, Verdict};
 use crate::source::Record;
+
+/// An event that failed.
+#[derive(Clone, Copy)]
+pub(super) struct Failed<'f, 'a> {
+    pub(super) failures: &'f [Failure],
+    pub(super) event: &'f Event<'a>,
+    pub(super) raw: &'f RawEvent<'a>,
+    /// Entities that were derived and are valid.
+    pub(super) derived: &'f [Entity<'a>],
+    /// Columns that no row of events can hold: too long, or not valid.
+    pub(super) invalid: &'f [Field],
+    /// Whether it was masked and hashed before it failed.
+    pub(super) masked: Masked,
+}
+
+impl<'f, 'a> Failed<'f, 'a> {
+    /// An event that failed before anything derived was validated.
+    pub(super) fn new(
+        failures: &'f [Failure],
+        event: &'f Event<'a>,
+        raw: &'f RawEvent<'a>,
+    ) -> Failed<'f, 'a> {
+        Failed { failures, event, raw, derived: &[], invalid: &[], masked: Masked::No }
+    }
+}
 
 impl Run<'_> {
     pub(super) fn enriched(&mut self, index: u32, event: &Event<'_>) {
@@ -56,7 +83,7 @@ impl Run<'_> {
     }
 
     /// Moves the newest line of a route to the oversized ones, and returns it.
-    fn set_aside(&mut self, route: Route) -> String {
+    pub(super) fn set_aside(&mut self, route: Route) -> String {
         let lines = self.output.lines_mut(route);
         let line = String::from_utf8_lossy(lines.last()).into_owned();
         lines.pop();
@@ -68,16 +95,39 @@ impl Run<'_> {
         line
     }
 
-    pub(super) fn failed(
+    pub(super) fn failed<'a>(&mut self, index: u32, failed: Failed<'_, 'a>, arena: &'a Bump) {
+        let Failed { failures, event, raw, masked, .. } = failed;
+        let headers = raw.payload.headers;
+        let shown = self.shown_event(event, masked, headers, arena);
+        let reasons = self.shown_failures(failures, headers);
+        let payload = self.shown_payload(raw.payload, arena);
+        let raw = RawEvent { payload, parameters: self.shown_parameters(raw, arena) };
+        self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
+            bad_row::enrichment_failures(stamp, &reasons, &shown, &raw, out);
+        });
+        self.incomplete(Why::Failures(failures), failed, arena);
+    }
+
+    pub(super) fn violated<'a>(
         &mut self,
         index: u32,
-        failures: &[Failure],
-        event: &Event<'_>,
-        raw: &RawEvent<'_>,
+        reasons: &[Reason],
+        event: &Event<'a>,
+        raw: &RawEvent<'a>,
+        arena: &'a Bump,
     ) {
-        self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
-            bad_row::enrichment_failures(stamp, failures, event, raw, out);
+        let headers = raw.payload.headers;
+        let invalid = companions::invalid(reasons, event);
+        let mut shown = self.shown_event(event, Masked::No, headers, arena);
+        self.hide_invalid(&mut shown, &invalid, headers, arena);
+        let shown_reasons = self.shown_reasons(reasons, headers);
+        let payload = self.shown_payload(raw.payload, arena);
+        let shown_raw = RawEvent { payload, parameters: self.shown_parameters(raw, arena) };
+        self.bad(index, BadKind::SchemaViolations, |stamp, out| {
+            bad_row::schema_violations(stamp, &shown_reasons, &shown, &shown_raw, out);
         });
+        let failed = Failed { invalid: &invalid, ..Failed::new(&[], event, raw) };
+        self.incomplete(Why::Reasons(reasons), failed, arena);
     }
 
     pub(super) fn panicked(
@@ -89,7 +139,7 @@ impl Run<'_> {
         let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
         let message = message.unwrap_or_else(|| "unexpected failure".to_owned());
-        let payload = base64::encode(&record.data);
+        let payload = self.shown_text(&record.data, base64::encode);
         self.bad(index, BadKind::GenericError, |stamp, out| {
             bad_row::generic_error(stamp, &[&message], &payload, out);
         });
@@ -152,7 +202,7 @@ impl Run<'_> {
             sequence: record.sequence.as_str(),
             sub_sequence: record.sub_sequence,
         };
-        let reason = Reason::SchemasUnavailable(schemas);
+        let reason = parked::Reason::SchemasUnavailable(schemas);
         let parked = Parked::new(reason, events, origin, &record.data, self.stamp.now_ms);
         self.output.parked.push_with(|out| parked.write(out));
         self.output.verdicts.extend(std::iter::repeat_n((index, Verdict::Parked), verdicts));

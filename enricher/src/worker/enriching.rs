@@ -42,6 +42,11 @@ pub async fn start(
         None => (None, rules.enrichments()?),
         Some(folder) => fetched(folder.clone(), rules, config, aws, metrics).await?,
     };
+    if enrichments.emits_pii() && !settings.pii_events {
+        tracing::warn!(
+            "emitEvent is on and [pii] is not configured: nothing is told of pseudonyms"
+        );
+    }
     let pipeline = Pipeline::new(settings.clone(), enrichments);
     let (sender, newest) = watch::channel(Arc::new(pipeline));
     Ok((newest, Renewal { settings, newest: sender, assets }))

@@ -16,6 +16,7 @@ use crate::commands::rules::Rules;
 use crate::config::{self, Config, InitialPosition};
 use crate::metrics::Metrics;
 use crate::pipeline;
+use crate::pipeline::protection::Personal;
 use crate::pool::Pool;
 use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
 use crate::sink::object::{Objects, Place, Settings};
@@ -153,6 +154,13 @@ fn settings(config: &Config) -> pipeline::Settings {
         );
         settings.unavailable = pipeline::Unavailable::Bad;
     }
+    settings.personal = match config.bad_rows.pii {
+        config::BadRowPii::Keep => Personal::Keep,
+        config::BadRowPii::Pseudonymise => Personal::Pseudonymise,
+        config::BadRowPii::Withhold => Personal::Withhold,
+    };
+    settings.pii_events = config.pii.is_some();
+    settings.incomplete = config.incomplete.is_some();
     settings
 }
 

@@ -1,7 +1,8 @@
 //! The `outcomes` form: one line of JSON for each record, with everything that became of it.
 //!
 //! `{"record": n, "out": [{"enriched": {column: text}} | {"bad": bad row} | {"parked": line}]}`,
-//! records counted from 0; a parked line stands for all events of the record that wait. What
+//! records counted from 0; beside an enriched event stands its `pii_event`, if there is one, and a
+//! parked line stands for all events of the record that wait. What
 //! differs from run to run is left out, so that the lines can be kept as expectations: the columns
 //! `etl_tstamp` and `v_etl`, the bad rows' `processor`, and columns without a value.
 
@@ -17,6 +18,7 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
     let mut enriched = output.enriched.iter();
     let mut bad = output.bad.iter();
     let mut parked = output.parked.iter();
+    let mut pii = output.pii.iter().peekable();
     let mut verdicts = output.verdicts.iter().peekable();
     for index in 0..records {
         out.extend_from_slice(
@@ -36,9 +38,17 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
                 Verdict::Parked => parked.next(),
             };
             let line = line.expect("every verdict has its line");
-            let line = std::str::from_utf8(line).expect("lines are UTF-8");
+            let line = text(line);
             match verdict {
-                Verdict::Enriched => write_enriched(line, &mut out),
+                Verdict::Enriched => {
+                    out.extend_from_slice(b"{\"enriched\":");
+                    write_columns_of(line, &mut out);
+                    if let Some(told) = pii.next_if(|told| is_about(told, line)) {
+                        out.extend_from_slice(b",\"pii_event\":");
+                        write_columns_of(text(told), &mut out);
+                    }
+                    out.push(b'}');
+                }
                 Verdict::Bad(_) => write_bad(line, &mut out),
                 Verdict::Parked => {
                     out.extend_from_slice(b"{\"parked\":");
@@ -52,8 +62,20 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
     out
 }
 
-fn write_enriched(line: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"enriched\":{");
+fn text(line: &[u8]) -> &str {
+    std::str::from_utf8(line).expect("lines are UTF-8")
+}
+
+/// Whether an event tells what was pseudonymised in another. They stand in the same order.
+fn is_about(told: &[u8], line: &str) -> bool {
+    let column =
+        |line, field: Field| tsv::columns(line).map_or("", |columns| columns[field as usize]);
+    let parent = format!("{{\"parentEventId\":\"{}\"}}", column(line, Field::EventId));
+    column(text(told), Field::Contexts).contains(&parent)
+}
+
+fn write_columns_of(line: &str, out: &mut Vec<u8>) {
+    out.push(b'{');
     let columns = tsv::columns(line).expect("an enriched line has all columns");
     let kept = FIELDS.into_iter().zip(columns).filter(|(field, text)| {
         !text.is_empty() && !matches!(field, Field::EtlTstamp | Field::VEtl)
@@ -66,7 +88,7 @@ fn write_enriched(line: &str, out: &mut Vec<u8>) {
         out.push(b':');
         write_string(text, out);
     }
-    out.extend_from_slice(b"}}");
+    out.push(b'}');
 }
 
 fn write_bad(line: &str, out: &mut Vec<u8>) {
