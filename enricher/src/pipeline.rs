@@ -413,7 +413,10 @@ impl Run<'_> {
 
 /// The entities that none of these failures is about.
 fn valid<'a>(derived: &[Entity<'a>], failures: &[Failure]) -> Vec<Entity<'a>> {
-    let fails = |entity: &Entity<'_>, failure: &Failure| matches!(&failure.reason, Reason::Iglu { schema_key, .. } if schema_key == entity.uri);
+    let fails = |entity: &Entity<'_>, failure: &Failure| match &failure.reason {
+        Reason::Iglu { schema_key, .. } => schema_key == entity.uri,
+        _ => false,
+    };
     let valid = |entity: &&Entity<'_>| !failures.iter().any(|failure| fails(entity, failure));
     derived.iter().filter(valid).copied().collect()
 }

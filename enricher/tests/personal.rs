@@ -27,7 +27,7 @@ fn pseudonyms_in_bad_rows_are_those_of_events() {
     for personal in [USER, ADDRESS, COOKIE, SECRET] {
         assert!(!rows.contains(personal), "{personal} stands in {rows}");
     }
-    let failed = output.bad.iter().nth(1).expect("a row");
+    let failed = output.bad.iter().next().expect("a row");
     let failed = String::from_utf8_lossy(failed).into_owned();
     // In the column, in the parameter, and nowhere twice hashed.
     assert_eq!(failed.matches(&*hash).count(), 2, "{failed}");

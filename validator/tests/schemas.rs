@@ -10,8 +10,7 @@ use serde_json::{Map, Value};
 use validator::{Lookup, Resolver, Schema};
 
 /// Known from documentation of newer peers only, and written after it.
-const UNPUBLISHED: [&str; 1] =
-    ["com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0"];
+const UNPUBLISHED: [&str; 1] = ["com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/schemas")

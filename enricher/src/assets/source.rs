@@ -1,5 +1,5 @@
-//! Where assets are published: over HTTP, in a bucket, in a folder. Each is asked for a newer edition
-//! than the one known, and an edition is written to a file of the caller's as it arrives.
+//! Where assets are published: over HTTP, in a bucket, in a folder. Each is asked for a newer
+//! edition than the one known, and an edition is written to a file of the caller's as it arrives.
 //!
 //! Messages name no URI: it may hold a key.
 

@@ -20,32 +20,38 @@ fn list(host: &str) -> String {
 
 /// What a publisher has: a tag and a body, or a fault. Counts the answers by status.
 #[derive(Clone, Default)]
-struct Publisher(Arc<Mutex<(Option<(String, String)>, Vec<u16>)>>);
+struct Publisher(Arc<Mutex<Published>>);
+
+#[derive(Default)]
+struct Published {
+    edition: Option<(String, String)>,
+    answers: Vec<u16>,
+}
 
 impl Publisher {
     fn publish(&self, tag: &str, body: String) {
-        self.0.lock().expect("no panic").0 = Some((format!("\"{tag}\""), body));
+        self.0.lock().expect("no panic").edition = Some((format!("\"{tag}\""), body));
     }
 
     fn fail(&self) {
-        self.0.lock().expect("no panic").0 = None;
+        self.0.lock().expect("no panic").edition = None;
     }
 
     fn answers(&self) -> Vec<u16> {
-        self.0.lock().expect("no panic").1.clone()
+        self.0.lock().expect("no panic").answers.clone()
     }
 
     fn answer(&self, headers: &HeaderMap) -> Response {
         let mut inner = self.0.lock().expect("no panic");
         let known = headers.get("if-none-match").and_then(|tag| tag.to_str().ok());
-        let response = match &inner.0 {
+        let response = match &inner.edition {
             None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Some((tag, _)) if Some(tag.as_str()) == known => {
                 StatusCode::NOT_MODIFIED.into_response()
             }
             Some((tag, body)) => ([("etag", tag.clone())], body.clone()).into_response(),
         };
-        inner.1.push(response.status().as_u16());
+        inner.answers.push(response.status().as_u16());
         response
     }
 }

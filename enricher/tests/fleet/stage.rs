@@ -91,7 +91,7 @@ impl Stage {
         let pipeline = Pipeline::new(Settings::new(this_program()), Arc::default());
         let worker = Worker {
             source: Arc::new(self.stream.clone()),
-            pipeline: Arc::new(pipeline),
+            pipeline: enricher::worker::enriching::fixed(pipeline),
             resolver: validator::Resolver::embedded(),
             pool: parts.pool,
             sinks,
