@@ -160,7 +160,10 @@ async fn work(folder: &Path) {
     let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
     let worker = Worker {
         source: Arc::new(stream.clone()),
-        pipeline: Arc::new(Pipeline::new(Settings::new(processor), Arc::default())),
+        pipeline: enricher::worker::enriching::fixed(Pipeline::new(
+            Settings::new(processor),
+            Arc::default(),
+        )),
         resolver: deadly().await,
         pool: Arc::new(Pool::new(1).expect("a thread")),
         sinks,

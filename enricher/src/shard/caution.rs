@@ -93,7 +93,7 @@ impl Caution {
             Some(records) if killer => {
                 tracing::error!(shard = %held.shard(), record = %records.first,
                     "workers died on this record; it is parked");
-                worker.pipeline.park(&piece, self.deaths.max(1) as u32, now_ms)
+                worker.pipeline.borrow().park(&piece, self.deaths.max(1) as u32, now_ms)
             }
             Some(records) => {
                 held.announce(Some(records)).await;
