@@ -72,6 +72,10 @@ impl<'a> Compiler<'a> {
         })();
         node.number = number_rules(schema).map(Box::new);
         node.array = self.array_rules(schema).map(Box::new);
+        if node.array.as_ref().is_some_and(|rules| rules.unique) && node.types.has(Types::OBJECT) {
+            // Of objects it asks that no two members have the same value: only a tree tells.
+            node.object.get_or_insert_default().wide = true;
+        }
         if rules.is_ok() {
             rules = self.in_place(schema, &mut node.in_place);
         }
@@ -282,10 +286,15 @@ fn enumeration(schema: &Value<'_>) -> Option<Enumeration> {
     let (strings, others): (Vec<_>, Vec<_>) =
         values.iter().partition(|value| matches!(value, Value::String(_)));
     let strings = strings.into_iter().filter_map(Value::as_str).map(Into::into).collect();
-    let printed: Vec<Cow<'_, str>> = values.iter().map(print).collect();
+    let mut printed: Vec<Cow<'_, str>> = values.iter().map(print).collect();
+    let mut others: Vec<_> = others.into_iter().cloned().map(Value::into_owned).collect();
+    if matches!(schema.get("nullable"), Some(Value::Bool(true))) {
+        printed.push(Cow::Borrowed("null"));
+        others.push(Value::Null);
+    }
     Some(Enumeration {
         strings: Names::new(strings),
-        others: others.into_iter().cloned().map(Value::into_owned).collect(),
+        others,
         text: format!("[{}]", printed.join(", ")).into(),
     })
 }

@@ -10,7 +10,8 @@ use crate::document::Value;
 use crate::number::{self, Literal};
 use crate::pointer;
 use crate::schema::table::{
-    Dependency, InPlace, Items, Needs, Node, NodeId, ObjectRules, Rest, Table, Types,
+    ArrayRules, Dependency, Entry, InPlace, Items, Needs, Node, NodeId, ObjectRules, Rest, Table,
+    Types,
 };
 
 /// How many violations one document is reported with. More help nobody, and a document of a
@@ -27,8 +28,13 @@ pub(crate) fn report(table: &Table, value: &Value<'_>) -> Result<Vec<Violation>,
 
 /// As [`report`], with places that are not ambiguous; what two branches say is there twice.
 pub(crate) fn findings(table: &Table, value: &Value<'_>) -> Result<Vec<Finding>, Fault> {
-    let (path, pointer) = ("$".to_owned(), String::new());
-    let mut reporter = Reporter { table, path, pointer, found: Vec::new() };
+    let mut reporter = Reporter {
+        table,
+        path: "$".to_owned(),
+        pointer: String::new(),
+        found: Vec::new(),
+        in_branch_of_one: false,
+    };
     reporter.value(0, value)?;
     Ok(reporter.found)
 }
@@ -56,6 +62,8 @@ struct Reporter<'a> {
     path: String,
     pointer: String,
     found: Vec<Finding>,
+    /// Whether the value is held against a branch of `oneOf`, where the peer says less.
+    in_branch_of_one: bool,
 }
 
 impl<'a> Reporter<'a> {
@@ -68,7 +76,12 @@ impl<'a> Reporter<'a> {
             return Ok(());
         }
         match value {
-            Value::Object(members) => self.object(node, members, value)?,
+            Value::Object(members) => {
+                self.object(node, members, value)?;
+                if let Some(rules) = node.array.as_deref() {
+                    self.repeats(node, rules, members.iter().map(|(_, member)| member));
+                }
+            }
             Value::Array(items) => self.array(node, items)?,
             Value::String(text) => self.string(node, text),
             Value::Number(literal) => self.number(node, literal),
@@ -89,11 +102,7 @@ impl<'a> Reporter<'a> {
         value: &Value<'_>,
     ) -> Result<(), Fault> {
         let Some(rules) = node.object.as_deref() else { return Ok(()) };
-        for entry in &rules.entries {
-            if let (Some(id), Some(member)) = (entry.node, value.get(&entry.name)) {
-                self.at_member(&entry.name, |reporter| reporter.value(id, member))?;
-            }
-        }
+        self.properties(rules, value)?;
         for (name, member) in members {
             self.member(node, rules, name, member)?;
         }
@@ -120,6 +129,25 @@ impl<'a> Reporter<'a> {
                 let subject = format!("{}.{}", self.path, entry.name);
                 let targets = vec![entry.name.to_string()];
                 self.add_of(node, "required", &subject, "is missing but it is required", targets);
+            }
+        }
+        Ok(())
+    }
+
+    fn properties(&mut self, rules: &'a ObjectRules, value: &Value<'_>) -> Result<(), Fault> {
+        let (start, in_branch) = (self.found.len(), self.in_branch_of_one);
+        let lacks = |entry: &Entry| entry.required && value.get(&entry.name).is_none();
+        let given_up = in_branch && rules.entries.iter().any(lacks);
+        for entry in &rules.entries {
+            let Some(id) = entry.node else { continue };
+            if let Some(member) = value.get(&entry.name) {
+                self.in_branch_of_one = false;
+                self.at_member(&entry.name, |reporter| reporter.value(id, member))?;
+                self.in_branch_of_one = in_branch;
+            } else if given_up {
+                // The branch is not meant, so what is wrong with the others is not told.
+                self.found.truncate(start);
+                break;
             }
         }
         Ok(())
@@ -216,9 +244,7 @@ impl<'a> Reporter<'a> {
             let message = format!("there must be a minimum of {} items in the array", rules.min);
             self.add(node, "minItems", &message, vec![rules.min.to_string()]);
         }
-        if !rules.accepts_repeats(items) {
-            self.add(node, "uniqueItems", "the items in the array must be unique", Vec::new());
-        }
+        self.repeats(node, rules, items.iter());
         Ok(())
     }
 
@@ -250,7 +276,11 @@ impl<'a> Reporter<'a> {
     fn number(&mut self, node: &Node, literal: &str) {
         use std::cmp::Ordering::{Greater, Less};
         let Some(rules) = node.number.as_deref() else { return };
-        let read = Literal::at_start_of(literal);
+        // Where an integer is wanted the peer compares what is before the point.
+        let integral =
+            node.texts.types.as_ref().is_some_and(|(n, list)| &**n == "integer" && !list);
+        let whole = (integral && !number::is_integer(literal)).then(|| whole(literal)).flatten();
+        let read = Literal::at_start_of(whole.as_deref().unwrap_or(literal));
         if let Some(max) = rules.max.as_ref().filter(|max| !max.accepts(&read, Less)) {
             let message = format!("must have a maximum value of {}", max.literal);
             self.add(node, "maximum", &message, vec![max.literal.to_string()]);
@@ -271,24 +301,7 @@ impl<'a> Reporter<'a> {
             InPlace::Reference(id) => self.value(*id, value),
             InPlace::All(ids) => ids.iter().try_for_each(|id| self.value(*id, value)),
             InPlace::Any(ids) => self.any(ids.iter().copied(), value).map(|_| ()),
-            InPlace::One(branches) => {
-                self.any(branches.iter().map(|(id, _)| *id), value)?;
-                let mut accepted = Vec::new();
-                for (id, text) in branches {
-                    if self.branch(*id, value)?.is_empty() {
-                        accepted.push(text.as_ref());
-                    }
-                }
-                if accepted.len() > 1 {
-                    let texts = accepted.concat();
-                    let message = format!(
-                        "should be valid to one and only one of schema, \
-                         but more than one are valid: {texts}"
-                    );
-                    self.add(node, "oneOf", &message, vec![texts]);
-                }
-                Ok(())
-            }
+            InPlace::One(branches) => self.one(node, branches, value),
             InPlace::Not(id, text) => {
                 if self.branch(*id, value)?.is_empty() {
                     let message = format!("should not be valid to the schema {text}");
@@ -313,19 +326,58 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
-    /// What one branch says of the value. Where the type differs, a branch says only that.
+    /// `oneOf`. When no branch accepts the value, members that are missing are told only if
+    /// nothing else is wrong, and those too many only if nothing but they is left.
+    fn one(
+        &mut self,
+        node: &Node,
+        branches: &'a [(NodeId, Box<str>)],
+        value: &Value<'_>,
+    ) -> Result<(), Fault> {
+        let (mut all, mut accepted) = (Vec::new(), 0);
+        for (id, _) in branches {
+            self.in_branch_of_one = true;
+            let found = self.branch(*id, value)?;
+            accepted += usize::from(found.is_empty());
+            all.extend(found);
+        }
+        self.in_branch_of_one = false;
+        if accepted > 1 {
+            let texts: String = branches.iter().map(|(_, text)| text.as_ref()).collect();
+            let message = format!(
+                "should be valid to one and only one of schema, but more than one are valid: {texts}"
+            );
+            self.add(node, "oneOf", &message, vec![texts]);
+        } else if accepted == 0 {
+            for keyword in ["required", "additionalProperties"] {
+                let is = |finding: &Finding| finding.violation.keyword.as_deref() == Some(keyword);
+                if !all.iter().all(is) {
+                    all.retain(|finding| !is(finding));
+                }
+            }
+            self.found.extend(all);
+        }
+        Ok(())
+    }
+
+    /// What one branch says of the value.
     fn branch(&mut self, id: NodeId, value: &Value<'_>) -> Result<Vec<Finding>, Fault> {
-        let node = self.table.node(id);
         let before = std::mem::take(&mut self.found);
-        let list = node.texts.types.as_ref().is_none_or(|(_, list)| *list);
-        let result = if node.fault.is_none() && !list && !node.types.has(Types::of(value)) {
-            self.types(node, value);
-            Ok(())
-        } else {
-            self.value(id, value)
-        };
+        let result = self.value(id, value);
         let found = std::mem::replace(&mut self.found, before);
         result.map(|()| found)
+    }
+
+    /// `uniqueItems`, which the peer also asks of the members of an object.
+    fn repeats<'v, 'd: 'v>(
+        &mut self,
+        node: &Node,
+        rules: &ArrayRules,
+        values: impl Iterator<Item = &'v Value<'d>>,
+    ) {
+        if !rules.accepts_repeats(values) {
+            self.add(node, "uniqueItems", "the items in the array must be unique", Vec::new());
+        }
     }
 
     fn enumeration(&mut self, node: &Node, value: &Value<'_>) {
@@ -409,6 +461,13 @@ fn type_name(value: &Value<'_>) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
+}
+
+/// A number without what is behind its point.
+fn whole(literal: &str) -> Option<String> {
+    let value: f64 = literal.parse().ok()?;
+    // Beyond that, the bound decides the same way with or without a fraction.
+    (value.abs() < 1e15).then(|| format!("{}", value.trunc() as i64))
 }
 
 /// Keeps the first of equal violations.

@@ -247,7 +247,7 @@ impl<'a> Scan<'a> {
             let Ok(Value::Array(items)) = document::parse(&self.text[at..next], depth) else {
                 return Err(No::Unsure);
             };
-            require(rules.accepts_repeats(&items))?;
+            require(rules.accepts_repeats(items.iter()))?;
         }
         Ok(next)
     }

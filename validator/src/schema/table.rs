@@ -375,9 +375,21 @@ impl ArrayRules {
     }
 
     /// Whether no two of the items are the same, where that is asked for.
-    pub(crate) fn accepts_repeats(&self, items: &[Value<'_>]) -> bool {
-        let repeats = |(at, item): (usize, &Value<'_>)| items[..at].iter().any(|i| i.same(item));
-        !self.unique || !items.iter().enumerate().any(repeats)
+    pub(crate) fn accepts_repeats<'v, 'd: 'v>(
+        &self,
+        items: impl Iterator<Item = &'v Value<'d>>,
+    ) -> bool {
+        if !self.unique {
+            return true;
+        }
+        let mut seen: Vec<&Value<'_>> = Vec::new();
+        for item in items {
+            if seen.iter().any(|earlier| earlier.same(item)) {
+                return false;
+            }
+            seen.push(item);
+        }
+        true
     }
 
     /// What the item at an index must follow.

@@ -71,6 +71,7 @@ const RULES: &[(&str, &str, &str)] = &[
         r#"[{"s_a":"","b":null}]"#,
         r#"[{"s_a":1},{"b":1}]"#,
     ),
+    (r#"{"enum":["a"],"nullable":true}"#, r#"["a",null]"#, r#"["b",1]"#),
     (r#"{"minProperties":1,"maxProperties":1}"#, r#"[{"a":1}]"#, r#"[{},{"a":1,"b":1}]"#),
     (r#"{"dependencies":{"a":["b"]}}"#, r#"[{"b":1},{"b":1,"a":1},{}]"#, r#"[{"a":1}]"#),
     (r#"{"dependencies":{"a":{"required":["b"]}}}"#, r#"[{"b":1,"a":1},{}]"#, r#"[{"a":1}]"#),
@@ -101,6 +102,48 @@ fn a_rule_is_seen_by_both_walks() {
             }
         }
     }
+}
+
+#[test]
+fn unique_items_are_asked_of_members_too() {
+    let schema = Schema::compile(r#"{"uniqueItems":true}"#);
+    assert!(accepts(&schema, r#"{"a":1,"b":2}"#) && accepts(&schema, "5"));
+    assert!(!accepts(&schema, r#"{"a":1,"b":1}"#));
+    let schema = Schema::compile(r#"{"type":["array","null"],"uniqueItems":true}"#);
+    assert!(accepts_fast(&schema, "[1,2]"));
+}
+
+/// Where what is wrong is, and the keyword, in the order of the report.
+fn reported(schema: &str, json: &str) -> Vec<String> {
+    let error = Schema::compile(schema).check_tree(json).expect_err("it is not valid");
+    let event::ClientError::Invalid { violations, .. } = *error else { panic!("{error:?}") };
+    let place = |v: &event::reason::Violation| {
+        let (path, keyword) = (v.path.as_deref(), v.keyword.as_deref());
+        format!("{} {}", path.unwrap_or_default(), keyword.unwrap_or_default())
+    };
+    violations.iter().map(place).collect()
+}
+
+#[test]
+fn one_of_tells_the_least_that_explains_it() {
+    let branches = r#"{"oneOf":[
+        {"type":"object","required":["a"],"properties":{"a":{"type":"integer"}}},
+        {"type":"object","required":["b"],"additionalProperties":false,"properties":{"b":{}}}]}"#;
+    assert_eq!(reported(branches, r#"{"a":"x"}"#), ["$.a type"]);
+    assert_eq!(reported(branches, "{}"), ["$ required", "$ required"]);
+    assert_eq!(reported(branches, r#"{"c":1}"#), ["$ additionalProperties"]);
+    let given_up = r#"{"oneOf":[{"required":["b"],"properties":{"a":{"type":"integer"},"b":{}}}]}"#;
+    assert_eq!(reported(given_up, r#"{"a":"x"}"#), ["$ required"]);
+    let any = given_up.replace("oneOf", "anyOf");
+    assert_eq!(reported(&any, r#"{"a":"x"}"#), ["$.a type", "$ required"]);
+}
+
+#[test]
+fn a_fraction_where_an_integer_is_wanted_is_compared_without_its_fraction() {
+    let bounds = |kind: &str| format!(r#"{{"type":{kind},"maximum":10,"minimum":5}}"#);
+    assert_eq!(reported(&bounds("\"integer\""), "10.5"), ["$ type"]);
+    assert_eq!(reported(&bounds("\"integer\""), "4.5"), ["$ minimum", "$ type"]);
+    assert_eq!(reported(&bounds("[\"integer\"]"), "10.5"), ["$ maximum", "$ unionType"]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //!
 //! The generators keep to where the two agree by design. Where they do not: an integer must be
 //! written as one here, `format` has the peer's rules, a pattern is Java's, members named `#…`
-//! are exempt from `additionalProperties`, in containers `1` and `1.0` differ.
+//! are exempt from `additionalProperties`, in containers `1` and `1.0` differ, `uniqueItems` is
+//! asked of an object's members too, and `nullable` lets null into an `enum`.
 
 #![allow(clippy::print_stderr, reason = "whoever runs the tests should know")]
 
@@ -110,7 +111,8 @@ fn keyword_of_leaf() -> impl Strategy<Value = Value> {
         prop::sample::select(vec![0.5, 2.0, 3.0]).prop_map(|n| json!({"multipleOf": n})),
         (0..3).prop_map(|n| json!({"minItems": n})),
         (0..3).prop_map(|n| json!({"maxItems": n})),
-        Just(json!({"uniqueItems": true})),
+        // Of objects it asks something of its own here.
+        Just(json!({"allOf": [{"type": ["array", "string", "number"], "uniqueItems": true}]})),
         prop::collection::hash_set(name(), 1..3).prop_map(|r| json!({"required": r})),
         (0..3).prop_map(|n| json!({"minProperties": n})),
         (0..3).prop_map(|n| json!({"maxProperties": n})),
