@@ -10,8 +10,17 @@ pub fn cpu_time() -> Duration {
 
 /// The largest resident size, in bytes; `None` where the system does not tell.
 pub fn peak_memory() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// The resident size now, in bytes; `None` where the system does not tell.
+pub fn memory() -> Option<u64> {
+    status("VmRSS:")
+}
+
+fn status(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -1,8 +1,10 @@
-//! `snowmelt bench`: what the transform costs on this machine.
+//! `snowmelt bench`: what the transform, and where its schemas are kept, cost on this machine.
 //!
 //! Everything is in memory before a clock starts; what is measured is records to lines. The
 //! figures of one run are compared with a reference measured in the same run, because absolute
 //! ones do not carry from machine to machine.
+
+mod schemas;
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ pub struct Args {
 enum What {
     /// Records in, lines out, on the records of some files.
     Transform(TransformBench),
+    /// The same with schemas kept in five places, from a throttled bucket to a bundle.
+    Schemas(schemas::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +64,7 @@ struct TransformBench {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Transform(bench) => transform(bench),
+        What::Schemas(args) => schemas::run(args),
     }
     .map(|()| ExitCode::SUCCESS)
 }
