@@ -345,7 +345,8 @@ impl<'a> Reporter<'a> {
         if accepted > 1 {
             let texts: String = branches.iter().map(|(_, text)| text.as_ref()).collect();
             let message = format!(
-                "should be valid to one and only one of schema, but more than one are valid: {texts}"
+                "should be valid to one and only one of schema, \
+                 but more than one are valid: {texts}"
             );
             self.add(node, "oneOf", &message, vec![texts]);
         } else if accepted == 0 {

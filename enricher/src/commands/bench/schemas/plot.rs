@@ -23,7 +23,8 @@ pub(super) fn svg(measured: &[Measured]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-         <text x=\"16\" y=\"24\" font-size=\"15\">Events per second by where schemas are kept</text>\n"
+         <text x=\"16\" y=\"24\" font-size=\"15\">Events per second by where schemas are kept\
+         </text>\n"
     );
     legend(&mut out);
     for (index, Measured { name, runs }) in measured.iter().enumerate() {
