@@ -4,7 +4,9 @@
 //! `SnowplowRawEvent`, which does not. [`Wire`] holds either, its texts still bytes of the record.
 //! The reader takes any field order, skips what it does not know (also a known field of another
 //! type), lets the last of repeated fields win, and ignores what follows the struct; depth and
-//! lengths are checked before anything is read or allocated.
+//! lengths are checked before anything is read or allocated. Like a running peer it passes over a
+//! record once to find its schema, by the types that stand in it, and then takes the elements of
+//! the headers' list for strings whatever type the list claims.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -55,8 +57,8 @@ pub enum WireError {
         /// How many there are.
         left: usize,
     },
-    /// A field has a type that does not exist.
-    #[error("unrecognized field type {0}")]
+    /// A field, or the elements of a container, have a type that does not exist.
+    #[error("unrecognized type {0}")]
     UnknownType(i8),
     /// A string or container has a negative length.
     #[error("negative length {0}")]
@@ -69,16 +71,40 @@ pub enum WireError {
     NoTrackerPayload,
 }
 
-/// No collector nests at all; unknown fields of a future one may, and skipping them recurses.
-const DEPTH_BOUND: u32 = 64;
+/// No collector nests at all; unknown fields of a future one may, and skipping them recurses. A
+/// peer has no bound but its stack, which holds some thousands of levels.
+const DEPTH_BOUND: u32 = 1024;
 
 /// The field that names the struct's schema.
 const SCHEMA: i16 = 31337;
 
+/// The headers, and the older struct's.
+const HEADERS: i16 = 350;
+const OLDER_HEADERS: i16 = 70;
+
 /// Decodes a record.
 pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError> {
+    let mut other_list = false;
+    let wire = read_fields(Reader { rest: record, texts: None }, &mut other_list, arena)?;
+    match wire.schema {
+        Some(_) if other_list => {
+            let reader = Reader { rest: record, texts: Some(HEADERS) };
+            let again = read_fields(reader, &mut other_list, arena)?;
+            Ok(Wire { schema: wire.schema, ..again })
+        }
+        Some(_) => Ok(wire),
+        None => read_older(record, arena),
+    }
+}
+
+/// Reads the struct that names its schema; notes whether its headers claim not to be strings.
+fn read_fields<'a>(
+    mut reader: Reader<'a>,
+    other_list: &mut bool,
+    arena: &'a Bump,
+) -> Result<Wire<'a>, WireError> {
     let mut wire = Wire::default();
-    Reader { rest: record }.each_field(arena, |id, value| {
+    reader.each_field(arena, |id, value| {
         match (id, value) {
             (100, Value::Text(text)) => wire.ip_address = Some(text),
             (200, Value::I64(number)) => wire.timestamp = number,
@@ -89,7 +115,8 @@ pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError
             (320, Value::Text(text)) => wire.path = Some(text),
             (330, Value::Text(text)) => wire.querystring = Some(text),
             (340, Value::Text(text)) => wire.body = Some(text),
-            (350, Value::Texts(texts)) => wire.headers = texts,
+            (HEADERS, Value::Texts(texts)) => wire.headers = texts,
+            (HEADERS, Value::OtherList) => *other_list = true,
             (360, Value::Text(text)) => wire.content_type = Some(text),
             (400, Value::Text(text)) => wire.hostname = Some(text),
             (410, Value::Text(text)) => wire.network_userid = Some(text),
@@ -98,15 +125,12 @@ pub fn read<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError
         }
         Ok(())
     })?;
-    match wire.schema {
-        Some(_) => Ok(wire),
-        None => read_older(record, arena),
-    }
+    Ok(wire)
 }
 
 fn read_older<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireError> {
     let mut wire = Wire::default();
-    Reader { rest: record }.each_field(arena, |id, value| {
+    Reader { rest: record, texts: Some(OLDER_HEADERS) }.each_field(arena, |id, value| {
         match (id, value) {
             (1, Value::I64(number)) => wire.timestamp = number,
             (20, Value::Text(text)) => wire.collector = Some(text),
@@ -124,7 +148,7 @@ fn read_older<'a>(record: &'a [u8], arena: &'a Bump) -> Result<Wire<'a>, WireErr
             (45, Value::Text(text)) => wire.hostname = Some(text),
             (50, Value::Text(text)) => wire.user_agent = Some(text),
             (60, Value::Text(text)) => wire.referer_uri = Some(text),
-            (70, Value::Texts(texts)) => wire.headers = texts,
+            (OLDER_HEADERS, Value::Texts(texts)) => wire.headers = texts,
             (80, Value::Text(text)) => wire.network_userid = Some(text),
             _ => {}
         }
@@ -193,11 +217,15 @@ enum Value<'a> {
     Struct(Reader<'a>),
     /// A list of strings.
     Texts(&'a [&'a [u8]]),
+    /// A list of anything else.
+    OtherList,
     Other,
 }
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// A field whose list is one of strings, whatever its elements' type.
+    texts: Option<i16>,
 }
 
 impl<'a> Reader<'a> {
@@ -213,21 +241,21 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             let id = i16::from_be_bytes(self.array()?);
-            let value = self.value(kind, arena)?;
+            let value = self.value(kind, id, arena)?;
             visit(id, value)?;
         }
     }
 
-    fn value(&mut self, kind: u8, arena: &'a Bump) -> Result<Value<'a>, WireError> {
+    fn value(&mut self, kind: u8, id: i16, arena: &'a Bump) -> Result<Value<'a>, WireError> {
         Ok(match kind {
             I64 => Value::I64(i64::from_be_bytes(self.array()?)),
             STRING => Value::Text(self.bytes()?),
             STRUCT => {
-                let inner = Reader { rest: self.rest };
+                let inner = Reader { rest: self.rest, texts: None };
                 self.skip(STRUCT, DEPTH_BOUND)?;
                 Value::Struct(inner)
             }
-            LIST if self.rest.first() == Some(&STRING) => {
+            LIST if self.rest.first() == Some(&STRING) || self.texts == Some(id) => {
                 self.take(1)?;
                 let count = self.count()?;
                 let mut texts = BumpVec::with_capacity_in(count, arena);
@@ -235,6 +263,10 @@ impl<'a> Reader<'a> {
                     texts.push(self.bytes()?);
                 }
                 Value::Texts(texts.into_bump_slice())
+            }
+            LIST => {
+                self.skip(LIST, DEPTH_BOUND)?;
+                Value::OtherList
             }
             other => {
                 self.skip(other, DEPTH_BOUND)?;
@@ -262,7 +294,7 @@ impl<'a> Reader<'a> {
                 }
             },
             MAP => {
-                let (key, value) = (self.byte()?, self.byte()?);
+                let (key, value) = (self.element()?, self.element()?);
                 for _ in 0..self.count()? {
                     self.skip(key, depth)?;
                     self.skip(value, depth)?;
@@ -270,12 +302,21 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             SET | LIST => {
-                let element = self.byte()?;
+                let element = self.element()?;
                 for _ in 0..self.count()? {
                     self.skip(element, depth)?;
                 }
                 Ok(())
             }
+            unknown => Err(WireError::UnknownType(unknown as i8)),
+        }
+    }
+
+    /// The type of a container's elements. Unlike a field, an element may claim the types 0 and 1,
+    /// as empty containers do, and may not have type 16.
+    fn element(&mut self) -> Result<u8, WireError> {
+        match self.byte()? {
+            kind @ (0..=4 | 6 | 8 | I64..=LIST) => Ok(kind),
             unknown => Err(WireError::UnknownType(unknown as i8)),
         }
     }
@@ -364,5 +405,41 @@ mod tests {
         assert_eq!(read(&[0xff, 0, 0], &arena), Err(WireError::UnknownType(-1)));
         assert_eq!(read(&[0], &arena), Err(WireError::NoTrackerPayload));
         assert_eq!(read(&[], &arena), Err(WireError::Truncated { wanted: 1, left: 0 }));
+    }
+
+    #[test]
+    fn depth_costs_nothing_that_a_peer_does_not_spend() {
+        let arena = Bump::new();
+        let schema = [&[11, 0x7a, 0x69, 0, 0, 0, 1], b"s".as_slice(), &[0]].concat();
+        let nested = [[12, 0, 1].repeat(1000), vec![0; 1000], schema].concat();
+        assert_eq!(read(&nested, &arena).map(|wire| wire.schema), Ok(Some(b"s".as_slice())));
+    }
+
+    #[test]
+    fn elements_have_types_that_exist() {
+        let arena = Bump::new();
+        let schema = [11, 0x7a, 0x69, 0, 0, 0, 1, b's', 0];
+        for (kind, known) in [(0, true), (1, true), (5, false), (9, false), (11, true), (16, false)]
+        {
+            for head in [vec![15, 0, 1, kind], vec![14, 0, 1, kind], vec![13, 0, 1, kind, kind]] {
+                let record = [&head[..], &[0, 0, 0, 0], &schema[..]].concat();
+                assert_eq!(read(&record, &arena).is_ok(), known, "{head:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_are_strings_whatever_their_list_claims() {
+        let arena = Bump::new();
+        let schema = [11, 0x7a, 0x69, 0, 0, 0, 1, b's', 0];
+        // A list of one 64-bit integer, the upper half of which is an empty string.
+        let list =
+            |element: &[u8]| [&[15, 0x01, 0x5e, 10, 0, 0, 0, 1], element, &schema[..]].concat();
+        let record = list(&[0, 0, 0, 0, 0, 0, 0, 1]);
+        let wire = read(&record, &arena).expect("it ends at a zero byte");
+        assert_eq!((wire.headers, wire.schema), (&[&b""[..]][..], Some(&b"s"[..])));
+        assert!(read(&list(&[0, 0, 9, 0, 0, 0, 0, 1]), &arena).is_err());
+        let empty = [&[15, 0x01, 0x5e, 10, 0, 0, 0, 0], &schema[..]].concat();
+        assert_eq!(read(&empty, &arena).map(|wire| wire.headers.len()), Ok(0));
     }
 }
