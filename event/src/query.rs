@@ -23,6 +23,10 @@ pub enum Charset {
     Utf8,
     /// ISO-8859-1.
     Latin1,
+    /// ISO-8859-15.
+    Latin9,
+    /// The western code page of Windows.
+    Windows1252,
     /// US-ASCII.
     Ascii,
     /// UTF-16 in the order of its byte order mark, else with the high byte first.
@@ -36,7 +40,7 @@ pub enum Charset {
 impl Charset {
     /// The charset of that name or alias, in any case.
     pub fn named(name: &str) -> Option<Charset> {
-        const NAMES: [(Charset, &[&str]); 6] = [
+        const NAMES: [(Charset, &[&str]); 8] = [
             (Charset::Utf8, &["UTF-8", "UTF8", "unicode-1-1-utf-8"]),
             (
                 Charset::Latin1,
@@ -54,6 +58,11 @@ impl Charset {
                 ],
             ),
             (
+                Charset::Latin9,
+                &["ISO-8859-15", "ISO8859-15", "ISO8859_15", "ISO_8859-15", "latin9", "l9"],
+            ),
+            (Charset::Windows1252, &["windows-1252", "cp1252", "ibm-1252", "ibm1252"]),
+            (
                 Charset::Ascii,
                 &["US-ASCII", "ASCII", "ISO646-US", "us", "cp367", "csASCII", "646", "default"],
             ),
@@ -70,6 +79,8 @@ impl Charset {
         match self {
             Charset::Utf8 => "UTF-8",
             Charset::Latin1 => "ISO-8859-1",
+            Charset::Latin9 => "ISO-8859-15",
+            Charset::Windows1252 => "windows-1252",
             Charset::Ascii => "US-ASCII",
             Charset::Utf16 => "UTF-16",
             Charset::Utf16Be => "UTF-16BE",
@@ -79,7 +90,7 @@ impl Charset {
 
     /// Whether an ASCII text encodes itself.
     const fn extends_ascii(self) -> bool {
-        matches!(self, Charset::Utf8 | Charset::Latin1 | Charset::Ascii)
+        !matches!(self, Charset::Utf16 | Charset::Utf16Be | Charset::Utf16Le)
     }
 
     fn decode<'a>(self, bytes: &'a [u8], arena: &'a Bump) -> &'a str {
@@ -97,6 +108,8 @@ impl Charset {
         });
         match charset {
             Charset::Latin1 => text.extend(bytes.iter().map(|byte| char::from(*byte))),
+            Charset::Latin9 => text.extend(bytes.iter().map(|byte| latin9(*byte))),
+            Charset::Windows1252 => text.extend(bytes.iter().map(|byte| windows_1252(*byte))),
             Charset::Ascii => text.extend(bytes.iter().map(|byte| match byte {
                 0..0x80 => char::from(*byte),
                 _ => char::REPLACEMENT_CHARACTER,
@@ -106,6 +119,33 @@ impl Charset {
             ),
         }
         text.into_bump_str()
+    }
+}
+
+const fn latin9(byte: u8) -> char {
+    match byte {
+        0xa4 => '€',
+        0xa6 => 'Š',
+        0xa8 => 'š',
+        0xb4 => 'Ž',
+        0xb8 => 'ž',
+        0xbc => 'Œ',
+        0xbd => 'œ',
+        0xbe => 'Ÿ',
+        _ => byte as char,
+    }
+}
+
+const fn windows_1252(byte: u8) -> char {
+    /// What stands in the place of the control characters 0x80 to 0x9F; five bytes are nothing.
+    const UPPER_CONTROLS: [char; 32] = [
+        '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž',
+        '\u{fffd}', '\u{fffd}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ',
+        '\u{fffd}', 'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9f => UPPER_CONTROLS[byte as usize - 0x80],
+        _ => byte as char,
     }
 }
 
@@ -222,6 +262,19 @@ mod tests {
 
     fn utf8<'a>(query: &'a str, arena: &'a Bump) -> &'a [Parameter<'a>] {
         parse(query, "UTF-8", arena).expect("a query string")
+    }
+
+    #[test]
+    fn code_pages_decode_as_the_jvm_has_them() {
+        let arena = Bump::new();
+        for (charset, expected) in [
+            ("windows-1252", "€ÿ\u{fffd}Ÿ¤"),
+            ("ISO-8859-15", "\u{80}ÿ\u{81}\u{9f}€"),
+            ("l1", "\u{80}ÿ\u{81}\u{9f}¤"),
+        ] {
+            let pairs = parse("a=%80%ff%81%9f%a4", charset, &arena).expect("a query string");
+            assert_eq!(pairs, [("a", Some(expected))], "{charset}");
+        }
     }
 
     #[test]
