@@ -109,6 +109,59 @@ fn what_is_too_large_for_a_line_is_kept_whole() {
     assert_eq!(json::member(failure, "maximumAllowedSizeBytes"), Some("1500"));
 }
 
+/// Facts 6.4: of JSON the columns are kept in Base64, whole, and make a size violation in turn when
+/// that is too large as well.
+#[test]
+fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
+    let title = "t".repeat(300);
+    let payload = post(&body(&format!(r#"{{"e":"pv","p":"web","tv":"x","page":"{title}"}}"#)));
+    for (line_bytes_max, whole) in [(2_000, true), (900, false)] {
+        let mut settings = settings();
+        settings.format = enricher::pipeline::Format::Json;
+        settings.line_bytes_max = line_bytes_max;
+        let output = process_with(settings, vec![payload.clone()]);
+        let row = std::str::from_utf8(output.bad.iter().next().expect("a bad row")).expect("UTF-8");
+        let data = json::member(row, "data").expect("data");
+        let arena = event::Bump::new();
+        let kept = json::unescape(json::member(data, "payload").expect("a payload"), &arena);
+        let kept = kept.expect("a string");
+        let columns = event::base64::decode(kept, &arena);
+        assert_eq!(event::tsv::columns(columns).is_some(), whole, "{row}");
+        assert_eq!(kept.len() == line_bytes_max / 10, !whole, "{row}");
+        assert_eq!(output.oversized.len(), 1);
+    }
+}
+
+/// Facts 3.2: from five parameters on, those without a value and unknown ones included, the order
+/// of hashes decides which of two parameters fills a field; one that fails leaves the other's value.
+#[test]
+fn of_two_parameters_for_one_field_the_peers_one_wins() {
+    let entity = |name: &str| {
+        format!(
+            r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/{name}","data":[]}}"#
+        )
+    };
+    let quote = |text: &str| text.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+    let (plain, encoded) = (entity("1-0-1"), event::base64::encode(b"[1]"));
+    let co = quote(&plain);
+    let bad = format!("e=zz&ti_na=a&se_va=1&p=web&co={co}&cx=%7B&se_ca=s&ev_ca=e");
+    for (query, expected) in [
+        ("e=zz&se_la=s&ev_la=e".to_owned(), r#""se_label":"e""#),
+        ("e=zz&ev_la=e&se_la=s".to_owned(), r#""se_label":"s""#),
+        ("e=zz&ev_la=e&se_la=s&a&b".to_owned(), r#""se_label":"e""#),
+        ("e=zz&se_ca=s&ev_ca=e&a&b".to_owned(), r#""se_category":"s""#),
+        (bad, r#""contexts":"{\"schema\""#),
+        (format!("e=zz&a&b&cx=%7B&co={co}"), r#""contexts":"{\"schema\""#),
+        (format!("e=zz&a&b&cx={encoded}&co={co}"), r#""contexts":"[1]""#),
+        ("e=zz&a&b&ev_va=1&se_va=2".to_owned(), r#""se_value":"1""#),
+        ("e=zz&a&b&ev_va=x&se_va=2".to_owned(), r#""se_value":"2""#),
+    ] {
+        let output = process(vec![get("/i", &query)]);
+        let row = std::str::from_utf8(output.bad.iter().next().expect("a bad row")).expect("UTF-8");
+        assert!(row.contains(expected), "{query}: {row}");
+    }
+}
+
 #[test]
 fn the_same_batch_gives_the_same_output() {
     let mut generator = Generator::new(7, 0.2, 1_714_558_272_345);
@@ -135,6 +188,20 @@ fn post(body: &str) -> Vec<u8> {
         path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
         content_type: Some(b"application/json"),
         body: Some(body.as_bytes()),
+        ..thrift::Wire::default()
+    };
+    thrift::write(&wire, &mut record);
+    record
+}
+
+fn get(path: &str, query: &str) -> Vec<u8> {
+    let mut record = Vec::new();
+    let wire = thrift::Wire {
+        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
+        encoding: Some(b"UTF-8"),
+        collector: Some(b"collector-1.0"),
+        path: Some(path.as_bytes()),
+        querystring: Some(query.as_bytes()),
         ..thrift::Wire::default()
     };
     thrift::write(&wire, &mut record);

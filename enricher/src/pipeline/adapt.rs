@@ -90,6 +90,32 @@ fn overlay<'a>(
     merged.into_bump_slice()
 }
 
+/// The parameters in the order in which a peer's map yields them: up to four as they came, more by
+/// their names' hashes, five bits at a time from the lowest. It shows where an adapter makes a text
+/// of all parameters.
+fn in_map_order<'a>(parameters: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
+    const INSERTION_ORDER: usize = 4;
+    let mut ordered = parameters.to_vec();
+    if ordered.len() > INSERTION_ORDER {
+        ordered.sort_by_cached_key(|(name, _)| {
+            let hash = map_hash(name);
+            [0, 5, 10, 15, 20, 25, 30].map(|level| hash >> level & 31)
+        });
+    }
+    ordered
+}
+
+/// A text's hash on the JVM, improved as Scala's immutable maps do.
+fn map_hash(text: &str) -> u32 {
+    let hash = text
+        .encode_utf16()
+        .fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
+    let hash = hash.wrapping_add(!(hash << 9));
+    let hash = hash ^ hash >> 14;
+    let hash = hash.wrapping_add(hash << 4);
+    hash ^ hash >> 10
+}
+
 /// The parameter of that name, with or without a value.
 fn find<'a>(parameters: &[Parameter<'a>], name: &str) -> Option<Option<&'a str>> {
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -102,4 +128,22 @@ fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
     event::Entity::new(uri, data).write(&mut out);
     out.push('}');
     out.into_bump_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_parameters_come_in_the_order_of_their_hashes() {
+        let names = |parameters: &[&'static str]| {
+            let parameters: Vec<_> = parameters.iter().map(|name| (*name, None)).collect();
+            in_map_order(&parameters).iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["url", "u", "e", "a"]), ["url", "u", "e", "a"]);
+        assert_eq!(
+            names(&["schema", "a", "b", "c", "d", "e", "p", "u", "url"]),
+            ["e", "url", "u", "a", "schema", "b", "p", "c", "d"]
+        );
+    }
 }

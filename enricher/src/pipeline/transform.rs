@@ -44,16 +44,17 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
         failures: Vec::new(),
     };
     initialise(&mut done, raw, start, arena);
-    let given = raw.parameters.iter().filter(|(_, value)| value.is_some()).count();
     let mut last = None;
-    for &(name, value) in raw.parameters {
+    for (place, &(name, value)) in raw.parameters.iter().enumerate() {
         let (Some(parameter), Some(value)) = (Parameter::of(name), value) else { continue };
         if let Rule::Last(_) = parameter.rule {
             last = Some((parameter, value));
             continue;
         }
-        let beaten =
-            given > HASHED && parameter.beaten_by.is_some_and(|winner| raw.get(winner).is_some());
+        let beaten = raw.parameters.len() > HASHED
+            && parameter
+                .beaten_by
+                .is_some_and(|winner| has_won(winner, &raw.parameters[..place], &done.failures));
         let applied = match beaten {
             false => apply(&mut done, parameter, value, arena),
             true => apply(&mut discard(&done), parameter, value, arena),
@@ -70,8 +71,17 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
     done
 }
 
-/// Up to this many parameters the last one given wins a field; see [`Parameter::of`].
+/// Up to this many parameters, those without a value and unknown ones included, the last one given
+/// wins a field; see [`Parameter::of`].
 const HASHED: usize = 4;
+
+/// Whether the parameter that beats another was applied before it. Where it stands later, or
+/// failed, the other one's value is to be seen in the event.
+fn has_won(winner: &str, before: &[(&str, Option<&str>)], failures: &[Failure]) -> bool {
+    let given = before.iter().any(|(name, value)| *name == winner && value.is_some());
+    let failed = |failure: &Failure| matches!(&failure.reason, Reason::Input { field, .. } if field == winner);
+    given && !failures.iter().any(failed)
+}
 
 /// A copy to apply a beaten parameter to: it may still fail the event.
 fn discard<'a>(done: &Transformed<'a>) -> Transformed<'a> {

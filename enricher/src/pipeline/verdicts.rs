@@ -49,24 +49,27 @@ impl Run<'_> {
         });
         if let Err(error) = written {
             self.output.enriched.pop();
-            let mut line = Vec::new();
-            event::tsv::write(event, &mut line);
-            let payload = base64::encode(&line);
+            let payload = base64::encode(&columns(event));
             return self.bad(index, BadKind::GenericError, |stamp, out| {
                 bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
             });
         }
         let bytes = self.output.enriched.last().len();
         if bytes > settings.line_bytes_max {
-            return self.oversized(index);
+            return self.oversized(index, event);
         }
         self.output.verdicts.push((index, Verdict::Enriched));
     }
 
-    /// Replaces the newest enriched line by a bad row with the beginning of it.
-    fn oversized(&mut self, index: u32) {
+    /// Replaces the newest enriched line by a bad row with the beginning of it; of JSON, with all of
+    /// the columns in Base64, which may become a size violation in its turn.
+    fn oversized(&mut self, index: u32, event: &Event<'_>) {
         let max_bytes = self.pipeline.settings.line_bytes_max;
         let line = self.set_aside(Route::Enriched);
+        let (kept, keep) = match self.pipeline.settings.format {
+            Format::Tsv => (None, max_bytes * 8 / 10),
+            Format::Json => (Some(base64::encode(&columns(event))), usize::MAX),
+        };
         let expectation = format!(
             "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
         );
@@ -75,8 +78,8 @@ impl Run<'_> {
                 max_bytes,
                 actual_bytes: line.len(),
                 expectation: &expectation,
-                line: &line,
-                keep: max_bytes * 8 / 10,
+                line: kept.as_ref().unwrap_or(&line),
+                keep,
             };
             bad_row::size_violation(stamp, oversize, out);
         });
@@ -207,4 +210,11 @@ impl Run<'_> {
         self.output.parked.push_with(|out| parked.write(out));
         self.output.verdicts.extend(std::iter::repeat_n((index, Verdict::Parked), verdicts));
     }
+}
+
+/// The line of columns of an event that is written in another form.
+fn columns(event: &Event<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    event::tsv::write(event, &mut line);
+    line
 }

@@ -9,7 +9,7 @@ use event::reason::Reason;
 use event::schema_key::Parts;
 use event::{Bump, CollectorPayload, query};
 
-use super::{Events, find, map, unstruct};
+use super::{Events, find, in_map_order, map, unstruct};
 use crate::pipeline::schema_check::{SelfDescribing, Stop};
 
 const VERSION: &str = "com.snowplowanalytics.iglu-v1";
@@ -96,7 +96,7 @@ fn form_body<'a>(
 ) -> Result<Events<'a>, Stop> {
     let pairs = query::parse(body, "UTF-8", arena)
         .map_err(|error| Reason::input("body", Some(body), error))?;
-    let data = object(map(pairs, arena).iter().copied());
+    let data = object(in_map_order(map(pairs, arena)).into_iter());
     Ok(event(uri, &data, "srv", query, arena))
 }
 
@@ -111,8 +111,9 @@ fn parse<'a>(body: &'a str, arena: &'a Bump) -> Result<&'a str, Reason> {
 /// The query string as data, without the parameters that belong to the event; empty is null.
 fn query_data(query: &[Parameter<'_>]) -> String {
     const OF_THE_EVENT: [&str; 5] = ["schema", "nuid", "aid", "cv", "p"];
-    let data = query.iter().filter(|(name, _)| !OF_THE_EVENT.contains(name));
-    object(data.map(|(name, value)| (*name, value.filter(|text| !text.is_empty()))))
+    let query = in_map_order(query).into_iter();
+    let data = query.filter(|(name, _)| !OF_THE_EVENT.contains(name));
+    object(data.map(|(name, value)| (name, value.filter(|text| !text.is_empty()))))
 }
 
 fn object<'p>(members: impl Iterator<Item = Parameter<'p>>) -> String {

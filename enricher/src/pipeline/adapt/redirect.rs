@@ -10,7 +10,7 @@ use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, base64};
 
-use super::{Events, find, map, one, overlay, unstruct};
+use super::{Events, find, in_map_order, map, one, overlay, unstruct};
 use crate::pipeline::schema_check::Stop;
 
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
@@ -49,7 +49,7 @@ pub(super) fn events<'a>(
 /// The query string as it is shown in a bad row.
 fn rendered(query: &[Parameter<'_>]) -> String {
     let pair = |(name, value): &Parameter<'_>| format!("{name}={}", value.unwrap_or("null"));
-    query.iter().map(pair).collect::<Vec<_>>().join("&")
+    in_map_order(query).iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// The contexts with the target put before those that the query string brings. An encoded
