@@ -10,6 +10,7 @@ pub mod generate;
 pub mod local;
 pub mod rules;
 pub mod schemas;
+pub mod tolerance;
 pub mod worker;
 
 use std::process::ExitCode;

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use file::{Error, load, parse};
-pub use value::{Bytes, Span, Text, instant};
+pub use file::{Error, explain, load, parse};
+pub use value::{Bytes, FieldLimits, Span, Text, instant};
 
 use crate::sink;
 use crate::sink::object::Compression;
@@ -45,6 +45,9 @@ pub struct Config {
     /// Where schemas come from.
     #[serde(default)]
     pub schemas: Schemas,
+    /// What events are refused for.
+    #[serde(default)]
+    pub validation: Validation,
     /// What is added to events.
     #[serde(default)]
     pub enrichments: Enrichments,
@@ -109,6 +112,9 @@ pub struct Source {
     /// A batch is complete so long after its first record came.
     #[serde(default = "batch_age")]
     pub batch_age: Span<0, 60_000>,
+    /// Takes records that are not Thrift as Base64 of it.
+    #[serde(default)]
+    pub base64: bool,
 }
 
 /// Where to start where nobody has read yet.
@@ -213,6 +219,16 @@ impl Schemas {
             Unavailable::Park | Unavailable::Bad => self.patience.get(),
         }
     }
+}
+
+/// `[validation]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Validation {
+    /// Enriches events whose fields are too long.
+    pub accept_invalid: bool,
+    /// How long columns may be, where not as the atomic schema has it.
+    pub atomic_fields_limits: FieldLimits,
 }
 
 /// `[enrichments]`

@@ -28,7 +28,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use enrichments::{Caches, Enrichments, Input, limits};
+use enrichments::limits::Limits;
+use enrichments::{Caches, Enrichments, Input};
 use event::bad_row::{self, BadKind, Processor, Stamp};
 use event::reason::{EnrichmentId, Failure, Reason};
 use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, base64, time};
@@ -61,6 +62,8 @@ pub struct Settings {
     pub record_encoding: RecordEncoding,
     /// What becomes of an event with a field that is too long.
     pub lengths: Lengths,
+    /// How long each field may be.
+    pub limits: Limits,
     /// How much of the schemas is enforced.
     pub validation: Validation,
     /// What becomes of an event with a schema that cannot be had.
@@ -128,6 +131,7 @@ impl Settings {
             stream: String::new(),
             record_encoding: RecordEncoding::default(),
             lengths: Lengths::default(),
+            limits: Limits::default(),
             validation: Validation::default(),
             unavailable: Unavailable::default(),
             format: Format::default(),
@@ -359,9 +363,10 @@ impl Run<'_> {
         let headers = raw.payload.headers;
         let changes = self.pipeline.enrichments.anonymise(&mut event, headers, arena);
         if self.pipeline.settings.lengths == Lengths::Enforced {
-            let too_long = limits::too_long(&event);
+            let limits = &self.pipeline.settings.limits;
+            let too_long = limits.too_long(&event);
             if !too_long.is_empty() {
-                let failures = limits::failures(&too_long);
+                let failures = limits.failures(&too_long);
                 let failed = Failed::new(&failures, &event, raw);
                 let failed = Failed { masked: Masked::Yes, invalid: &too_long, ..failed };
                 return self.failed(index, failed, arena);

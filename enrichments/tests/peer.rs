@@ -173,7 +173,8 @@ fn one(
     let mut failures = done.failures;
     if failures.is_empty() {
         let changes = enrichments.anonymise(&mut event, raw.payload.headers, arena);
-        failures = limits::failures(&limits::too_long(&event));
+        let limits = limits::Limits::default();
+        failures = limits.failures(&limits.too_long(&event));
         if failures.is_empty() && out.get("enriched").is_some() {
             let now = "<now>";
             let pii = enrichments.pii_event(&event, &changes, "<random-uuid>", now, arena);

@@ -22,9 +22,9 @@ use validator::{Resolver, Schemas};
 use crate::aws;
 use crate::clock;
 use crate::commands::rules::Rules;
-use crate::pipeline::load::RecordEncoding;
+use crate::commands::tolerance::Tolerance;
 use crate::pipeline::parked::Parked;
-use crate::pipeline::{Lengths, Outcome, Pipeline, Settings, protection};
+use crate::pipeline::{Outcome, Pipeline, Settings, protection};
 use crate::source::{Batch, Record};
 use crate::terminal;
 use account::Account;
@@ -67,12 +67,8 @@ pub struct TransformArgs {
     /// Name and version stamped on the results, NAME-VERSION.
     #[arg(long, value_name = "NAME-VERSION", value_parser = processor)]
     processor: Option<Processor>,
-    /// Enrich events whose fields are longer than the atomic schema allows.
-    #[arg(long)]
-    accept_invalid: bool,
-    /// Take records that are not Thrift as Base64 of it.
-    #[arg(long)]
-    base64: bool,
+    #[command(flatten)]
+    tolerance: Tolerance,
     /// What becomes of personal data in bad rows.
     #[arg(long, value_enum, default_value_t = Personal::Keep, value_name = "WHAT")]
     bad_row_pii: Personal,
@@ -129,12 +125,7 @@ impl TransformArgs {
     /// The pipeline's settings according to the arguments.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::new(self.processor.clone().unwrap_or_else(this_program));
-        if self.accept_invalid {
-            settings.lengths = Lengths::Accepted;
-        }
-        if self.base64 {
-            settings.record_encoding = RecordEncoding::PlainOrBase64;
-        }
+        self.tolerance.apply(&mut settings);
         settings.personal = match self.bad_row_pii {
             Personal::Keep => protection::Personal::Keep,
             Personal::Pseudonymise => protection::Personal::Pseudonymise,

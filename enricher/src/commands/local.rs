@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Usage;
 use super::rules::Rules;
+use super::tolerance::Tolerance;
 use crate::budget::{Budget, Hurry};
 use crate::generate::Generator;
 use crate::metrics::Metrics;
@@ -65,6 +66,8 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    tolerance: Tolerance,
 }
 
 /// From 1 to so many.
@@ -139,6 +142,7 @@ impl Fleet {
         let enrichments = args.rules.enrichments()?;
         let mut settings = pipeline::Settings::new(super::enrich::this_program());
         settings.stream = "local".to_owned();
+        args.tolerance.apply(&mut settings);
         let pipeline = enriching::fixed(Pipeline::new(settings, enrichments));
         let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
         for n in 0..args.workers {

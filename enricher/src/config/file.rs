@@ -44,10 +44,13 @@ fn place(text: &str, offset: usize) -> String {
     format!(":{line}:{column}")
 }
 
-/// Adds what was probably meant to a message that names an unknown word and the known ones.
-fn explain(message: &str) -> String {
+/// Adds what was probably meant to a message that names an unknown word and the known ones. Of
+/// columns, which are too many to name, the message names only the unknown one.
+pub fn explain(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let Some((unknown, known)) = names.split_first() else { return message.to_owned() };
+    let columns = event::fields::FIELDS.map(event::Field::name);
+    let known = if message.starts_with("unknown column ") { &columns } else { known };
     if !message.starts_with("unknown ") {
         return message.to_owned();
     }
@@ -111,7 +114,7 @@ bucket = "bucket"
             (
                 "stream = \"raw\"",
                 "strem = \"raw\"",
-                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `poll_interval`, `batch_bytes`, `batch_age`; did you mean `stream`?",
+                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `poll_interval`, `batch_bytes`, `batch_age`, `base64`; did you mean `stream`?",
             ),
             (
                 "table = \"leases\"",
@@ -124,6 +127,16 @@ bucket = "bucket"
                 "w.toml:6:12: expected a duration from 2s to 5m, found `1s`",
             ),
             ("table = \"leases\"", "", "w.toml:4:1: missing field `table`"),
+            (
+                "table = \"leases\"",
+                "table = \"t\"\n[validation.atomic_fields_limits]\napp_id = 9\nmkt_clickd = 9",
+                "w.toml:8:1: unknown column `mkt_clickd`; did you mean `mkt_clickid`?",
+            ),
+            (
+                "table = \"leases\"",
+                "table = \"t\"\n[validation]\natomic_fields_limits = { txn_id = 9 }",
+                "w.toml:7:26: the column `txn_id` is not text: its length has no limit",
+            ),
             (
                 "bucket = \"bucket\"",
                 "bucket = \"b\"\ncompression = \"zst\"",

@@ -1,11 +1,13 @@
 //! What stands right of an equals sign: texts that may refer to the environment, durations, sizes.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat as Format};
-use serde::de::{Deserialize, Deserializer, Error};
+use enrichments::limits::Limits;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::InitialPosition;
 use crate::sink::kinesis::Key;
@@ -27,6 +29,10 @@ pub struct Bytes<const MIN: u64, const MAX: u64>(usize);
 /// How records are spread over a stream: `random`, or the name of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionKey(pub Key);
+
+/// How long each column may be: the atomic schema's limits, but for the columns that are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldLimits(pub Limits);
 
 const SPANS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 const SIZES: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
@@ -176,6 +182,40 @@ impl<'de> Deserialize<'de> for PartitionKey {
         field.map(|field| PartitionKey(Key::Column(field))).ok_or_else(|| {
             D::Error::custom(format!("expected `random` or a column, found `{}`", &*text))
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldLimits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ReadFieldLimits)
+    }
+}
+
+struct ReadFieldLimits;
+
+impl<'de> Visitor<'de> for ReadFieldLimits {
+    type Value = FieldLimits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("columns and their lengths")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldLimits, A::Error> {
+        let mut limits = FieldLimits::default();
+        while let Some((Column(field), limit)) = map.next_entry::<_, NonZeroU32>()? {
+            limits.0.set(field, limit.get());
+        }
+        Ok(limits)
+    }
+}
+
+/// A column of text; read on its own, so that a mistake is placed where its name stands.
+struct Column(event::Field);
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Limits::field(&name).map(Column).map_err(D::Error::custom)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::commands::rules::Rules;
 use crate::config::{self, Config, InitialPosition};
 use crate::metrics::Metrics;
 use crate::pipeline;
+use crate::pipeline::load::RecordEncoding;
 use crate::pipeline::protection::Personal;
 use crate::pool::Pool;
 use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
@@ -138,6 +139,13 @@ fn source(config: &config::Source, aws: &Aws, metrics: &Arc<Metrics>) -> source:
 fn settings(config: &Config) -> pipeline::Settings {
     let mut settings = pipeline::Settings::new(crate::commands::enrich::this_program());
     settings.stream = config.source.stream.to_string();
+    if config.source.base64 {
+        settings.record_encoding = RecordEncoding::PlainOrBase64;
+    }
+    if config.validation.accept_invalid {
+        settings.lengths = pipeline::Lengths::Accepted;
+    }
+    settings.limits = config.validation.atomic_fields_limits.0.clone();
     let narrow = |route: &config::Route| {
         route.kinesis.is_some() && route.s3.is_none() && route.oversized.is_none()
     };
