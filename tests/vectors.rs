@@ -4,8 +4,14 @@
 //! analytics SDK for the same events. Compared are: columns by their text, JSON columns by their
 //! meaning (numbers by their text), bad rows without the free text of parsers, lists of messages
 //! and parameters as sets. Every difference on purpose is an entry of `vectors/deviations.toml`,
-//! and an entry whose case agrees is an error too.
+//! and an entry whose case agrees is an error too. Here every case takes the whole way, from the
+//! record's bytes to the line; `enrichments` has tests of the same cases step by step.
+//!
+//! The enrichments' configurations are in `vectors/profiles`. Of the assets they name our own
+//! samples are in `vectors/assets`; `tests/assets.py`, a step of `tests/run`, fetches the others.
+//! Cases that need assets that are nowhere are left out, which is said once.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +26,13 @@ use event::{Bump, json, tsv};
 use lease::{Position, SequenceNumber, ShardId};
 use validator::Resolver;
 
-/// Groups that need nothing but what this repository holds.
-const GROUPS: [&str; 10] = [
+/// Groups of cases, in `vectors/cases`.
+///
+/// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
+/// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js`, `enr-sql` and the
+/// `webhook-*` groups wait for what they are about; user agents by yauaa are not planned. PII
+/// events are compared as soon as the pipeline makes any.
+const GROUPS: [&str; 20] = [
     "captures",
     "core-adapters",
     "core-badrows",
@@ -32,6 +43,16 @@ const GROUPS: [&str; 10] = [
     "core-uris",
     "core-urls",
     "core-wire",
+    "enr-campaign",
+    "enr-config",
+    "enr-fingerprint",
+    "enr-headers",
+    "enr-iab",
+    "enr-ip",
+    "enr-pii",
+    "enr-referer",
+    "enr-ua",
+    "enr-ua-legacy",
 ];
 
 /// The moment at which the flat JSON was recorded.
@@ -40,14 +61,20 @@ const NOW_MS: i64 = 1_714_558_272_340;
 #[test]
 fn outcomes_are_the_peers_or_argued() {
     let deviations = deviations();
-    let mut wrong = Vec::new();
-    let mut count = 0;
+    let (mut wrong, mut without_pii_event) = (Vec::new(), Vec::new());
+    let (mut count, mut pii_events) = (0, 0);
     for group in GROUPS {
         for case in cases(&folder().join("cases").join(format!("{group}.jsonl"))) {
             let Some(ours) = outcomes(&case) else { continue };
             count += 1;
             let theirs = case.get("out").list();
-            let found = differences(theirs, &ours);
+            pii_events +=
+                ours.iter().filter(|outcome| *outcome.get("pii_event") != Json::Missing).count();
+            let mut found = differences(theirs, &ours);
+            if found.iter().any(|difference| lacks_pii_event(difference)) {
+                without_pii_event.push(case.name());
+                found.retain(|difference| !lacks_pii_event(difference));
+            }
             match (found.is_empty(), deviations.get(&case.name())) {
                 (true, None) => {}
                 (true, Some(_)) => wrong.push(format!("{}: agrees after all", case.name())),
@@ -56,12 +83,14 @@ fn outcomes_are_the_peers_or_argued() {
             }
         }
     }
+    assert!(pii_events == 0 || without_pii_event.is_empty(), "{without_pii_event:?}");
     assert!(count > 1_000, "only {count} cases ran");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn flat_json_is_the_analytics_sdks() {
+    let deviations = deviations();
     let mut wrong = Vec::new();
     let mut count = 0;
     for group in GROUPS {
@@ -76,7 +105,10 @@ fn flat_json_is_the_analytics_sdks() {
                 .collect();
         for expected in cases(&path) {
             let Some(case) = inputs.get(&expected.name()) else { continue };
-            let Some(mut run) = Run::of(case) else { continue };
+            if deviations.contains_key(&case.name()) {
+                continue;
+            }
+            let Some(Ok(mut run)) = Run::of(case) else { continue };
             run.settings.format = Format::Json;
             count += 1;
             let (lines, _) = run.process();
@@ -91,6 +123,10 @@ fn flat_json_is_the_analytics_sdks() {
     }
     assert!(count > 300, "only {count} cases ran");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn lacks_pii_event(difference: &str) -> bool {
+    difference.contains("].pii_event: ") && difference.ends_with("we have Missing")
 }
 
 fn folder() -> PathBuf {
@@ -119,6 +155,7 @@ fn deviations() -> BTreeMap<String, Vec<String>> {
 fn kinds(outcomes: &[Json]) -> Vec<String> {
     let kind = |outcome: &Json| match outcome.get("bad").get("schema") {
         Json::Scalar(uri) => uri.split('/').nth(1).unwrap_or_default().to_owned(),
+        _ if *outcome == Json::Missing => "refused".to_owned(),
         _ => "enriched".to_owned(),
     };
     outcomes.iter().map(kind).collect()
@@ -126,7 +163,10 @@ fn kinds(outcomes: &[Json]) -> Vec<String> {
 
 /// What becomes of a case here; `None` when it needs an asset that is not on this machine.
 fn outcomes(case: &Json) -> Option<Vec<Json>> {
-    Some(Run::of(case)?.process().1)
+    match Run::of(case)? {
+        Ok(run) => Some(run.process().1),
+        Err(Refused) => Some(vec![Json::Missing]),
+    }
 }
 
 struct Run {
@@ -136,7 +176,7 @@ struct Run {
 }
 
 impl Run {
-    fn of(case: &Json) -> Option<Run> {
+    fn of(case: &Json) -> Option<Result<Run, Refused>> {
         let processor = Processor { artifact: "oracle".to_owned(), version: "1.0.0".to_owned() };
         let mut settings = Settings::new(processor);
         for flag in case.get("flags").list() {
@@ -148,12 +188,15 @@ impl Run {
         }
         let enrichments = match case.get("profile").text().as_str() {
             "bare" => Arc::default(),
-            profile => shared_profile(profile)?,
+            profile => match load_profile(profile)? {
+                Ok(enrichments) => enrichments,
+                Err(refused) => return Some(Err(refused)),
+            },
         };
         let record =
             event::base64::decode_bytes(case.get("thrift_b64").text().as_bytes(), &Bump::new())
                 .to_vec();
-        Some(Run { settings, enrichments, record })
+        Some(Ok(Run { settings, enrichments, record }))
     }
 
     /// The output's lines, and the outcomes.
@@ -175,11 +218,18 @@ impl Run {
         });
         let text = |line: &[u8]| String::from_utf8(line.to_vec()).expect("lines are UTF-8");
         let (mut enriched, mut bad) = (output.enriched.iter(), output.bad.iter());
+        let mut pii = output.pii.iter();
         let (mut lines, mut outcomes) = (Vec::new(), Vec::new());
         for (_, verdict) in &output.verdicts {
             match verdict {
                 Verdict::Enriched if tsv => {
-                    outcomes.push(enriched_outcome(&text(enriched.next().expect("a line"))));
+                    let mut outcome =
+                        enriched_outcome("enriched", &text(enriched.next().expect("a line")));
+                    // Every event of a case that pseudonymises brings one, or none does.
+                    if let Some(line) = pii.next() {
+                        outcome.extend(enriched_outcome("pii_event", &text(line)));
+                    }
+                    outcomes.push(Json::Object(outcome));
                 }
                 Verdict::Enriched => {
                     lines.push(Json::parse(&text(enriched.next().expect("a line"))))
@@ -204,28 +254,52 @@ thread_local! {
     };
 }
 
-/// The enrichments of a recorded profile, when the recordings stand beside this repository.
+/// The enrichments of a recorded profile, if the assets are somewhere. Cases of one profile share
+/// them, as they did when they were recorded.
 #[allow(clippy::print_stderr, reason = "a test says what it leaves out")]
-fn shared_profile(profile: &str) -> Option<Arc<Enrichments>> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
-    let configs = shared.join("profiles").join(profile);
-    if !configs.exists() {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        ONCE.call_once(|| eprintln!("left out: cases of the profile {profile}, which is not here"));
+fn load_profile(profile: &str) -> Option<Loaded> {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    let Some(assets) = assets() else {
+        SAID.call_once(|| {
+            eprintln!("left out: all cases with enrichments; tests/run fetches their assets");
+        });
         return None;
-    }
-    let loaded = Enrichments::load(&configs, Some(&shared.join("assets")), &Options::default());
-    Some(Arc::new(loaded.unwrap_or_else(|errors| panic!("{profile}: {errors:?}"))))
+    };
+    PROFILES.with_borrow_mut(|profiles| {
+        let known = profiles.entry(profile.to_owned()).or_insert_with(|| {
+            let configs = folder().join("profiles").join(profile);
+            let loaded = Enrichments::load(&configs, Some(&assets), &Options::default());
+            loaded.map(Arc::new).map_err(|_| Refused)
+        });
+        Some(known.clone())
+    })
 }
 
-fn enriched_outcome(line: &str) -> Json {
+thread_local! {
+    static PROFILES: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
+}
+
+type Loaded = Result<Arc<Enrichments>, Refused>;
+
+/// A configuration that the peer takes and we do not.
+#[derive(Clone, Copy, Debug)]
+struct Refused;
+
+/// The folder of assets: fetched ones, or those beside this repository.
+fn assets() -> Option<PathBuf> {
+    let fetched = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/assets");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/assets");
+    [fetched, beside].into_iter().find(|folder| folder.join("regexes.yaml").exists())
+}
+
+fn enriched_outcome(name: &str, line: &str) -> BTreeMap<String, Json> {
     let columns = tsv::columns(line).expect("an enriched line has 131 columns");
     let columns = event::fields::FIELDS.into_iter().zip(columns).filter(|(field, text)| {
         !text.is_empty() && !matches!(field.name(), "etl_tstamp" | "v_etl")
     });
     let columns =
         columns.map(|(field, text)| (field.name().to_owned(), Json::Scalar(quoted(text))));
-    Json::object([("enriched".to_owned(), Json::Object(columns.collect()))])
+    BTreeMap::from([(name.to_owned(), Json::Object(columns.collect()))])
 }
 
 fn quoted(text: &str) -> String {
@@ -265,7 +339,8 @@ fn difference(theirs: &Json, ours: &Json, path: &str, found: &mut Vec<String>) {
                 difference(a, b, &format!("{path}[{index}]"), found);
             }
         }
-        (Json::Scalar(mask), Json::Scalar(_)) if matches!(mask.as_str(), "\"<random-uuid>\"") => {}
+        (Json::Scalar(mask), Json::Scalar(_))
+            if matches!(mask.as_str(), "\"<random-uuid>\"" | "\"<now>\"") => {}
         (a, b) if a == b => {}
         (a, b) => found.push(format!("{path}: the peer has {a:?}, we have {b:?}")),
     }
@@ -339,9 +414,10 @@ impl Json {
     /// An outcome in the form in which outcomes are compared.
     fn comparable(self) -> Json {
         let Json::Object(mut outcome) = self else { return self };
-        outcome.remove("pii_event");
-        if let Some(Json::Object(columns)) = outcome.get_mut("enriched") {
-            parse_json_columns(columns);
+        for event in ["enriched", "pii_event"] {
+            if let Some(Json::Object(columns)) = outcome.get_mut(event) {
+                parse_json_columns(columns);
+            }
         }
         if let Some(Json::Object(row)) = outcome.get_mut("bad")
             && let Some(Json::Object(data)) = row.get_mut("data")
