@@ -109,7 +109,7 @@ fn what_is_too_large_for_a_line_is_kept_whole() {
     assert_eq!(json::member(failure, "maximumAllowedSizeBytes"), Some("1500"));
 }
 
-/// Facts 6.4: of JSON the columns are kept in Base64, whole, and make a size violation in turn when
+/// Rule of `Run::oversized`: of JSON the columns are kept in Base64, whole, and make a size violation in turn when
 /// that is too large as well.
 #[test]
 fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
@@ -132,18 +132,13 @@ fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
     }
 }
 
-/// Facts 3.2: from five parameters on, those without a value and unknown ones included, the order
-/// of hashes decides which of two parameters fills a field; one that fails leaves the other's value.
+/// Rule of `Parameter::of`: from five parameters on, those without a value and unknown ones included, the order
+/// of hashes decides which of two parameters fills a field; where the winner fails, the other one
+/// does.
 #[test]
 fn of_two_parameters_for_one_field_the_peers_one_wins() {
-    let entity = |name: &str| {
-        format!(
-            r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/{name}","data":[]}}"#
-        )
-    };
     let quote = |text: &str| text.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
-    let (plain, encoded) = (entity("1-0-1"), event::base64::encode(b"[1]"));
-    let co = quote(&plain);
+    let (co, encoded) = (quote(r#"{"schema":"x"}"#), event::base64::encode(b"[1]"));
     let bad = format!("e=zz&ti_na=a&se_va=1&p=web&co={co}&cx=%7B&se_ca=s&ev_ca=e");
     for (query, expected) in [
         ("e=zz&se_la=s&ev_la=e".to_owned(), r#""se_label":"e""#),

@@ -79,7 +79,10 @@ const HASHED: usize = 4;
 /// failed, the other one's value is to be seen in the event.
 fn has_won(winner: &str, before: &[(&str, Option<&str>)], failures: &[Failure]) -> bool {
     let given = before.iter().any(|(name, value)| *name == winner && value.is_some());
-    let failed = |failure: &Failure| matches!(&failure.reason, Reason::Input { field, .. } if field == winner);
+    let failed = |failure: &Failure| match &failure.reason {
+        Reason::Input { field, .. } => field == winner,
+        _ => false,
+    };
     given && !failures.iter().any(failed)
 }
 

@@ -61,8 +61,8 @@ impl Run<'_> {
         self.output.verdicts.push((index, Verdict::Enriched));
     }
 
-    /// Replaces the newest enriched line by a bad row with the beginning of it; of JSON, with all of
-    /// the columns in Base64, which may become a size violation in its turn.
+    /// Replaces the newest enriched line by a bad row with the beginning of it; of JSON, with all
+    /// of the columns in Base64, which may become a size violation in its turn.
     fn oversized(&mut self, index: u32, event: &Event<'_>) {
         let max_bytes = self.pipeline.settings.line_bytes_max;
         let line = self.set_aside(Route::Enriched);
