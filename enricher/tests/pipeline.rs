@@ -109,8 +109,8 @@ fn what_is_too_large_for_a_line_is_kept_whole() {
     assert_eq!(json::member(failure, "maximumAllowedSizeBytes"), Some("1500"));
 }
 
-/// Rule of `Run::oversized`: of JSON the columns are kept in Base64, whole, and make a size violation in turn when
-/// that is too large as well.
+/// Rule of `Run::oversized`: of JSON the columns are kept in Base64, whole, and make a size
+/// violation in turn when that is too large as well.
 #[test]
 fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
     let title = "t".repeat(300);
@@ -132,9 +132,9 @@ fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
     }
 }
 
-/// Rule of `Parameter::of`: from five parameters on, those without a value and unknown ones included, the order
-/// of hashes decides which of two parameters fills a field; where the winner fails, the other one
-/// does.
+/// Rule of `Parameter::of`: from five parameters on, those without a value and unknown ones
+/// included, the order of hashes decides which of two parameters fills a field; where the winner
+/// fails, the other one does.
 #[test]
 fn of_two_parameters_for_one_field_the_peers_one_wins() {
     let quote = |text: &str| text.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
