@@ -6,7 +6,9 @@
 
 pub mod bench;
 pub mod enrich;
+pub mod explain;
 pub mod generate;
+pub mod init;
 pub mod local;
 pub mod rules;
 pub mod schemas;
@@ -40,6 +42,10 @@ pub struct Cli {
 enum Command {
     /// Enrich payloads from files or standard input.
     Enrich(enrich::Args),
+    /// Show what every step makes of one payload.
+    Explain(explain::Args),
+    /// Write a folder of configuration to start from.
+    Init(init::Args),
     /// Read a Kinesis stream as one of a fleet.
     Worker(worker::Args),
     /// Make synthetic payloads.
@@ -56,6 +62,8 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Enrich(args) => enrich::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Init(args) => init::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),

@@ -51,3 +51,33 @@ fn the_same_seed_and_time_make_the_same_bytes() {
     };
     assert_eq!(made("a.bin"), made("b.bin"));
 }
+
+#[test]
+fn a_starter_folder_works_and_a_payload_is_explained_with_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (payloads, configs) = (path("p.txt"), path("start/enrichments"));
+    run(&["init", &path("start")]);
+    run(&["generate", "--events", "3", "--bad", "0", "--seed", "5", "--output", &payloads]);
+    let explained = |more: &[&str]| {
+        let args = ["explain", "--input", &payloads, "--enrichments", &configs];
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).args(more).output();
+        let output = output.expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let json: serde_json::Value = serde_json::from_str(&explained(&["--json"])).expect("JSON");
+    let events = json["events"].as_array().expect("a list");
+    assert_eq!(json["adapter"]["events"], events.len());
+    assert_eq!(json["became"].as_array().expect("a list").len(), events.len());
+    let steps = events[0]["enrichments"].as_object().expect("the steps");
+    assert_eq!(steps.keys().collect::<Vec<_>>(), ["built in", "woothee_config"]);
+    // What a step set is set by no other, and is in the line that came of it.
+    let browser = steps["woothee_config"]["br_name"].as_str().expect("a browser");
+    assert!(steps["built in"].get("br_name").is_none());
+    let line = json["became"][0]["enriched"].as_str().expect("a line");
+    let columns = event::tsv::columns(line).expect("131 columns");
+    assert_eq!(columns[event::Field::BrName as usize], browser);
+    assert_eq!(events[0]["derived"]["iglu:snowmelt/woothee_context/jsonschema/1-0-0"], "valid");
+    assert!(explained(&[]).contains(&format!("br_name: {browser}")));
+}

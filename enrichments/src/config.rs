@@ -163,6 +163,51 @@ impl Configuration {
         assets
     }
 
+    /// The enrichments configured, by the names of their configurations, in the order in which they
+    /// run. Masking and pseudonymisation, which come after all others, are not among them.
+    pub fn steps(&self) -> Vec<&'static str> {
+        let all = [
+            ("iab_spiders_and_robots_enrichment", self.iab.is_some()),
+            ("user_agent_utils_config", self.user_agent_utils),
+            ("woothee_config", self.woothee),
+            ("ua_parser_config", self.ua_parser.is_some()),
+            ("referer_parser", self.referer.is_some()),
+            ("campaign_attribution", self.campaign.is_some()),
+            ("cross_navigation_config", self.cross_navigation),
+            ("event_fingerprint_config", self.fingerprint.is_some()),
+            ("cookie_extractor_config", self.cookies.is_some()),
+            ("http_header_extractor_config", self.headers.is_some()),
+            ("client_hints_config", self.client_hints),
+            ("ip_lookups", self.ip_lookups.is_some()),
+            ("asn_lookups", self.asn_lookups.is_some()),
+        ];
+        all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
+    }
+
+    /// The same with only the first so many of [`Configuration::steps`].
+    pub fn first(&self, steps: usize) -> Configuration {
+        let mut first = self.clone();
+        for name in self.steps().into_iter().skip(steps) {
+            match name {
+                "iab_spiders_and_robots_enrichment" => first.iab = None,
+                "user_agent_utils_config" => first.user_agent_utils = false,
+                "woothee_config" => first.woothee = false,
+                "ua_parser_config" => first.ua_parser = None,
+                "referer_parser" => first.referer = None,
+                "campaign_attribution" => first.campaign = None,
+                "cross_navigation_config" => first.cross_navigation = false,
+                "event_fingerprint_config" => first.fingerprint = None,
+                "cookie_extractor_config" => first.cookies = None,
+                "http_header_extractor_config" => first.headers = None,
+                "client_hints_config" => first.client_hints = false,
+                "ip_lookups" => first.ip_lookups = None,
+                "asn_lookups" => first.asn_lookups = None,
+                other => unreachable!("{other} is no step"),
+            }
+        }
+        first
+    }
+
     /// Leaves an asset out, and with it what cannot run without: for one that has grown too old to
     /// be kept and has no successor yet.
     pub fn forget(&mut self, database: &str) {

@@ -235,7 +235,8 @@ fn close_with_event(event: &Event<'_>, raw: &RawEvent<'_>, out: &mut Vec<u8>) {
     put("}}}", out);
 }
 
-fn write_reason(reason: &Reason, out: &mut Vec<u8>) {
+/// One reason, as the lists of messages hold it.
+pub fn write_reason(reason: &Reason, out: &mut Vec<u8>) {
     match reason {
         Reason::Simple { error } => {
             put("{\"error\":", out);

@@ -59,7 +59,8 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct TransformArgs {
     #[command(flatten)]
-    rules: Rules,
+    /// What events are checked against and enriched with.
+    pub rules: Rules,
     /// The time stamped on every event and bad row: milliseconds since the epoch, or
     /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -219,6 +220,11 @@ impl Transform {
     /// Processes one batch, resolving what it needs.
     pub fn process(&self, batch: &Batch) -> crate::pipeline::Output {
         self.resolving(|schemas, now| self.pipeline.process(batch, schemas, now))
+    }
+
+    /// The schemas resolved so far.
+    pub fn schemas(&self) -> Schemas {
+        self.resolver.schemas()
     }
 
     fn chunk(&self, chunk: &Chunk) -> crate::pipeline::Output {

@@ -102,9 +102,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     runtime.block_on(demo(args))
 }
 
-async fn demo(args: Args) -> anyhow::Result<ExitCode> {
-    let dir = &args.dir;
+async fn demo(mut args: Args) -> anyhow::Result<ExitCode> {
+    let dir = &args.dir.clone();
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    if args.rules.enrichments.is_none() {
+        super::init::enrichments(dir, None)?;
+        args.rules.enrichments = Some(dir.join("enrichments"));
+        args.rules.assets.get_or_insert_with(|| dir.join("assets"));
+    }
     let stream = Local::open(&dir.join("stream.db"), args.shards.into())?;
     let leases = Arc::new(Sqlite::open(&dir.join("leases.db"))?);
     leases.open().await?;

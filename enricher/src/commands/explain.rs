@@ -1,0 +1,314 @@
+//! `snowmelt explain`: one payload through every step, with what each of them made of it.
+//!
+//! The steps are taken one by one here, to be looked at; what became of the payload in the end is
+//! asked of the pipeline itself. What an enrichment did is the difference between a run with it
+//! and a run without it and all behind it, and so is its time: the least of many warm runs.
+
+mod tree;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use enrichments::{Caches, Configuration, Enrichments, Input as Given};
+use event::reason::{Failure, Reason};
+use event::{Bump, Entity, Event, RawEvent};
+use lease::{Position, SequenceNumber, ShardId};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::Usage;
+use super::enrich::{Transform, TransformArgs, input::Input};
+use crate::pipeline::schema_check::{SchemaCheck, Stop, Verdict as Checked};
+use crate::pipeline::transform::{Start, Transformed};
+use crate::pipeline::{Output, Settings, Verdict, adapt, entities, load, transform};
+use crate::source::{Batch, Record};
+use crate::terminal;
+
+/// What `snowmelt explain` was asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file of payloads in the forms that `enrich` reads, or - for standard input.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Which record of it, counted from 0.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    record: u64,
+    /// Print one JSON object instead of a tree.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    transform: TransformArgs,
+}
+
+/// How often a step is run to learn its time: the first runs pay for what later ones find warm.
+const RUNS: usize = 100;
+
+/// Runs `snowmelt explain`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = args.transform.settings();
+    let mut input = Input::open(vec![args.input]);
+    let mut entry = input.next_record().context("cannot read the input")?;
+    for _ in 0..args.record {
+        entry = input.next_record().context("cannot read the input")?;
+    }
+    let Some(entry) = entry else {
+        return Err(Usage(format!("there is no record {} in the input", args.record)).into());
+    };
+    let sequence = SequenceNumber::parse(&args.record.to_string());
+    let sequence = sequence.expect("a number without leading zeros is a sequence number");
+    let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
+    let record = Record { sequence, sub_sequence: 0, data: entry.data };
+    let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
+
+    let transform = Transform::new(&args.transform, settings.clone())?;
+    // Afterwards all schemas that the record mentions were asked for.
+    let output = transform.process(&batch);
+    let schemas = transform.schemas();
+    let mut check = SchemaCheck::new(&schemas, &settings);
+    let steps = steps(&args.transform)?;
+    let arena = Bump::new();
+    let mut account = Map::new();
+    account.insert("record".to_owned(), json!(args.record));
+    account.insert("bytes".to_owned(), json!(batch.bytes()));
+    let data = &batch.records[0].data;
+    explain(data, &settings, &mut check, &steps, &mut account, &arena);
+    account.insert("became".to_owned(), became(&output));
+    let account = Value::Object(account);
+    terminal::line(&if args.json { account.to_string() } else { tree::text(&account) });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The enrichments up to each step, the first with the built-in steps alone.
+fn steps(args: &TransformArgs) -> anyhow::Result<Vec<(&'static str, Enrichments)>> {
+    let configuration = args.rules.configuration()?.unwrap_or_else(Configuration::default);
+    let names = std::iter::once("built in").chain(configuration.steps());
+    let open = |(index, name)| {
+        let opened = Enrichments::open(configuration.first(index), args.rules.assets.as_deref());
+        opened.map(|enrichments| (name, enrichments)).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            anyhow::Error::from(Usage(errors.join("\n")))
+        })
+    };
+    names.enumerate().map(open).collect()
+}
+
+fn explain(
+    data: &[u8],
+    settings: &Settings,
+    check: &mut SchemaCheck<'_>,
+    steps: &[(&'static str, Enrichments)],
+    account: &mut Map<String, Value>,
+    arena: &Bump,
+) {
+    let started = Instant::now();
+    let loaded = load::payload(data, settings.record_encoding, arena);
+    let took = micros(started);
+    let payload = match loaded {
+        Err(reasons) => {
+            account.insert("payload".to_owned(), json!({"refused": words(&reasons)}));
+            return;
+        }
+        Ok(payload) => arena.alloc(payload),
+    };
+    let shown = json!({
+        "micros": took, "path": format!("{}/{}", payload.vendor, payload.version),
+        "collector": payload.collector, "address": payload.ip_address,
+        "useragent": payload.useragent, "headers": payload.headers.len(),
+        "body bytes": payload.body.map(str::len),
+    });
+    account.insert("payload".to_owned(), shown);
+    let started = Instant::now();
+    let adapted = adapt::events(payload, check, arena);
+    let took = micros(started);
+    let events = match adapted {
+        Err(Stop::Pending) => return waiting(account, "adapter"),
+        Err(Stop::Refused(reasons)) => {
+            account.insert("adapter".to_owned(), json!({"refused": words(&reasons)}));
+            return;
+        }
+        Ok(events) => events,
+    };
+    account.insert("adapter".to_owned(), json!({"micros": took, "events": events.len()}));
+    let explained = events.iter().map(|parameters| {
+        let raw = RawEvent { payload, parameters };
+        Value::Object(explain_event(&raw, check, steps, arena))
+    });
+    let explained = explained.collect();
+    account.insert("events".to_owned(), Value::Array(explained));
+}
+
+fn waiting(account: &mut Map<String, Value>, step: &str) {
+    account.insert(step.to_owned(), json!("waits: a schema cannot be had now"));
+}
+
+fn explain_event<'a>(
+    raw: &RawEvent<'a>,
+    check: &mut SchemaCheck<'_>,
+    steps: &[(&'static str, Enrichments)],
+    arena: &'a Bump,
+) -> Map<String, Value> {
+    let mut account = Map::new();
+    let parameters: Map<String, Value> =
+        raw.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    account.insert("parameters".to_owned(), Value::Object(parameters));
+
+    let started = Instant::now();
+    let start = Start { v_etl: "", etl_tstamp: "" };
+    let Transformed { mut event, times, failures } = transform::event(raw, start, arena);
+    let mut fields = difference(&Event::new(), &event);
+    fields.insert("micros".to_owned(), micros(started));
+    account.insert("fields".to_owned(), Value::Object(fields));
+    if !failures.is_empty() {
+        account.insert("failures".to_owned(), failed(&failures));
+        return account;
+    }
+    let started = Instant::now();
+    let found = match entities::extract(&mut event, check, arena) {
+        Ok(found) => found,
+        Err(Stop::Pending) => {
+            waiting(&mut account, "schemas");
+            return account;
+        }
+        Err(Stop::Refused(reasons)) => {
+            account.insert("schemas".to_owned(), json!({"refused": words(&reasons)}));
+            return account;
+        }
+    };
+    let took = micros(started);
+    let valid = found.contexts.iter().chain(&found.unstruct).map(|entity| {
+        let version = entity.superseded_by;
+        let by = version.map_or(String::new(), |version| format!(", superseded by {version}"));
+        (entity.uri.to_owned(), Value::String(format!("valid{by}")))
+    });
+    let mut schemas: Map<String, Value> = valid.collect();
+    schemas.insert("micros".to_owned(), took);
+    account.insert("schemas".to_owned(), Value::Object(schemas));
+
+    let given = Given { raw, times, unstruct: found.unstruct.as_ref() };
+    let derived = enrich(&mut event, &given, steps, &mut account, arena);
+    let verdicts = derived.iter().map(|entity| {
+        let verdict = match check.check(entity.uri, entity.data) {
+            Checked::Valid(_) => json!("valid"),
+            Checked::Pending => json!("waits: its schema cannot be had now"),
+            Checked::Invalid(error) => {
+                let schema_key = entity.uri.to_owned();
+                words(&[Reason::Iglu { schema_key, error: *error }])
+            }
+        };
+        (entity.uri.to_owned(), verdict)
+    });
+    account.insert("derived".to_owned(), Value::Object(verdicts.collect()));
+    if let Some((_, all)) = steps.last() {
+        let before = event.clone();
+        let started = Instant::now();
+        all.anonymise(&mut event, raw.payload.headers, arena);
+        let took = micros(started);
+        let mut masked = difference(&before, &event);
+        masked.insert("micros".to_owned(), took);
+        account.insert("masked and hashed".to_owned(), Value::Object(masked));
+    }
+    account
+}
+
+/// Runs the enrichments up to each step, and notes what the last one of them changed.
+fn enrich<'a>(
+    event: &mut Event<'a>,
+    given: &Given<'_, 'a>,
+    steps: &[(&'static str, Enrichments)],
+    account: &mut Map<String, Value>,
+    arena: &'a Bump,
+) -> Vec<Entity<'a>> {
+    let from = event.clone();
+    let mut entities: Vec<Entity<'a>> = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
+    let (mut least, mut explained) = (0.0, Map::new());
+    for (name, enrichments) in steps {
+        let mut after = from.clone();
+        let mut caches = Caches::default();
+        let done = enrichments.run(&mut after, given, &mut caches, arena);
+        let mut step = difference(event, &after);
+        for entity in done.entities.iter().filter(|entity| !entities.contains(entity)) {
+            step.insert(entity.uri.to_owned(), read(entity.data));
+        }
+        let new = done.failures.iter().filter(|failure| !failures.contains(failure)).cloned();
+        let new: Vec<Failure> = new.collect();
+        if !new.is_empty() {
+            step.insert("failures".to_owned(), failed(&new));
+        }
+        let mut fastest = f64::MAX;
+        for _ in 0..RUNS {
+            let mut copy = from.clone();
+            let started = Instant::now();
+            enrichments.run(&mut copy, given, &mut caches, arena);
+            fastest = fastest.min(started.elapsed().as_secs_f64() * 1e6);
+        }
+        step.insert("micros".to_owned(), json!(rounded((fastest - least).max(0.0))));
+        least = fastest;
+        explained.insert((*name).to_owned(), Value::Object(step));
+        *event = after;
+        entities = done.entities.to_vec();
+        failures = done.failures;
+    }
+    account.insert("enrichments".to_owned(), Value::Object(explained));
+    entities
+}
+
+/// The columns that changed, each with what it was and what it is.
+fn difference(before: &Event<'_>, after: &Event<'_>) -> Map<String, Value> {
+    let changed = before.iter().zip(after.iter());
+    let changed = changed.filter(|((_, old), (_, new))| old != new && *new != Some(""));
+    let shown = changed.map(|((field, old), (_, new))| {
+        let value = if old.is_none() { json!(new) } else { json!({"was": old, "is": new}) };
+        (field.name().to_owned(), value)
+    });
+    shown.collect()
+}
+
+/// What the pipeline made of the record.
+fn became(output: &Output) -> Value {
+    let (mut enriched, mut bad) = (output.enriched.iter(), output.bad.iter());
+    let mut parked = output.parked.iter();
+    let text = |line: Option<&[u8]>| {
+        let line = line.expect("every verdict has its line");
+        String::from_utf8_lossy(line).into_owned()
+    };
+    let each = output.verdicts.iter().map(|(_, verdict)| match verdict {
+        Verdict::Enriched => json!({"enriched": text(enriched.next())}),
+        Verdict::Bad(kind) => json!({kind.name(): read(&text(bad.next()))}),
+        // One line stands for all events of the record that wait.
+        Verdict::Parked => json!({"parked": parked.next().map(|line| read(&text(Some(line))))}),
+    });
+    Value::Array(each.collect())
+}
+
+fn failed(failures: &[Failure]) -> Value {
+    let each = failures.iter().map(|failure| {
+        let by = failure.enrichment.as_ref().map_or("event", |id| id.identifier);
+        json!({by: said(&failure.reason)})
+    });
+    Value::Array(each.collect())
+}
+
+fn words(reasons: &[Reason]) -> Value {
+    Value::Array(reasons.iter().map(said).collect())
+}
+
+/// A reason as bad rows have it.
+fn said(reason: &Reason) -> Value {
+    let mut out = Vec::new();
+    event::bad_row::write_reason(reason, &mut out);
+    read(&String::from_utf8_lossy(&out))
+}
+
+fn read(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()))
+}
+
+fn micros(since: Instant) -> Value {
+    json!(rounded(since.elapsed().as_secs_f64() * 1e6))
+}
+
+fn rounded(micros: f64) -> f64 {
+    (micros * 10.0).round() / 10.0
+}
