@@ -36,10 +36,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     enrichments(&args.dir, args.geo.as_deref())?;
     write(&worker, &starter())?;
     let dir = args.dir.display();
-    terminal::line(&format!(
-        "wrote {dir}/worker.toml and {dir}/enrichments\n\
-         name your stream and buckets in worker.toml, then: snowmelt worker --config {dir}/worker.toml"
-    ));
+    terminal::line(&format!("wrote {dir}/worker.toml and {dir}/enrichments"));
+    terminal::line("name your stream and buckets in worker.toml, then:");
+    terminal::line(&format!("snowmelt worker --config {dir}/worker.toml"));
     if args.geo.is_none() {
         terminal::line(
             "places of addresses are off: see enrichments/ip_lookups.json, or give --geo",
