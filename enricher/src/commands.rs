@@ -9,6 +9,7 @@ pub mod enrich;
 pub mod explain;
 pub mod generate;
 pub mod init;
+pub mod leases;
 pub mod local;
 pub mod rules;
 pub mod schemas;
@@ -52,6 +53,8 @@ enum Command {
     Generate(generate::Args),
     /// Run a fleet on this machine alone, on embedded parts.
     Local(local::Args),
+    /// Look at leases, ask for their release, and set where shards are read from.
+    Leases(leases::Args),
     /// Look at schemas and registries, and pull them into a bundle.
     Schemas(schemas::Args),
     /// Measure the transform on this machine.
@@ -67,6 +70,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),
+        Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
     }

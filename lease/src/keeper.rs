@@ -229,7 +229,8 @@ impl Desk {
             } else if state.announcement.number > task.announcement {
                 task.announcement = state.announcement.number;
                 let (key, weight) = (key.clone(), task.weight);
-                let progress = Progress { key, position: state.position.clone(), weight };
+                let (position, lag) = (state.position.clone(), state.lag);
+                let progress = Progress { key, position, weight, lag };
                 events.push(Event::Announced(progress, state.announcement.clone()));
             }
         }
@@ -251,7 +252,8 @@ impl Desk {
                 task.gauge.measure(std::mem::take(&mut state.bytes), now);
                 task.weight = task.gauge.weight(state.lag).unwrap_or(task.weight);
             }
-            Progress { key: key.clone(), position: state.position.clone(), weight: task.weight }
+            let (position, weight, lag) = (state.position.clone(), task.weight, state.lag);
+            Progress { key: key.clone(), position, weight, lag }
         });
         progress.collect()
     }

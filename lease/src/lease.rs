@@ -167,6 +167,8 @@ pub struct Lease {
     pub taken: Counter,
     /// The shard's load as its owner measured it, in bytes per second.
     pub weight: u64,
+    /// How far its owner was behind the shard's tip when it last wrote, in milliseconds.
+    pub lag_ms: Option<u64>,
     /// The size of the owner relative to its peers.
     pub capacity: u32,
     /// The records that the owner is about to work on by themselves, because owners keep dying. If
@@ -193,6 +195,7 @@ impl Lease {
             written: None,
             taken: Counter(0),
             weight: 0,
+            lag_ms: None,
             capacity: 1,
             suspect: None,
             stream: None,
@@ -248,10 +251,11 @@ impl Lease {
                 lease.stream = stream.or(lease.stream);
                 lease.next = None;
             }
-            Change::Renew { checkpoint, weight, offer, suspect } => {
+            Change::Renew { checkpoint, weight, lag_ms, offer, suspect } => {
                 lease.advance(checkpoint);
                 lease.suspect.clone_from(suspect);
                 lease.weight = *weight;
+                lease.lag_ms = *lag_ms;
                 lease.next = offer.clone().or(lease.next);
             }
             Change::Release { checkpoint, next, suspect } => {
@@ -306,6 +310,8 @@ pub enum Change {
         checkpoint: Option<Position>,
         /// The measured load.
         weight: u64,
+        /// The measured lag, where the owner knows it.
+        lag_ms: Option<u64>,
         /// The worker the owner has chosen to have the lease next.
         offer: Option<WorkerId>,
         /// The records under suspicion from now on.

@@ -6,7 +6,10 @@
 //! next owner may write output, so what is read again may be interleaved with what was being
 //! written.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::lease::{Change, Lease, LeaseKey, WorkerId, Write, WriteId};
@@ -21,30 +24,41 @@ const TRIES: usize = 10;
 pub struct Row {
     /// The lease as it was at the end.
     pub lease: Lease,
+    /// How long its counter has not moved; at least so long, if it never did while we looked.
+    pub age: Duration,
     /// Whether its counter moved while we looked.
     pub moved: bool,
 }
 
+/// How often the table is read while it is watched: a lease moves every few seconds.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Every lease, watched for a while: an owned lease that does not move for the lease duration is
 /// expired. With no time to watch, none moves.
 pub async fn list(store: &dyn LeaseStore, watch: Duration) -> Result<Vec<Row>> {
-    let first = store.scan().await?.leases;
-    let last = if watch.is_zero() {
-        first.clone()
-    } else {
-        tokio::time::sleep(watch).await;
-        store.scan().await?.leases
-    };
-    let before = |key: &LeaseKey| first.iter().find(|lease| lease.key == *key);
-    let mut rows: Vec<Row> = last
-        .into_iter()
-        .map(|lease| {
-            let moved = before(&lease.key).is_some_and(|old| old.counter != lease.counter);
-            Row { lease, moved }
-        })
-        .collect();
-    rows.sort_by(|a, b| a.lease.key.cmp(&b.lease.key));
-    Ok(rows)
+    let begun = Instant::now();
+    let mut rows: BTreeMap<LeaseKey, Row> = BTreeMap::new();
+    let mut moved: BTreeMap<LeaseKey, Instant> = BTreeMap::new();
+    loop {
+        let now = Instant::now();
+        let leases = store.scan().await?.leases;
+        let mut seen = BTreeMap::new();
+        for lease in leases {
+            let old = rows.get(&lease.key);
+            if old.is_some_and(|old| old.lease.counter != lease.counter) {
+                moved.insert(lease.key.clone(), now);
+            }
+            let since = moved.get(&lease.key);
+            let age = now.duration_since(*since.unwrap_or(&begun));
+            seen.insert(lease.key.clone(), Row { lease, age, moved: since.is_some() });
+        }
+        rows = seen;
+        let left = watch.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(rows.into_values().collect());
+        }
+        tokio::time::sleep(left.min(GLANCE)).await;
+    }
 }
 
 /// Asks the owner of a lease to release it. Whoever has less to do takes it then, perhaps the same

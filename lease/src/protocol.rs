@@ -174,9 +174,9 @@ impl Protocol {
     }
 
     fn worked(&mut self, progress: Vec<Progress>) {
-        for Progress { key, position, weight } in progress {
-            if let Some(holding) = self.holdings.get_mut(&key) {
-                holding.worked(position, weight);
+        for progress in progress {
+            if let Some(holding) = self.holdings.get_mut(&progress.key) {
+                holding.worked(progress);
             }
         }
     }
@@ -184,7 +184,7 @@ impl Protocol {
     /// A task is about to work on some records by themselves, and waits until that is stored.
     fn announced(&mut self, progress: Progress, news: Announcement, now: Duration) {
         if let Some(holding) = self.holdings.get_mut(&progress.key) {
-            holding.worked(progress.position, progress.weight);
+            holding.worked(progress);
             holding.announce(news, now);
         }
     }

@@ -102,6 +102,42 @@ fn shards_stand_still_for_a_moment_only() {
     assert!(quantile(&total.failovers, 0.99) < 13_000 * 11 / 10);
 }
 
+/// What a fleet at rest costs: a write for each lease in every renewal interval, and scans.
+#[test]
+fn a_lease_costs_a_write_for_each_renewal() {
+    for (shards, workers) in [(10, 2), (100, 10)] {
+        let [writes, scans, reads] = requests(shards, workers);
+        assert!(writes <= 0.34 * shards as f64, "{writes} writes a second");
+        assert!(scans <= 0.56 * workers as f64, "{scans} scans a second");
+        assert!(reads < 0.1, "{reads} reads a second");
+    }
+}
+
+/// The figures of the cost table in docs/leases.md.
+#[test]
+#[ignore = "takes a minute; prints figures for the documents"]
+fn requests_per_second() {
+    for (shards, workers) in [(10, 2), (100, 10), (1000, 50)] {
+        let [writes, scans, reads] = requests(shards, workers);
+        // Pages of 4 KiB; a scan that may be stale takes half a unit for each.
+        let units = scans * (shards as f64 * ITEM_BYTES / 4096.0).ceil() / 2.0 + reads;
+        println!(
+            "{shards} shards, {workers} workers: {writes:.1} writes, {scans:.2} scans, \
+             {reads:.2} reads; {units:.1} read units a second"
+        );
+    }
+}
+
+/// The size of an item: names and values of a lease of ours with a checkpoint.
+const ITEM_BYTES: f64 = 400.0;
+
+/// Writes, scans and reads a second of a fleet at rest.
+fn requests(shards: usize, workers: usize) -> [f64; 3] {
+    let (from, to) = (240, 360);
+    let requests = World::calm(shards, workers).requests_between(from, to);
+    requests.map(|count| count as f64 / (to - from) as f64)
+}
+
 /// In milliseconds.
 fn quantile(times: &[u64], q: f64) -> u64 {
     let mut times = times.to_vec();

@@ -104,7 +104,8 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn aws(config: &config::Aws) -> aws::Settings {
+/// Where AWS is.
+pub fn aws(config: &config::Aws) -> aws::Settings {
     let text = |text: &Option<config::Text>| text.as_ref().map(|text| text.to_string());
     aws::Settings {
         region: text(&config.region),

@@ -50,6 +50,7 @@ pub(crate) struct Progress {
     pub(crate) position: Position,
     /// In bytes per second.
     pub(crate) weight: u64,
+    pub(crate) lag: Option<Duration>,
 }
 
 /// What to do.

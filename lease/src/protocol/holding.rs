@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Announcement, Command, Grant, wanted_by_another};
+use super::{Announcement, Command, Grant, Progress, wanted_by_another};
 use crate::config::Config;
 use crate::lease::{Change, Lease, Suspect, WorkerId, Write, WriteId};
 use crate::plan::Why;
@@ -37,6 +37,7 @@ pub(super) struct Holding {
     pub(super) deadline: Duration,
     position: Position,
     weight: u64,
+    lag: Option<Duration>,
     unsettled: Option<Unsettled>,
     /// When the next write is due.
     due: Duration,
@@ -74,6 +75,7 @@ impl Holding {
             deadline: Duration::ZERO,
             position: lease.checkpoint.clone(),
             weight: lease.weight,
+            lag: None,
             lease,
             unsettled: None,
             due: now,
@@ -121,9 +123,10 @@ impl Holding {
         }
     }
 
-    pub(super) fn worked(&mut self, position: Position, weight: u64) {
-        self.position = position;
-        self.weight = weight;
+    pub(super) fn worked(&mut self, progress: Progress) {
+        self.position = progress.position;
+        self.weight = progress.weight;
+        self.lag = progress.lag;
     }
 
     /// The task says what it goes on with by itself.
@@ -229,6 +232,7 @@ impl Holding {
             Stage::Working => Some(Change::Renew {
                 checkpoint: moved,
                 weight: self.weight,
+                lag_ms: self.lag.map(|lag| lag.as_millis() as u64),
                 offer: self.offer.clone().filter(|_| self.lease.next.is_none()),
                 suspect: self.suspect(),
             }),

@@ -187,16 +187,49 @@ impl World {
         world
     }
 
+    /// A world of so many shards and workers in which nothing fails.
+    pub(super) fn calm(shards: usize, workers: usize) -> World {
+        let mut worlds = (0..).map(|seed| World::new(seed, None, false));
+        let mut world = worlds.find(|world| world.workers.len() <= 2).expect("there are many");
+        world.rates = Rates::default();
+        world.storm_until = 0;
+        while world.stream.open_shards().len() < shards {
+            world.open_shard(Vec::new());
+        }
+        while world.workers.len() < workers {
+            world.join();
+        }
+        world
+    }
+
+    /// The requests of all workers in a stretch of the world, in seconds.
+    pub(super) fn requests_between(mut self, from: u64, to: u64) -> [u64; 3] {
+        let requests = |world: &World| {
+            let status = world.workers.iter().map(|worker| worker.protocol.status());
+            status.fold([0; 3], |[writes, scans, reads], status| {
+                [writes + status.writes, scans + status.scans, reads + status.reads]
+            })
+        };
+        self.end = from * SECOND;
+        let (_, mut world) = self.run();
+        let before = requests(&world);
+        world.end = to * SECOND;
+        let (_, world) = world.run();
+        let after = requests(&world);
+        [0, 1, 2].map(|n| after[n] - before[n])
+    }
+
     pub(super) fn log(&self) -> &[String] {
         self.log.as_deref().unwrap_or_default()
     }
 
     /// Runs the world to its end.
     pub(super) fn run(mut self) -> (Result<Account, Violation>, World) {
-        while let Some(Reverse((at, number))) = self.queue.pop() {
+        while let Some(Reverse((at, number))) = self.queue.peek().copied() {
             if at > self.end {
                 break;
             }
+            self.queue.pop();
             self.now = at;
             let happening = self.happenings.remove(&number).expect("each happens once");
             if let Some(log) = &mut self.log {
@@ -310,6 +343,7 @@ impl World {
                 _ => task.position(),
             },
             weight: self.stream.get(task.key.shard()).weight,
+            lag: None,
         });
         let progress = progress.collect();
         self.deliver(number, Event::Worked(progress))

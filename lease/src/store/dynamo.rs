@@ -246,10 +246,14 @@ impl Update {
                 // A hand-over in the KCL's manner ends with the take as well.
                 update.remove.extend([item::NEXT, item::CHECKPOINT_OWNER]);
             }
-            Change::Renew { checkpoint, weight, offer, suspect } => {
+            Change::Renew { checkpoint, weight, lag_ms, offer, suspect } => {
                 update.checkpoint(checkpoint);
                 update.suspect(suspect);
                 update.set(item::WEIGHT, number(*weight));
+                match lag_ms {
+                    Some(lag_ms) => update.set(item::LAG, number(*lag_ms)),
+                    None => update.remove.push(item::LAG),
+                }
                 if let Some(next) = offer {
                     update.set(item::NEXT, text(next.as_str()));
                 }

@@ -40,13 +40,15 @@ CREATE TABLE IF NOT EXISTS leases (
   children TEXT,
   suspect TEXT,
   stream INTEGER,
-  at INTEGER
+  at INTEGER,
+  lag_ms INTEGER
 ) STRICT, WITHOUT ROWID";
 
 /// Columns that files of an earlier version lack, in the order of the table.
-const LATER: [&str; 4] = ["children TEXT", "suspect TEXT", "stream INTEGER", "at INTEGER"];
+const LATER: [&str; 5] =
+    ["children TEXT", "suspect TEXT", "stream INTEGER", "at INTEGER", "lag_ms INTEGER"];
 
-const COLUMNS: usize = 19;
+const COLUMNS: usize = 20;
 
 /// A lease table in a SQLite file.
 #[derive(Clone, Debug)]
@@ -185,6 +187,7 @@ fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize
         lease.suspect.as_ref().map(Suspect::to_string),
         lease.stream.map(u64::cast_signed),
         at,
+        lease.lag_ms.map(u64::cast_signed),
     ])
 }
 
@@ -226,6 +229,7 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
         }),
         taken: Counter(number("taken")?),
         weight: number("weight")?,
+        lag_ms: row.get::<_, Option<i64>>("lag_ms")?.map(i64::cast_unsigned),
         capacity: row.get("capacity")?,
         ..Lease::new(&ShardId::new(&key), checkpoint)
     }))

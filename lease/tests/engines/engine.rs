@@ -8,6 +8,9 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+/// Names the address of another emulator that the stores are tested on.
+const OTHER: &str = "SNOWMELT_LEASE_TEST_ENGINE";
+
 /// The emulator, within this process. It ends when it is dropped.
 pub(crate) struct Engine {
     pub(crate) address: SocketAddr,
@@ -22,6 +25,19 @@ impl Engine {
         let mut server = JoinSet::new();
         server.spawn(dynoxide::server::serve_on(socket, database));
         Engine { address, _server: server }
+    }
+}
+
+impl Engine {
+    /// The emulator that `tests/run` has started for a second opinion, or else our own.
+    pub(crate) async fn named() -> Engine {
+        #[allow(clippy::disallowed_methods, reason = "a test's own setting, not the program's")]
+        match std::env::var(OTHER) {
+            Ok(address) => {
+                Engine { address: address.parse().expect("an address"), _server: JoinSet::new() }
+            }
+            Err(_) => Engine::start().await,
+        }
     }
 }
 

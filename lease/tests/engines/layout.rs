@@ -102,7 +102,8 @@ impl Table {
         self.write(key, Change::Ask { next: me.clone() }).await;
         let suspect = Some(Suspect::new(to(&far), to(&far)));
         let checkpoint = Some(to(&far));
-        let renewal = Change::Renew { checkpoint, weight: 5, offer: Some(me), suspect };
+        let renewal =
+            Change::Renew { checkpoint, weight: 5, lag_ms: Some(9), offer: Some(me), suspect };
         self.write(key, renewal).await;
         let checkpoint = Some(Position::ShardEnd);
         self.write(key, Change::Release { checkpoint, next: None, suspect: None }).await;

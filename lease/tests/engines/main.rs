@@ -4,6 +4,7 @@
 
 mod engine;
 mod faults;
+mod handover;
 mod layout;
 mod network;
 mod processes;

@@ -36,7 +36,7 @@ const LEASE: Duration = Duration::from_secs(3);
 const FAULTS: u32 = 15;
 
 /// One fleet at a time: this is about leases, not about a crowded machine.
-static TURN: Mutex<()> = Mutex::new(());
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn eight_processes_share_two_hundred_leases_of_a_file() {

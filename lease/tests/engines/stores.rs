@@ -104,7 +104,8 @@ fn changes() -> impl Strategy<Value = Change> {
         }),
         (moved(), 0u64..1 << 40, peer(), records()).prop_map(
             |(checkpoint, weight, offer, suspect)| {
-                Change::Renew { checkpoint, weight, offer, suspect }
+                let lag_ms = (weight % 2 == 0).then_some(weight / 2);
+                Change::Renew { checkpoint, weight, lag_ms, offer, suspect }
             }
         ),
         (moved(), peer(), records()).prop_map(|(checkpoint, next, suspect)| Change::Release {
@@ -144,7 +145,7 @@ struct Stores {
 impl Stores {
     fn start() -> Stores {
         let runtime = Runtime::new().expect("a runtime");
-        let engine = runtime.block_on(Engine::start());
+        let engine = runtime.block_on(Engine::named());
         let client = client(engine.address);
         let folder = tempfile::tempdir().expect("a folder");
         Stores { runtime, client, folder, _engine: engine }

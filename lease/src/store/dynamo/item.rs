@@ -33,6 +33,7 @@ pub(super) const NEXT: &str = "sx_n";
 pub(super) const WRITTEN: &str = "sx_w";
 pub(super) const TAKEN: &str = "sx_e";
 pub(super) const WEIGHT: &str = "sx_b";
+pub(super) const LAG: &str = "sx_l";
 pub(super) const CAPACITY: &str = "sx_p";
 /// When the stream was created.
 pub(super) const STREAM: &str = "sx_c";
@@ -99,6 +100,7 @@ fn lease(item: &Item) -> Option<Lease> {
         written: string(item, WRITTEN).and_then(read_written),
         taken: Counter(number(item, TAKEN).unwrap_or(0)),
         weight: number(item, WEIGHT).unwrap_or(0),
+        lag_ms: number(item, LAG),
         capacity: number(item, CAPACITY).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
         suspect: string(item, SUSPECT).and_then(Suspect::parse),
         stream: number(item, STREAM),
