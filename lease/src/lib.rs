@@ -68,8 +68,16 @@
 //! table, computed anew after every scan.
 //!
 //! *A task fails* and drops its `Held`. The lease is released and left to other workers for one
-//! lease duration before this one tries again. *A record kills its worker*, and the next one:
-//! [`Held::fruitless_owners`] counts how many owners died since the checkpoint last moved.
+//! lease duration before this one tries again.
+//!
+//! *A record kills its worker*, and the next one: [`Held::fruitless_owners`] counts how many owners
+//! died since the checkpoint last moved. A task that is warned by it says by [`Held::announce`]
+//! which records it is about to process, and goes on when that is stored. If it dies, its successor
+//! finds them in [`Held::suspected`]: a range to look through one by one, or the one record.
+//!
+//! *A stream is deleted and created anew.* Its shards have the names of the old ones. A lease says
+//! when its stream was created; a worker that knows of another time leaves it alone
+//! ([`Keeper::observe_stream`]).
 //!
 //! # Fairness
 //!
@@ -83,19 +91,10 @@
 //!
 //! # Cost
 //!
-//! At the default lease duration of ten seconds a held lease costs 0.3 writes a second, however
-//! often its checkpoint moves; a scan reads the whole table, some 350 bytes to a lease, every two
-//! seconds per worker and less often in fleets of twenty and more. Ended leases are not renewed.
-//! Computed, not measured, in DynamoDB request units per second, with the KCL 2.7 at its defaults
-//! and a checkpoint every ten seconds beside it:
-//!
-//! | shards / workers | writes | reads | KCL writes | KCL reads |
-//! |------------------|--------|-------|------------|-----------|
-//! | 10 / 2           | 3      | 0.5   | 4          | 0.1       |
-//! | 100 / 10         | 30     | 23    | 40         | 2.3       |
-//! | 1,000 / 50       | 300    | 275   | 402        | 110       |
-//!
-//! A write costs five times as much as a read. [`Keeper::status`] counts both.
+//! A held lease costs a write for each renewal, three in a lease duration, however often its
+//! checkpoint moves. A scan reads the whole table, some 400 bytes to a lease, five times in a lease
+//! duration per worker and less often in fleets of twenty and more. Ended leases are not renewed.
+//! [`Keeper::status`] counts both; docs/leases.md compares them with the KCL's.
 //!
 //! # The parts
 //!

@@ -46,8 +46,8 @@ struct List {
     table: Table,
     /// How long to watch, to tell the leases that move from those that do not, in seconds. A lease
     /// is renewed three times in its duration.
-    #[arg(long, default_value_t = 4, value_name = "S", value_parser = clap::value_parser!(u64).range(..=600))]
-    watch: u64,
+    #[arg(long, default_value_t = 4, value_name = "S")]
+    watch: u16,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -135,7 +135,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn show(list: List) -> anyhow::Result<String> {
     let store = list.table.open().await?;
-    let rows = operator::list(store.as_ref(), Duration::from_secs(list.watch)).await?;
+    let rows = operator::list(store.as_ref(), Duration::from_secs(list.watch.into())).await?;
     let report = Report::of(&rows);
     Ok(if list.json { report.json() } else { report.to_string() })
 }
