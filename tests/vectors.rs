@@ -30,8 +30,7 @@ use validator::Resolver;
 ///
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
 /// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js`, `enr-sql` and the
-/// `webhook-*` groups wait for what they are about; user agents by yauaa are not planned. PII
-/// events are compared as soon as the pipeline makes any.
+/// `webhook-*` groups wait for what they are about; user agents by yauaa are not planned.
 const GROUPS: [&str; 20] = [
     "captures",
     "core-adapters",
@@ -61,7 +60,7 @@ const NOW_MS: i64 = 1_714_558_272_340;
 #[test]
 fn outcomes_are_the_peers_or_argued() {
     let deviations = deviations();
-    let (mut wrong, mut without_pii_event) = (Vec::new(), Vec::new());
+    let mut wrong = Vec::new();
     let (mut count, mut pii_events) = (0, 0);
     for group in GROUPS {
         for case in cases(&folder().join("cases").join(format!("{group}.jsonl"))) {
@@ -70,11 +69,7 @@ fn outcomes_are_the_peers_or_argued() {
             let theirs = case.get("out").list();
             pii_events +=
                 ours.iter().filter(|outcome| *outcome.get("pii_event") != Json::Missing).count();
-            let mut found = differences(theirs, &ours);
-            if found.iter().any(|difference| lacks_pii_event(difference)) {
-                without_pii_event.push(case.name());
-                found.retain(|difference| !lacks_pii_event(difference));
-            }
+            let found = differences(theirs, &ours);
             match (found.is_empty(), deviations.get(&case.name())) {
                 (true, None) => {}
                 (true, Some(_)) => wrong.push(format!("{}: agrees after all", case.name())),
@@ -83,7 +78,7 @@ fn outcomes_are_the_peers_or_argued() {
             }
         }
     }
-    assert!(pii_events == 0 || without_pii_event.is_empty(), "{without_pii_event:?}");
+    assert!(pii_events > 20, "only {pii_events} PII events were compared");
     assert!(count > 1_000, "only {count} cases ran");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -123,10 +118,6 @@ fn flat_json_is_the_analytics_sdks() {
     }
     assert!(count > 300, "only {count} cases ran");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-fn lacks_pii_event(difference: &str) -> bool {
-    difference.contains("].pii_event: ") && difference.ends_with("we have Missing")
 }
 
 fn folder() -> PathBuf {

@@ -27,11 +27,12 @@ impl AnonIp {
     /// Reads the parameters of a configuration.
     pub(crate) fn read(parameters: &Node<'_>, peer_masking: bool) -> Option<AnonIp> {
         parameters.only(&["anonOctets", "anonSegments"])?;
-        let octets = parameters.field("anonOctets").number(1, 4)? as usize;
+        let octets = parameters.field("anonOctets").number(1, 4);
         let segments = match parameters.field("anonSegments").present() {
-            Some(segments) => segments.number(1, 8)? as usize,
+            Some(segments) => segments.number(1, 8),
             None => octets,
         };
+        let (octets, segments) = (octets? as usize, segments? as usize);
         Some(AnonIp { octets, segments, peer_masking })
     }
 

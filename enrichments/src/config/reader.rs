@@ -202,8 +202,8 @@ impl<'v> Node<'v> {
 
 /// A value in a message: short ones in full, long ones by their kind.
 fn shown(value: &Value) -> String {
-    /// Longer than any enumerated value, shorter than a line.
-    const LONGEST: usize = 60;
+    /// Longer than any URI of a schema, shorter than two lines.
+    const LONGEST: usize = 120;
     let text = value.to_string();
     if text.len() <= LONGEST { text } else { kind(value).to_owned() }
 }

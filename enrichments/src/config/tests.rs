@@ -34,7 +34,11 @@ fn errors(files: &[(&str, &str)], options: &Options) -> Vec<String> {
 
 #[test]
 fn every_mistake_of_every_file_is_reported_at_once() {
-    let anon = configuration("anon_ip/jsonschema/1-0-1", SNOWPLOW, r#"{"anonOctets":5,"x":1}"#);
+    let anon = configuration(
+        "anon_ip/jsonschema/1-0-1",
+        SNOWPLOW,
+        r#"{"anonOctets":5,"anonSegments":"3","x":1}"#,
+    );
     let fingerprint = configuration(
         "event_fingerprint_config/jsonschema/1-0-1",
         SNOWPLOW,
@@ -63,6 +67,7 @@ fn every_mistake_of_every_file_is_reported_at_once() {
     let starts = [
         "1.json /data/parameters/x: a known field (anonOctets, anonSegments), \"x\"",
         "1.json /data/parameters/anonOctets: a whole number from 1 to 4, 5",
+        "1.json /data/parameters/anonSegments: a whole number from 1 to 8, \"3\"",
         "2.json /data/parameters/hashAlgorithm: one of MD5, SHA1, SHA256, SHA384, SHA512, \"CRC\"",
         "2.json /data/parameters/excludeParameters/1: a text, 2",
         "3.json /data/parameters/asn: a known field (geo, isp, domain, connectionType), \"asn\"",
@@ -165,4 +170,47 @@ fn assets_are_named_and_missing_ones_reported_with_their_place() {
     assert_eq!(pointers, ["/data/parameters/geo/database", "/data/parameters/asn/database"]);
     let none = Enrichments::load(folder.path(), None, &options).map(|_| ()).expect_err("errors");
     assert!(none[0].found.contains("no folder of assets"), "{none:?}");
+}
+
+#[test]
+fn steps_are_cut_and_assets_forgotten() {
+    let asset = |name: &str| format!(r#"{{"database":"{name}","uri":"https://a.example"}}"#);
+    let lookups = format!(r#"{{"geo":{},"isp":{}}}"#, asset("geo.mmdb"), asset("isp.mmdb"));
+    let lookups = configuration("ip_lookups/jsonschema/2-0-0", SNOWPLOW, &lookups);
+    let rules = configuration("ua_parser_config/jsonschema/1-0-0", SNOWPLOW, &asset("ua.yaml"));
+    let folder = folder(&[("a.json", &lookups), ("b.json", &rules)]);
+    let mut read = Configuration::read(folder.path(), &Options::default()).expect("it is right");
+    assert_eq!(read.steps(), ["ua_parser_config", "ip_lookups"]);
+    assert_eq!(read.first(1).steps(), ["ua_parser_config"]);
+    assert!(read.first(0).steps().is_empty());
+    let names = |read: &Configuration| -> Vec<String> {
+        read.assets().iter().map(|asset| asset.database.clone()).collect()
+    };
+    read.forget("geo.mmdb");
+    assert_eq!(names(&read), ["ua.yaml", "isp.mmdb"]);
+    read.forget("ua.yaml");
+    assert_eq!(read.steps(), ["ip_lookups"]);
+}
+
+#[test]
+fn half_a_database_is_told_from_a_whole_one() {
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let place = place.join("../../shared/vectors/assets/GeoIP2-City.mmdb");
+    // Only beside the recordings; the databases are not ours to keep.
+    let Ok(mut bytes) = std::fs::read(place) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("geo.mmdb");
+    let asset = Asset {
+        database: "geo.mmdb".into(),
+        uri: String::new(),
+        file: "a.json".into(),
+        pointer: "/data".into(),
+    };
+    std::fs::write(&file, &bytes).expect("a file");
+    asset.verify(&file).expect("it is whole");
+    // Its end, by which it is opened, is there.
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 2000].fill(0xff);
+    std::fs::write(&file, &bytes).expect("a file");
+    assert_eq!(asset.verify(&file).expect_err("it is broken").pointer, "/data");
 }
