@@ -14,6 +14,7 @@
 pub mod adapt;
 mod companions;
 pub mod entities;
+mod group;
 mod identity;
 pub mod load;
 pub mod output;
@@ -186,9 +187,9 @@ impl Pipeline {
             };
             // An event's line is about as long as its share of the payload.
             run.output.enriched.reserve(batch.bytes() + batch.bytes() / 8);
-            for (index, record) in batch.records.iter().enumerate() {
-                bench.arena.reset();
-                run.record(index as u32, record, bench);
+            let mut next = 0;
+            while next < batch.records.len() {
+                next = run.group(next, bench);
             }
             match run.check.needs.is_empty() {
                 true => Outcome::Done(run.output),
@@ -246,70 +247,17 @@ struct Place<'r> {
 struct Pending;
 
 impl Run<'_> {
-    fn record(&mut self, index: u32, record: &Record, bench: &mut Bench) {
-        let Bench { arena, caches } = bench;
-        let mark = self.output.mark();
-        let whole = AssertUnwindSafe(|| self.payload(index, record, caches, arena));
-        if let Err(panic) = catch_unwind(whole) {
-            self.output.rewind(mark);
-            self.waiting.clear();
-            self.check.unavailable.clear();
-            self.panicked(index, record, &*panic);
-            *bench = Bench::default();
-        }
-    }
-
-    fn payload(&mut self, index: u32, record: &Record, caches: &mut Caches, arena: &Bump) {
-        let encoding = self.pipeline.settings.record_encoding;
-        let payload = match load::payload(&record.data, encoding, arena) {
-            Ok(payload) => arena.alloc(payload),
-            Err(reasons) => {
-                let shown = self.shown_text(&record.data, base64::encode);
-                for reason in self.shown_reasons(&reasons, &[]) {
-                    self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
-                        bad_row::format_violation(stamp, &reason, &shown, out);
-                    });
-                }
-                return;
-            }
-        };
-        match adapt::events(payload, &mut self.check, arena) {
-            Err(Stop::Pending) => self.park(index, record, None),
-            Err(Stop::Refused(reasons)) => {
-                let kind = adapt::refusal_kind(payload);
-                let reasons = self.shown_reasons(&reasons, payload.headers);
-                let shown = self.shown_payload(payload, arena);
-                self.bad(index, kind, |stamp, out| {
-                    bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
-                });
-            }
-            Ok(events) => {
-                for (place, parameters) in events.iter().enumerate() {
-                    if self.work.only.is_some_and(|parked| !parked.names(place as u32)) {
-                        continue;
-                    }
-                    let raw = RawEvent { payload, parameters };
-                    let at = Place { index, record, place };
-                    self.caught_event(at, &raw, caches, arena);
-                }
-                if !self.waiting.is_empty() {
-                    let waiting = std::mem::take(&mut self.waiting);
-                    self.park(index, record, Some(waiting));
-                }
-            }
-        }
-    }
-
     /// One event, confined: a panic costs this event alone.
     fn caught_event<'a>(
         &mut self,
         at: Place<'_>,
         raw: &RawEvent<'a>,
+        fingerprint: Option<&'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
         let (mark, waiting) = (self.output.mark(), self.waiting.len());
-        let whole = AssertUnwindSafe(|| self.event(at, raw, caches, arena));
+        let whole = AssertUnwindSafe(|| self.event(at, raw, fingerprint, caches, arena));
         if let Err(panic) = catch_unwind(whole) {
             self.output.rewind(mark);
             self.waiting.truncate(waiting);
@@ -323,6 +271,7 @@ impl Run<'_> {
         &mut self,
         at: Place<'_>,
         raw: &RawEvent<'a>,
+        fingerprint: Option<&'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
@@ -346,7 +295,7 @@ impl Run<'_> {
                 return self.violated(index, &reasons, &event, raw, arena);
             }
         };
-        let input = Input { raw, times, unstruct: found.unstruct.as_ref() };
+        let input = Input { raw, times, unstruct: found.unstruct.as_ref(), fingerprint };
         let derived = self.pipeline.enrichments.run(&mut event, &input, caches, arena);
         if !derived.failures.is_empty() {
             return self.failed(index, Failed::new(&derived.failures, &event, raw), arena);

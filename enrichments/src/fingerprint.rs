@@ -3,19 +3,25 @@
 //! Configured by `event_fingerprint_config`. The hash covers names and values of all parameters
 //! that have a value, as the tracker sent them and before anything was cleaned, sorted by name,
 //! each followed by the separator U+001F. Fails never.
+//!
+//! The fingerprint needs nothing but the parameters, so it can be made for many events at a time,
+//! before any of them is enriched; MD5, the usual hash, then takes a third of the time.
+
+mod lanes;
 
 use bumpalo::collections::Vec as BumpVec;
+use event::Bump;
 use event::raw_event::Parameter;
-use event::{Bump, Event, Field};
 
 use crate::config::Node;
-use crate::pii::hash::Hash;
+use crate::pii::hash::{Hash, hex};
 
 /// Which parameters count and how they are hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Fingerprint {
     hash: Hash,
-    excluded: Vec<String>,
+    /// Names of parameters that do not count, each after its [`word`].
+    excluded: Vec<(u64, String)>,
 }
 
 impl Fingerprint {
@@ -30,42 +36,68 @@ impl Fingerprint {
             ("SHA512", Hash::Sha512),
         ]);
         let excluded = parameters.field("excludeParameters").texts();
-        Some(Fingerprint { hash: hash?, excluded: excluded? })
+        Some(Fingerprint::new(hash?, excluded?))
     }
 
-    /// Sets `event_fingerprint`.
-    pub(crate) fn run<'a>(
+    fn new(hash: Hash, excluded: Vec<String>) -> Fingerprint {
+        Fingerprint { hash, excluded: excluded.into_iter().map(|n| (word(&n), n)).collect() }
+    }
+
+    /// The fingerprint of an event.
+    pub(crate) fn of<'a>(&self, parameters: &[Parameter<'_>], arena: &'a Bump) -> &'a str {
+        self.hash.hex(&[self.text(parameters, arena)], arena)
+    }
+
+    /// The fingerprints of some events.
+    pub(crate) fn of_all<'a>(
         &self,
-        event: &mut Event<'a>,
-        parameters: &[Parameter<'a>],
+        events: &[&[Parameter<'_>]],
         arena: &'a Bump,
-    ) {
+    ) -> BumpVec<'a, &'a str> {
+        if self.hash != Hash::Md5 {
+            return BumpVec::from_iter_in(events.iter().map(|event| self.of(event, arena)), arena);
+        }
+        let texts = events.iter().map(|event| self.text(event, arena));
+        let texts: &[&[u8]] = BumpVec::from_iter_in(texts, arena).into_bump_slice();
+        let mut fingerprints = bumpalo::vec![in arena; ""; events.len()];
+        lanes::md5(texts, |event, digest| fingerprints[event] = hex(&digest, arena));
+        fingerprints
+    }
+
+    /// What is hashed.
+    fn text<'a>(&self, parameters: &[Parameter<'_>], arena: &'a Bump) -> &'a [u8] {
         /// Unit separator: no parameter holds it by accident.
         const SEPARATOR: u8 = 0x1f;
-        let counts = |name: &str| !self.excluded.iter().any(|excluded| excluded == name);
         let mut pairs = BumpVec::with_capacity_in(parameters.len(), arena);
-        pairs.extend(
-            parameters
-                .iter()
-                .filter(|(name, _)| counts(name))
-                .filter_map(|(n, v)| Some((*n, (*v)?))),
-        );
+        for &(name, value) in parameters {
+            let Some(value) = value else { continue };
+            let word = word(name);
+            if !self.excluded.iter().any(|(other, excluded)| *other == word && excluded == name) {
+                pairs.push((word, name, value));
+            }
+        }
         // Parameters are nearly always ASCII, where bytes sort as the peer's UTF-16 does.
-        if pairs.iter().all(|(name, _)| name.is_ascii()) {
-            pairs.sort_unstable_by_key(|(name, _)| *name);
+        if pairs.iter().all(|(_, name, _)| name.is_ascii()) {
+            pairs.sort_unstable_by_key(|(word, name, _)| (*word, *name));
         } else {
-            pairs.sort_unstable_by(|left, right| left.0.encode_utf16().cmp(right.0.encode_utf16()));
+            pairs.sort_unstable_by(|left, right| left.1.encode_utf16().cmp(right.1.encode_utf16()));
         }
-        let size = pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let size = pairs.iter().map(|(_, name, value)| name.len() + value.len() + 2).sum();
         let mut text = BumpVec::with_capacity_in(size, arena);
-        for (name, value) in pairs {
-            text.extend_from_slice(name.as_bytes());
+        for (_, name, value) in pairs {
+            text.extend_from_slice_copy(name.as_bytes());
             text.push(SEPARATOR);
-            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice_copy(value.as_bytes());
             text.push(SEPARATOR);
         }
-        event.set(Field::EventFingerprint, Some(self.hash.hex(&[&text], arena)));
+        text.into_bump_slice()
     }
+}
+
+/// The first eight bytes of a name as a number that sorts as they do; most names have no more.
+fn word(name: &str) -> u64 {
+    let first = name.as_bytes().iter().take(8);
+    first.zip((0..8).rev()).fold(0, |word, (byte, at)| word | u64::from(*byte) << (8 * at))
 }
 
 #[cfg(test)]
@@ -74,9 +106,14 @@ mod tests {
 
     fn run(hash: Hash, excluded: &[&str], parameters: &[Parameter<'_>]) -> String {
         let excluded = excluded.iter().map(|name| (*name).to_owned()).collect();
-        let (arena, mut event) = (Bump::new(), Event::new());
-        Fingerprint { hash, excluded }.run(&mut event, parameters, &arena);
-        event.get(Field::EventFingerprint).unwrap_or_default().to_owned()
+        let (arena, fingerprint) = (Bump::new(), Fingerprint::new(hash, excluded));
+        let alone = fingerprint.of(parameters, &arena);
+        // Many at a time are hashed another way.
+        for count in [1, 5] {
+            let all = fingerprint.of_all(&vec![parameters; count], &arena);
+            assert_eq!(*all, vec![alone; count]);
+        }
+        alone.to_owned()
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub struct Input<'i, 'a> {
     pub times: Times,
     /// The self-describing event, if it has one, with the version that superseded its schema.
     pub unstruct: Option<&'i Entity<'a>>,
+    /// Its fingerprint, if it was made beforehand: see [`Enrichments::fingerprints`].
+    pub fingerprint: Option<&'a str>,
 }
 
 /// What the enrichments made of an event, besides what they set in it.
@@ -145,7 +147,9 @@ impl Enrichments {
             }
         }
         if let Some(fingerprint) = &self.fingerprint {
-            fingerprint.run(event, input.raw.parameters, arena);
+            let made = input.fingerprint;
+            let text = made.unwrap_or_else(|| fingerprint.of(input.raw.parameters, arena));
+            event.set(Field::EventFingerprint, Some(text));
         }
         if let Some(cookies) = &self.cookies {
             done.steps(cookies.run(payload.headers, &mut caches.scratch, arena));
@@ -164,6 +168,16 @@ impl Enrichments {
             done.step(Ok(entity));
         }
         done
+    }
+
+    /// The fingerprints of some events by their parameters, if they are configured. Made of many
+    /// events at a time they cost far less.
+    pub fn fingerprints<'a>(
+        &self,
+        events: &[&[Parameter<'_>]],
+        arena: &'a Bump,
+    ) -> Option<BumpVec<'a, &'a str>> {
+        self.fingerprint.as_ref().map(|fingerprint| fingerprint.of_all(events, arena))
     }
 
     /// Masks what must not leave: runs after the derived entities were validated and written.

@@ -35,15 +35,19 @@ impl Hash {
 }
 
 fn digest<'a, D: Digest>(parts: &[&[u8]], arena: &'a Bump) -> &'a str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hash = D::new();
     for part in parts {
         hash.update(part);
     }
-    let hash = hash.finalize();
-    let digits = arena.alloc_slice_fill_with(2 * hash.len(), |at| {
-        let byte = hash[at / 2];
-        DIGITS[usize::from(if at % 2 == 0 { byte >> 4 } else { byte & 15 })]
-    });
+    hex(&hash.finalize(), arena)
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex<'a>(bytes: &[u8], arena: &'a Bump) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = arena.alloc_slice_fill_copy(2 * bytes.len(), 0);
+    for (two, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        two.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
     std::str::from_utf8(digits).expect("hexadecimal digits are ASCII")
 }
