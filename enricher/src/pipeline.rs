@@ -14,6 +14,7 @@
 pub mod adapt;
 mod companions;
 pub mod entities;
+mod envelopes;
 mod group;
 mod identity;
 pub mod load;

@@ -122,6 +122,11 @@ pub fn escape(bytes: &[u8]) -> Option<(char, usize)> {
     valid.then(|| scan::escaped(bytes))
 }
 
+/// The length of the value that a text in compact form begins with.
+pub fn value_length(text: &str) -> usize {
+    scan::value_end(text.as_bytes())
+}
+
 /// Walks the members of an object in compact form: raw key (quotes included), raw value.
 #[derive(Clone, Debug)]
 pub struct Members<'a> {

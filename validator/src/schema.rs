@@ -97,6 +97,26 @@ impl Schema {
         self.verdict(table, json)
     }
 
+    /// The length of the value that compact JSON text begins with, if the value is surely valid
+    /// where it stands, so many levels down. `None` says nothing: [`Schema::check`] does.
+    pub fn accepts_start(&self, json: &str, levels: u32) -> Option<usize> {
+        scan::accepts_start(self.rules.as_ref().ok()?, json, DEPTH_LIMIT.checked_sub(levels)?)
+    }
+
+    /// Whether it describes objects with `schema` and `data` and accepts any data in them, so that
+    /// the verdict on `{"schema":"…","data":…}` is the same for all data of bearable depth.
+    pub fn is_envelope_of_one(&self) -> bool {
+        self.rules.as_ref().is_ok_and(|table| table.ignores("data", 0))
+    }
+
+    /// Whether it describes lists of such objects, each judged by itself.
+    pub fn is_envelope_of_many(&self) -> bool {
+        let rules = self.rules.as_ref().ok();
+        rules
+            .and_then(|table| Some((table, table.only_item()?)))
+            .is_some_and(|(table, item)| table.ignores("data", item))
+    }
+
     /// Whether [`Schema::check`] would accept the data, by the tree alone. For comparing the two.
     #[cfg(test)]
     pub(crate) fn check_tree(&self, json: &str) -> Result<(), Box<ClientError>> {

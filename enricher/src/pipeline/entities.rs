@@ -72,6 +72,9 @@ fn contexts<'a>(
 ) -> Result<BumpVec<'a, Entity<'a>>, Stop> {
     let mut entities = BumpVec::new_in(arena);
     let Some(json) = event.get(Field::Contexts) else { return Ok(entities) };
+    if let Some(entities) = check.envelopes.contexts(json, &CONTEXTS, arena) {
+        return Ok(entities);
+    }
     let data = open(json, &CONTEXTS, check, arena)?;
     let mut reasons = Vec::new();
     let mut pending = false;
@@ -95,6 +98,9 @@ fn unstruct_event<'a>(
     arena: &'a Bump,
 ) -> Result<Option<Entity<'a>>, Stop> {
     let Some(json) = event.get(Field::UnstructEvent) else { return Ok(None) };
+    if let Some(entity) = check.envelopes.unstruct_event(json, &UNSTRUCT_EVENT) {
+        return Ok(Some(entity));
+    }
     let data = open(json, &UNSTRUCT_EVENT, check, arena)?;
     entity(data, check, arena).map(Some)
 }

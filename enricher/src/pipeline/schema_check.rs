@@ -6,6 +6,7 @@ use event::schema_key::{ParseError, Parts};
 use event::{Bump, Criterion, SchemaKey, SchemaVer};
 use validator::{Lookup, Schemas};
 
+use super::envelopes::Envelopes;
 use super::{Settings, Unavailable, Validation};
 
 /// A self-describing JSON taken apart.
@@ -72,6 +73,8 @@ pub struct SchemaCheck<'s> {
     schemas: &'s Schemas,
     validation: Validation,
     on_unavailable: Unavailable,
+    /// The quick way, for what is in the usual form and valid.
+    pub(super) envelopes: Envelopes<'s>,
     /// The keys not known so far.
     pub needs: Vec<SchemaKey>,
     /// The Iglu URIs, of the present record, of schemas that cannot be had.
@@ -88,6 +91,7 @@ impl<'s> SchemaCheck<'s> {
             schemas,
             validation: settings.validation,
             on_unavailable: settings.unavailable,
+            envelopes: Envelopes::new(schemas, settings.validation),
             needs: Vec::new(),
             unavailable: Vec::new(),
         }

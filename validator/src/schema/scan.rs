@@ -21,6 +21,12 @@ pub(crate) fn accepts(table: &Table, json: &str, depth: u32) -> bool {
     Scan { table, text: json }.value(0, 0, depth) == Ok(json.len())
 }
 
+/// Where the value that a text begins with ends, if it surely follows a schema and has no more
+/// levels than allowed.
+pub(crate) fn accepts_start(table: &Table, json: &str, depth: u32) -> Option<usize> {
+    Scan { table, text: json }.value(0, 0, depth).ok()
+}
+
 /// Why a value was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum No {

@@ -266,6 +266,30 @@ impl Table {
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]
     }
+
+    /// Whether a node's verdict on an object with some members does not depend on the value of
+    /// the one of that name.
+    pub(crate) fn ignores(&self, name: &str, id: NodeId) -> bool {
+        let node = self.node(id);
+        let Some(rules) = node.object.as_deref().filter(|_| node.is_plain()) else { return false };
+        let entry = rules.names.find(name.as_bytes()).map(|index| &rules.entries[index]);
+        let value = entry.filter(|entry| !entry.not_allowed).and_then(|entry| entry.node);
+        let others = !rules.patterns.is_empty() || !rules.dependencies.is_empty();
+        !others && value.is_some_and(|value| self.node(value).trivial)
+    }
+
+    /// The node that each item of a list follows by itself, where the root asks nothing more of
+    /// lists than that they are not empty.
+    pub(crate) fn only_item(&self) -> Option<NodeId> {
+        let root = self.node(0);
+        let rules = root.array.as_deref().filter(|_| root.is_plain())?;
+        match rules.items {
+            Items::All(item) if rules.min <= 1 && rules.max.is_none() && !rules.unique => {
+                Some(item)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Node {
@@ -283,6 +307,13 @@ impl Node {
             in_place: Vec::new(),
             texts: Texts::default(),
         }
+    }
+}
+
+impl Node {
+    /// Whether all its rules are those of the types of value.
+    fn is_plain(&self) -> bool {
+        self.fault.is_none() && self.enumeration.is_none() && self.in_place.is_empty()
     }
 }
 
