@@ -70,11 +70,19 @@ fn contexts<'a>(
     check: &mut SchemaCheck<'_>,
     arena: &'a Bump,
 ) -> Result<BumpVec<'a, Entity<'a>>, Stop> {
-    let mut entities = BumpVec::new_in(arena);
-    let Some(json) = event.get(Field::Contexts) else { return Ok(entities) };
-    if let Some(entities) = check.envelopes.contexts(json, &CONTEXTS, arena) {
-        return Ok(entities);
+    let Some(json) = event.get(Field::Contexts) else { return Ok(BumpVec::new_in(arena)) };
+    match check.envelopes.contexts(json, &CONTEXTS, arena) {
+        Some(entities) => Ok(entities),
+        None => contexts_at_length(json, check, arena),
     }
+}
+
+fn contexts_at_length<'a>(
+    json: &'a str,
+    check: &mut SchemaCheck<'_>,
+    arena: &'a Bump,
+) -> Result<BumpVec<'a, Entity<'a>>, Stop> {
+    let mut entities = BumpVec::new_in(arena);
     let data = open(json, &CONTEXTS, check, arena)?;
     let mut reasons = Vec::new();
     let mut pending = false;
@@ -98,11 +106,19 @@ fn unstruct_event<'a>(
     arena: &'a Bump,
 ) -> Result<Option<Entity<'a>>, Stop> {
     let Some(json) = event.get(Field::UnstructEvent) else { return Ok(None) };
-    if let Some(entity) = check.envelopes.unstruct_event(json, &UNSTRUCT_EVENT) {
-        return Ok(Some(entity));
+    match check.envelopes.unstruct_event(json, &UNSTRUCT_EVENT) {
+        Some(entity) => Ok(Some(entity)),
+        None => unstruct_event_at_length(json, check, arena).map(Some),
     }
+}
+
+fn unstruct_event_at_length<'a>(
+    json: &'a str,
+    check: &mut SchemaCheck<'_>,
+    arena: &'a Bump,
+) -> Result<Entity<'a>, Stop> {
     let data = open(json, &UNSTRUCT_EVENT, check, arena)?;
-    entity(data, check, arena).map(Some)
+    entity(data, check, arena)
 }
 
 /// Checks an envelope and returns what is in it.
@@ -141,4 +157,125 @@ fn entity<'a>(
 fn self_describing<'a>(json: &'a str, arena: &'a Bump) -> Result<SelfDescribing<'a>, Stop> {
     SelfDescribing::parse(json, arena)
         .map_err(|error| Reason::NotIglu { json: json.to_owned(), error }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use event::bad_row::Processor;
+    use event::json;
+    use proptest::prelude::*;
+    use validator::{Lookup, Schema, Schemas};
+
+    use super::*;
+    use crate::pipeline::Settings;
+
+    const CARRIER: &str = r#"{"type":"object","properties":{"schema":{"type":"string",
+        "pattern":"^iglu:[a-zA-Z0-9-_.]+/[a-zA-Z0-9-_]+/[a-zA-Z0-9-_]+/[0-9]+-[0-9]+-[0-9]+$"},
+        "data":{}},"required":["schema","data"],"additionalProperties":false}"#;
+
+    /// Two versions of each envelope, one of which looks into the data, and two data schemas.
+    fn schemas() -> Schemas {
+        let many = |rest: &str| format!(r#"{{"type":"array","items":{CARRIER}{rest}}}"#);
+        let strict = CARRIER.replace(r#""data":{}"#, r#""data":{"type":"object"}"#);
+        [
+            ("com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0", many(r#","minItems":1"#)),
+            ("com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1", many(r#","maxItems":1"#)),
+            ("com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0", CARRIER.to_owned()),
+            ("com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-1", strict),
+            ("a/number/jsonschema/1-0-0", r#"{"type":"integer"}"#.to_owned()),
+            ("a/any/jsonschema/1-0-0", "{}".to_owned()),
+        ]
+        .into_iter()
+        .map(|(uri, text)| {
+            let schema = Schema::compile(&text);
+            assert_eq!(schema.issues(), []);
+            (format!("iglu:{uri}"), Lookup::Found(Arc::new(schema)))
+        })
+        .collect()
+    }
+
+    /// Both ways to read an envelope; the quick one must not say more than the long one, and says
+    /// as much where `usual` is set.
+    fn check(text: &str, usual: bool) {
+        let (arena, schemas) = (Bump::new(), schemas());
+        let settings =
+            Settings::new(Processor { artifact: "a".to_owned(), version: "1".to_owned() });
+        let mut check = SchemaCheck::new(&schemas, &settings);
+        let json = json::compact(text, &arena).expect("the text is JSON");
+        let quick = check.envelopes.contexts(json, &CONTEXTS, &arena);
+        let long = contexts_at_length(json, &mut check, &arena);
+        assert!(!usual || quick.is_some() || long.is_err(), "{text}");
+        if let Some(quick) = quick {
+            assert_eq!(quick, long.expect(text), "{text}");
+        }
+        let quick = check.envelopes.unstruct_event(json, &UNSTRUCT_EVENT);
+        let long = unstruct_event_at_length(json, &mut check, &arena);
+        if let Some(quick) = quick {
+            assert_eq!(quick, long.expect(text), "{text}");
+        }
+    }
+
+    fn entity_text((uri, data, shape): (&str, &str, u8)) -> String {
+        match shape {
+            0..6 => format!(r#"{{"schema":"iglu:{uri}","data":{data}}}"#),
+            6 => format!(r#"{{"data":{data},"schema":"iglu:{uri}"}}"#),
+            7 => format!(r#"{{"schema":"iglu:{uri}","data":{data},"more":1}}"#),
+            8 => format!(r#"{{"schema":"iglu:{uri}"}}"#),
+            _ => format!(r#"{{"schema":"igl\u0075:{uri}","data":{data}}}"#),
+        }
+    }
+
+    #[test]
+    fn what_trackers_send_goes_the_quick_way() {
+        let number = |data: &str| entity_text(("a/number/jsonschema/1-0-0", data, 0));
+        let contexts = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0";
+        let text = |list: &str| format!(r#"{{"schema":"{contexts}","data":[{list}]}}"#);
+        check(&text(&number("1")), true);
+        check(&text(&format!("{},{}", number("1"), number("2"))), true);
+        check(&text(&format!("{},{}", number("1"), number("true"))), true);
+        check(&text(""), false);
+    }
+
+    #[test]
+    fn depth_is_counted_from_the_envelope() {
+        let contexts = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0";
+        for levels in 30..45 {
+            let data = "[".repeat(levels) + &"]".repeat(levels);
+            let entity = entity_text(("a/any/jsonschema/1-0-0", &data, 0));
+            check(&format!(r#"{{"schema":"{contexts}","data":[{entity}]}}"#), true);
+            let unstruct = UNSTRUCT_EVENT_URI;
+            check(&format!(r#"{{"schema":"{unstruct}","data":{entity}}}"#), false);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_says_what_the_long_way_says(
+            envelope in prop::sample::select(vec![
+                "contexts/jsonschema/1-0-0", "contexts/jsonschema/1-0-1",
+                "contexts/jsonschema/2-0-0", "unstruct_event/jsonschema/1-0-0",
+                "unstruct_event/jsonschema/1-0-1",
+            ]),
+            entities in prop::collection::vec((
+                prop::sample::select(vec![
+                    "a/number/jsonschema/1-0-0", "a/any/jsonschema/1-0-0",
+                    "a/unknown/jsonschema/1-0-0", "a/number/jsonschema/1-0", "a b/c/d/1-0-0",
+                ]),
+                prop::sample::select(vec!["1", "-0.5", "null", "{}", "[1,{\"a\":\"]\"}]", "\"\\\"}\""]),
+                0_u8..10,
+            ), 0..4),
+            wrapped in any::<bool>(),
+        ) {
+            let texts: Vec<String> = entities.into_iter().map(entity_text).collect();
+            let list = texts.join(",");
+            let data = match texts.as_slice() {
+                [one] if !wrapped => one.clone(),
+                _ => format!("[{list}]"),
+            };
+            let vendor = "iglu:com.snowplowanalytics.snowplow";
+            check(&format!(r#"{{"schema":"{vendor}/{envelope}","data":{data}}}"#), false);
+        }
+    }
 }
