@@ -114,7 +114,7 @@ impl Run<'_> {
         let mark = self.output.mark();
         let whole = AssertUnwindSafe(|| match loaded {
             Loaded::Events(payload, events) => {
-                self.events((index, record), payload, &events, fingerprints, caches, arena);
+                self.events((index, record), (payload, &events), fingerprints, caches, arena);
             }
             Loaded::Unreadable(reasons) => {
                 for reason in reasons {
@@ -147,8 +147,7 @@ impl Run<'_> {
     fn events<'a>(
         &mut self,
         (index, record): (u32, &Record),
-        payload: &'a CollectorPayload<'a>,
-        events: &[&'a [Parameter<'a>]],
+        (payload, events): (&'a CollectorPayload<'a>, &[&'a [Parameter<'a>]]),
         mut fingerprints: impl Iterator<Item = &'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
