@@ -32,9 +32,9 @@ use std::sync::Arc;
 
 use enrichments::limits::Limits;
 use enrichments::{Caches, Enrichments, Input};
-use event::bad_row::{self, BadKind, Processor, Stamp};
+use event::bad_row::{Processor, Stamp};
 use event::reason::{EnrichmentId, Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, base64, time};
+use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
 use validator::Schemas;
 
 use crate::source::{Batch, Record};

@@ -185,7 +185,7 @@ fn explain_event<'a>(
     schemas.insert("micros".to_owned(), took);
     account.insert("schemas".to_owned(), Value::Object(schemas));
 
-    let given = Given { raw, times, unstruct: found.unstruct.as_ref() };
+    let given = Given { raw, times, unstruct: found.unstruct.as_ref(), fingerprint: None };
     let derived = enrich(&mut event, &given, steps, &mut account, arena);
     let verdicts = derived.iter().map(|entity| {
         let verdict = match check.check(entity.uri, entity.data) {

@@ -12,7 +12,7 @@ use enrichments::Caches;
 use event::bad_row::{self, BadKind};
 use event::raw_event::Parameter;
 use event::reason::Reason;
-use event::{Bump, CollectorPayload, RawEvent};
+use event::{Bump, CollectorPayload, RawEvent, base64};
 
 use super::adapt::{self, Events};
 use super::schema_check::Stop;
@@ -117,16 +117,19 @@ impl Run<'_> {
                 self.events((index, record), (payload, &events), fingerprints, caches, arena);
             }
             Loaded::Unreadable(reasons) => {
-                for reason in reasons {
+                let shown = self.shown_text(&record.data, base64::encode);
+                for reason in self.shown_reasons(&reasons, &[]) {
                     self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
-                        bad_row::format_violation(stamp, &reason, &record.data, out);
+                        bad_row::format_violation(stamp, &reason, &shown, out);
                     });
                 }
             }
             Loaded::Refused(payload, reasons) => {
                 let kind = adapt::refusal_kind(payload);
+                let reasons = self.shown_reasons(&reasons, payload.headers);
+                let shown = self.shown_payload(payload, arena);
                 self.bad(index, kind, |stamp, out| {
-                    bad_row::adapter_failures(kind, stamp, &reasons, payload, out);
+                    bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
                 });
             }
             Loaded::Undecided(unavailable) => {
