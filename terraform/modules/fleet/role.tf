@@ -70,6 +70,19 @@ data "aws_iam_policy_document" "worker" {
     resources = [local.asg]
   }
 
+  # Without the right to list, S3 does not tell what is not there from what may not be read.
+  dynamic "statement" {
+    for_each = length(var.read_buckets) == 0 ? [] : [var.read_buckets]
+
+    content {
+      sid     = "ReadSchemasAndAssets"
+      actions = ["s3:GetObject", "s3:ListBucket"]
+      resources = flatten([
+        for bucket in statement.value : ["${local.s3}${bucket}", "${local.s3}${bucket}/*"]
+      ])
+    }
+  }
+
   dynamic "statement" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 

@@ -174,6 +174,12 @@ variable "bucket_prefix" {
   }
 }
 
+variable "read_buckets" {
+  description = "Buckets that schemas and enrichments' assets are read from; none by default."
+  type        = list(string)
+  default     = []
+}
+
 variable "bad_expires_after_days" {
   description = "Days that bad rows are kept in a bucket of the module; null keeps them for ever."
   type        = number
