@@ -175,17 +175,7 @@ impl Pipeline {
     fn run(&self, work: Work<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
         let batch = work.batch;
         BENCH.with_borrow_mut(|bench| {
-            let processor = &self.settings.processor;
-            let mut run = Run {
-                pipeline: self,
-                work,
-                stamp: Stamp { processor, now_ms },
-                v_etl: format!("{}-{}", processor.artifact, processor.version),
-                etl_tstamp: time::format_ms(now_ms, &Bump::new()).to_owned(),
-                check: SchemaCheck::new(schemas, &self.settings),
-                waiting: Vec::new(),
-                output: Output::default(),
-            };
+            let mut run = Run::new(self, work, schemas, now_ms);
             // An event's line is about as long as its share of the payload.
             run.output.enriched.reserve(batch.bytes() + batch.bytes() / 8);
             let mut next = 0;
@@ -247,18 +237,32 @@ struct Place<'r> {
 /// A schema is not there, so there is no verdict.
 struct Pending;
 
+impl<'r> Run<'r> {
+    fn new(pipeline: &'r Pipeline, work: Work<'r>, schemas: &'r Schemas, now_ms: i64) -> Run<'r> {
+        let processor = &pipeline.settings.processor;
+        Run {
+            pipeline,
+            work,
+            stamp: Stamp { processor, now_ms },
+            v_etl: format!("{}-{}", processor.artifact, processor.version),
+            etl_tstamp: time::format_ms(now_ms, &Bump::new()).to_owned(),
+            check: SchemaCheck::new(schemas, &pipeline.settings),
+            waiting: Vec::new(),
+            output: Output::default(),
+        }
+    }
+}
+
 impl Run<'_> {
-    /// One event, confined: a panic costs this event alone.
-    fn caught_event<'a>(
+    /// The work on one event, confined: a panic costs this event alone.
+    fn confined(
         &mut self,
         at: Place<'_>,
-        raw: &RawEvent<'a>,
-        fingerprint: Option<&'a str>,
         caches: &mut Caches,
-        arena: &'a Bump,
+        work: impl FnOnce(&mut Self, &mut Caches),
     ) {
         let (mark, waiting) = (self.output.mark(), self.waiting.len());
-        let whole = AssertUnwindSafe(|| self.event(at, raw, fingerprint, caches, arena));
+        let whole = AssertUnwindSafe(|| work(self, caches));
         if let Err(panic) = catch_unwind(whole) {
             self.output.rewind(mark);
             self.waiting.truncate(waiting);
@@ -375,3 +379,6 @@ fn valid<'a>(derived: &[Entity<'a>], failures: &[Failure]) -> Vec<Entity<'a>> {
     let valid = |entity: &&Entity<'_>| !failures.iter().any(|failure| fails(entity, failure));
     derived.iter().filter(valid).copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

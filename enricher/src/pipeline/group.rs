@@ -162,7 +162,9 @@ impl Run<'_> {
             }
             let raw = RawEvent { payload, parameters };
             let at = Place { index, record, place };
-            self.caught_event(at, &raw, fingerprint, caches, arena);
+            self.confined(at, caches, |run, caches| {
+                run.event(at, &raw, fingerprint, caches, arena);
+            });
         }
         if !self.waiting.is_empty() {
             let waiting = std::mem::take(&mut self.waiting);

@@ -1,0 +1,79 @@
+//! That a panic is confined to the event in which it happens.
+
+use bytes::Bytes;
+use event::bad_row::BadKind;
+use event::{base64, thrift};
+use lease::{Position, SequenceNumber, ShardId};
+use validator::Resolver;
+
+use super::*;
+
+const NOW_MS: i64 = 1_714_558_272_345;
+
+/// A record of three page views, told apart by their application.
+fn batch() -> Batch {
+    let event = |app: &str| format!(r#"{{"e":"pv","p":"web","tv":"x","aid":"{app}"}}"#);
+    let events = ["a", "b", "c"].map(event).join(",");
+    let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
+    let body = format!(r#"{{"schema":"{schema}","data":[{events}]}}"#);
+    let mut data = Vec::new();
+    let wire = thrift::Wire {
+        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
+        timestamp: NOW_MS,
+        encoding: Some(b"UTF-8"),
+        collector: Some(b"collector-1.0"),
+        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
+        content_type: Some(b"application/json"),
+        body: Some(body.as_bytes()),
+        ..thrift::Wire::default()
+    };
+    thrift::write(&wire, &mut data);
+    let sequence = SequenceNumber::parse("1").expect("a number");
+    let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
+    let records = vec![Record { sequence, sub_sequence: 0, data: Bytes::from(data) }];
+    Batch { shard: ShardId::new("s"), records, lag: None, end }
+}
+
+#[test]
+fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
+    let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
+    let pipeline = Pipeline::new(Settings::new(processor), Arc::default());
+    let (batch, schemas) = (batch(), Resolver::embedded().schemas());
+    let Outcome::Done(sound) = pipeline.process(&batch, &schemas, NOW_MS) else {
+        panic!("page views need no schema that is not embedded");
+    };
+    assert_eq!(sound.verdicts, [(0, Verdict::Enriched); 3]);
+
+    let work = Work { batch: &batch, stream: "", only: None };
+    let mut run = Run::new(&pipeline, work, &schemas, NOW_MS);
+    let (arena, mut caches) = (Bump::new(), Caches::default());
+    let record = &batch.records[0];
+    let payload = load::payload(&record.data, RecordEncoding::Plain, &arena).expect("a payload");
+    let events = adapt::events(&payload, &mut run.check, &arena).expect("three events");
+    for (place, parameters) in events.iter().enumerate() {
+        let raw = RawEvent { payload: &payload, parameters };
+        let at = Place { index: 0, record, place };
+        run.confined(at, &mut caches, |run, caches| {
+            if place == 1 {
+                // It is in the middle of its line, and has written others.
+                run.output.bad.push_with(|out| out.extend_from_slice(b"half done"));
+                run.output.enriched.push_with(|out| {
+                    out.extend_from_slice(b"half a li");
+                    panic!("something nobody thought of")
+                });
+            }
+            run.event(at, &raw, None, caches, &arena);
+        });
+    }
+
+    let output = run.output;
+    let bad = Verdict::Bad(BadKind::GenericError);
+    let verdicts = [(0, Verdict::Enriched), (0, bad), (0, Verdict::Enriched)];
+    assert_eq!(output.verdicts, verdicts);
+    let lines: Vec<&[u8]> = sound.enriched.iter().collect();
+    assert_eq!(output.enriched.iter().collect::<Vec<_>>(), [lines[0], lines[2]]);
+    assert_eq!(output.bad.len(), 1);
+    let row = std::str::from_utf8(output.bad.last()).expect("UTF-8");
+    assert!(row.contains("something nobody thought of"), "{row}");
+    assert!(row.contains(&base64::encode(&record.data)), "the record is kept: {row}");
+}
