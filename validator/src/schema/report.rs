@@ -14,9 +14,9 @@ use crate::schema::table::{
     Types,
 };
 
-/// How many violations one document is reported with. More help nobody, and a document of a
-/// megabyte could have a hundred thousand.
-const LIMIT: usize = 5_000;
+/// How many violations one document is reported with. No more fit into a bad row of a megabyte, as
+/// each takes 64 bytes at least, and a document of a megabyte could have a hundred thousand.
+const LIMIT: usize = 16_384;
 
 /// What is wrong with a value; an error if the schema has a fault where the value reached it.
 pub(crate) fn report(table: &Table, value: &Value<'_>) -> Result<Vec<Violation>, Fault> {
@@ -419,6 +419,9 @@ impl<'a> Reporter<'a> {
         message: &str,
         targets: Vec<String>,
     ) {
+        if self.found.len() >= LIMIT {
+            return;
+        }
         let custom = node.texts.messages.iter().find(|(of, _)| of.as_ref() == keyword);
         let violation = Violation {
             message: custom
