@@ -26,7 +26,7 @@ pub struct Worker {
 /// The binary under test, with credentials that the emulators take.
 pub fn snowmelt() -> Result<Command> {
     let binary = repository::target().join("release/snowmelt");
-    ensure!(binary.exists(), "{} is missing: cargo build --release", binary.display());
+    ensure!(binary.exists(), "{} is missing: cargo build --release -p enricher", binary.display());
     let mut command = Command::new(binary);
     command
         .env("AWS_ACCESS_KEY_ID", "test")
