@@ -115,7 +115,12 @@ impl Sinks {
                 continue;
             }
             let part = Arc::new(Part { lines, origin: origin.clone() });
-            let sinks = self.sinks.iter().filter(|(of, _)| *of == route);
+            let mut sinks = self.sinks.iter().filter(|(of, _)| *of == route).peekable();
+            if sinks.peek().is_none() && route.has_verdicts() {
+                // Going on would checkpoint past what is written nowhere.
+                let why = "no destination is configured for this route";
+                return Err(Error::failed(format!("writing {}", route.name()), why));
+            }
             writes.extend(sinks.map(|(_, sink)| sink.write(Arc::clone(&part))));
         }
         let mut waiting = Vec::new();

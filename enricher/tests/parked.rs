@@ -66,6 +66,21 @@ fn by_choice_it_is_a_bad_row() {
     assert!(output.parked.is_empty());
 }
 
+#[test]
+fn a_record_that_killed_workers_is_kept_whole_either_way() {
+    let batch = batch();
+    let parked = pipeline(Unavailable::Park).park(&batch, 3, 1);
+    assert_eq!(parked.verdicts, [(0, Verdict::Parked)]);
+    let bad = pipeline(Unavailable::Bad).park(&batch, 3, 1);
+    assert_eq!(bad.verdicts, [(0, Verdict::Bad(BadKind::GenericError))]);
+    let record = event::base64::encode(&batch.records[0].data);
+    for line in [parked.parked.last(), bad.bad.last()] {
+        let line = std::str::from_utf8(line).expect("lines are UTF-8");
+        assert!(line.contains(&record), "{line}");
+    }
+    assert!(bad.parked.is_empty(), "a line of a route that has no destination would be lost");
+}
+
 fn pipeline(unavailable: Unavailable) -> Pipeline {
     let mut settings = Settings::new(processor());
     settings.stream = "raw".to_owned();

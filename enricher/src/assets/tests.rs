@@ -1,3 +1,6 @@
+//! Assets are fetched from a real HTTP server in this process, which changes, breaks and withholds
+//! them.
+
 use super::*;
 
 use std::sync::Mutex;

@@ -42,6 +42,11 @@ impl Route {
         }
     }
 
+    /// Whether its lines are all there is of some events; the others are companions of such lines.
+    pub fn has_verdicts(self) -> bool {
+        matches!(self, Route::Enriched | Route::Bad | Route::Parked)
+    }
+
     /// Whether its lines are written as enriched events are; all others are JSON.
     pub fn is_of_events(self) -> bool {
         matches!(self, Route::Enriched | Route::Pii | Route::Incomplete)

@@ -7,9 +7,10 @@
 
 use event::{base64, time};
 use serde::{Deserialize, Serialize};
+use validator::Schemas;
 
-use super::Pipeline;
 use super::output::{Output, Verdict};
+use super::{Pipeline, Run, Unavailable, Work};
 use crate::source::Batch;
 
 /// One line of the route `parked`.
@@ -106,8 +107,17 @@ impl Parked {
 }
 
 impl Pipeline {
-    /// Parks the records of a batch whole: workers died on them, so many in a row.
+    /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is
+    /// to be parked they are bad rows, with the record in them.
     pub fn park(&self, batch: &Batch, deaths: u32, now_ms: i64) -> Output {
+        if self.settings.unavailable == Unavailable::Bad {
+            let (schemas, stream) = (Schemas::default(), self.settings.stream.as_str());
+            let mut run = Run::new(self, Work { batch, stream, only: None }, &schemas, now_ms);
+            for (index, record) in (0..).zip(&batch.records) {
+                run.panicked(index, record, &format!("{deaths} workers died on this record"));
+            }
+            return run.output;
+        }
         let mut output = Output::default();
         for (index, record) in (0..).zip(&batch.records) {
             let origin = Origin {

@@ -158,8 +158,8 @@ fn settings(config: &Config) -> pipeline::Settings {
         settings.unavailable = pipeline::Unavailable::Bad;
     } else if config.parked.is_none() && first_bucket(config).is_none() {
         tracing::warn!(
-            "neither [parked] nor any bucket is configured: events with schemas that cannot be had \
-             become bad rows"
+            "neither [parked] nor any bucket is configured: events with schemas that cannot be \
+             had, and records that workers die on, become bad rows"
         );
         settings.unavailable = pipeline::Unavailable::Bad;
     }
