@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::clock;
 use crate::source::{Batch, Error, Outlet, Pending, Reading, Record, Source};
@@ -75,7 +75,7 @@ impl Local {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let setup = connection.transaction()?;
+        let setup = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         setup.execute_batch(SCHEMA)?;
         let known: usize = setup.query_row("SELECT count(*) FROM shards", [], |row| row.get(0))?;
         for n in 0..if known == 0 { shards } else { 0 } {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params,
 };
+use tokio::time::Instant;
 
 use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
@@ -19,6 +20,11 @@ use crate::position::{Position, ShardId};
 
 /// How long to wait for another process's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(2);
+
+/// How long opening a file goes on while other processes open it, and how long it waits at most
+/// between two attempts.
+const OPENING: Duration = Duration::from_secs(10);
+const BETWEEN_ATTEMPTS_MS: u64 = 20;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS leases (
@@ -57,15 +63,27 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// The table `leases` of a database file. File and table are created if need be.
+    /// The table `leases` of a database file. The file is created if need be, the table by
+    /// [`LeaseStore::open`].
+    ///
+    /// Blocks for up to ten seconds while other processes open the same file.
     pub fn open(file: &Path) -> Result<Sqlite> {
-        let connection = Connection::open(file).map_err(classify)?;
-        connection.busy_timeout(BUSY).map_err(classify)?;
-        // Readers do not wait for writers in this mode, and a commit is durable against the death
-        // of a process; after the death of the machine a checkpoint may be an older one.
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(classify)?;
-        connection.pragma_update(None, "synchronous", "NORMAL").map_err(classify)?;
-        Ok(Sqlite { connection: Arc::new(Mutex::new(connection)) })
+        let started = Instant::now();
+        loop {
+            match connect(file).map_err(classify) {
+                // SQLite does not wait where two connections change the journal's mode, since
+                // each may hold what the other one needs.
+                Err(Error::Unavailable(_)) if started.elapsed() < OPENING => {
+                    let pause = Duration::from_millis(fastrand::u64(1..=BETWEEN_ATTEMPTS_MS));
+                    #[allow(clippy::disallowed_methods, reason = "SQLite has no word to wait for")]
+                    std::thread::sleep(pause);
+                }
+                connection => {
+                    return connection
+                        .map(|connection| Sqlite { connection: Arc::new(Mutex::new(connection)) });
+                }
+            }
+        }
     }
 
     /// Runs one transaction on a thread that may block.
@@ -89,6 +107,16 @@ impl Sqlite {
             }
         })
     }
+}
+
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY)?;
+    // Readers do not wait for writers in this mode, and a commit is durable against the death
+    // of a process; after the death of the machine a checkpoint may be an older one.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(connection)
 }
 
 impl LeaseStore for Sqlite {

@@ -2,7 +2,7 @@
 //! each, and leaves the same table.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use aws_sdk_dynamodb::Client;
 use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
@@ -246,4 +246,25 @@ fn a_file_is_shared() {
         assert!(!two.create(lease.clone()).await.expect("sees it"));
         assert_eq!(two.get(&lease.key).await.expect("reads"), Some(lease));
     });
+}
+
+/// Workers of one machine often start together, and each finds the file in another state.
+#[test]
+fn a_file_is_opened_by_many_at_once() {
+    const OPENERS: usize = 8;
+    for _ in 0..25 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("leases.sqlite");
+        let together = Barrier::new(OPENERS);
+        std::thread::scope(|scope| {
+            for _ in 0..OPENERS {
+                scope.spawn(|| {
+                    together.wait();
+                    let runtime = Runtime::new().expect("a runtime");
+                    let store = Sqlite::open(&file).expect("the file opens");
+                    runtime.block_on(store.open()).expect("the table opens");
+                });
+            }
+        });
+    }
 }
