@@ -105,7 +105,8 @@ fn keyword_of_leaf() -> impl Strategy<Value = Value> {
         Just(json!({"enum": ["a", 1, null, 2.5, {"a": "b"}, ["a", null]]})),
         (0..4).prop_map(|n| json!({"minLength": n})),
         (0..4).prop_map(|n| json!({"maxLength": n})),
-        Just(json!({"pattern": "^a|b.$"})),
+        // Java lets `$` match before a last line feed, so it is not used here.
+        Just(json!({"pattern": "^a|b."})),
         (-2..5, any::<bool>()).prop_map(|(n, e)| json!({"minimum": n, "exclusiveMinimum": e})),
         (-2..5, any::<bool>()).prop_map(|(n, e)| json!({"maximum": n, "exclusiveMaximum": e})),
         prop::sample::select(vec![0.5, 2.0, 3.0]).prop_map(|n| json!({"multipleOf": n})),
