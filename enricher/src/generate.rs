@@ -6,10 +6,11 @@
 //! knows what should become of each payload, so that a run can be checked against it.
 
 mod entities;
+pub mod requests;
 mod visitor;
 
 use event::bad_row::BadKind;
-use event::thrift::{self, Wire};
+use event::thrift::Wire;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
@@ -142,25 +143,23 @@ impl Generator {
     }
 
     fn post(&self, visitor: &Visitor, events: &[Parameters], flaw: Option<BadKind>) -> Vec<u8> {
-        let data: Vec<Value> = events
+        let data: Vec<String> = events
             .iter()
             .map(|event| {
                 let pairs = event.iter().map(|(k, v)| ((*k).to_owned(), json!(v)));
-                Value::Object(pairs.collect::<Map<_, _>>())
+                Value::Object(pairs.collect::<Map<_, _>>()).to_string()
             })
             .collect();
-        let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
-        let mut body = json!({"schema": schema, "data": data}).to_string();
-        let path = match flaw {
-            Some(BadKind::TrackerProtocolViolations) => {
-                // As a proxy cuts it off.
-                body.truncate(body.floor_char_boundary(body.len() / 2));
-                "/com.snowplowanalytics.snowplow/tp2"
-            }
-            Some(BadKind::AdapterFailures) => "/com.example.unknown/v1",
-            _ => "/com.snowplowanalytics.snowplow/tp2",
-        };
-        self.wire(visitor, Request { path, querystring: None, body: Some(&body) })
+        let mut body = requests::body(&data.join(","));
+        if flaw == Some(BadKind::TrackerProtocolViolations) {
+            // As a proxy cuts it off.
+            body.truncate(body.floor_char_boundary(body.len() / 2));
+        }
+        let mut request = requests::post(&body);
+        if flaw == Some(BadKind::AdapterFailures) {
+            request.path = Some(b"/com.example.unknown/v1");
+        }
+        self.record(visitor, request)
     }
 
     fn get(&self, visitor: &Visitor, event: &Parameters) -> Vec<u8> {
@@ -172,40 +171,25 @@ impl Generator {
             querystring.push('=');
             percent_encode(value, &mut querystring);
         }
-        self.wire(visitor, Request { path: "/i", querystring: Some(&querystring), body: None })
+        self.record(visitor, requests::get("/i", &querystring))
     }
 
-    fn wire(&self, visitor: &Visitor, request: Request<'_>) -> Vec<u8> {
+    /// The record of a request that a visitor made.
+    fn record(&self, visitor: &Visitor, request: Wire<'_>) -> Vec<u8> {
         let headers = visitor.headers();
         let headers: Vec<&[u8]> = headers.iter().map(String::as_bytes).collect();
-        let json = "application/json";
-        let wire = Wire {
-            schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
+        requests::record(&Wire {
             ip_address: Some(visitor.ip.as_bytes()),
             timestamp: self.now_ms,
-            encoding: Some(b"UTF-8"),
             collector: Some(b"ssc-3.2.1-kinesis"),
             user_agent: Some(visitor.user_agent.as_bytes()),
             referer_uri: Some(visitor.page.as_bytes()),
-            path: Some(request.path.as_bytes()),
-            querystring: request.querystring.map(str::as_bytes),
-            body: request.body.map(str::as_bytes),
             headers: &headers,
-            content_type: request.body.map(|_| json.as_bytes()),
             hostname: Some(b"collector.example-shop.com"),
             network_userid: Some(visitor.network_userid.as_bytes()),
-            tracker_payload: false,
-        };
-        let mut bytes = Vec::new();
-        thrift::write(&wire, &mut bytes);
-        bytes
+            ..request
+        })
     }
-}
-
-struct Request<'a> {
-    path: &'a str,
-    querystring: Option<&'a str>,
-    body: Option<&'a str>,
 }
 
 fn page_ping(random: &mut Rng, parameters: &mut Parameters) {
@@ -273,6 +257,7 @@ fn percent_encode(text: &str, out: &mut String) {
 mod tests {
     use super::*;
     use event::Bump;
+    use event::thrift;
 
     #[test]
     fn the_same_seed_makes_the_same_payloads() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enricher::budget::{Budget, Hurry};
-use enricher::generate::Generator;
+use enricher::generate::{Generator, requests};
 use enricher::metrics::Metrics;
 use enricher::pipeline::parked::{Parked, Reason};
 use enricher::pipeline::{Pipeline, Settings};
@@ -24,7 +24,6 @@ use enricher::source::Pending;
 use enricher::source::local::{Local, Put};
 use enricher::worker::{self, End, Worker};
 use event::bad_row::Processor;
-use event::thrift;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, ShardId, WorkerId};
 use validator::Resolver;
@@ -102,23 +101,9 @@ fn shard(n: usize) -> ShardId {
 /// A payload with an event whose schema nobody has; each is different.
 fn killer(n: u64) -> Vec<u8> {
     let unstruct = r#"{"schema":"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0","data":{"schema":"iglu:com.acme/killer/jsonschema/1-0-0","data":{}}}"#;
-    let payload = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
     let event = format!(r#"{{"e":"ue","p":"web","tv":"{n}","ue_pr":{unstruct:?}}}"#);
-    let body = format!(r#"{{"schema":"{payload}","data":[{event}]}}"#);
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        ip_address: Some(b"198.51.100.23"),
-        timestamp: 1_714_558_271_000,
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
-        content_type: Some(b"application/json"),
-        body: Some(body.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    let mut data = Vec::new();
-    thrift::write(&wire, &mut data);
-    data
+    let body = requests::body(&event);
+    requests::record(&requests::post(&body))
 }
 
 fn lines(folder: &Path, route: Route) -> Vec<String> {

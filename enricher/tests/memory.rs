@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use enricher::generate::requests::{self, body};
 use enricher::pipeline::{Outcome, Pipeline, Settings};
 use enricher::source::{Batch, Record};
 use event::bad_row::Processor;
-use event::thrift;
 use lease::{Position, SequenceNumber, ShardId};
 use validator::Resolver;
 
@@ -115,22 +115,6 @@ fn peak(record: Vec<u8>) -> usize {
     }
 }
 
-fn body(events: &str) -> String {
-    let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
-    format!(r#"{{"schema":"{schema}","data":[{events}]}}"#)
-}
-
 fn post(body: &str) -> Vec<u8> {
-    let mut record = Vec::new();
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
-        content_type: Some(b"application/json"),
-        body: Some(body.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    thrift::write(&wire, &mut record);
-    record
+    requests::record(&requests::post(body))
 }

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use enricher::generate::requests;
 use enricher::pipeline::parked::{Parked, Reason};
 use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Unavailable, Verdict};
 use enricher::source::{Batch, Record};
 use event::bad_row::{BadKind, Processor};
-use event::thrift;
 use lease::{Position, SequenceNumber, ShardId};
 use validator::{Resolver, Schemas};
 
 /// A schema that is not embedded.
 const THING: &str = "iglu:com.acme/thing/jsonschema/1-0-0";
 
-const PAYLOAD: &str = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
 const UNSTRUCT: &str = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0";
 
 #[test]
@@ -98,20 +97,8 @@ fn batch() -> Batch {
     let unstruct =
         format!(r#"{{"schema":"{UNSTRUCT}","data":{{"schema":"{THING}","data":{{}}}}}}"#);
     let thing = format!(r#"{{"e":"ue","p":"web","tv":"t","ue_pr":{unstruct:?}}}"#);
-    let body = format!(r#"{{"schema":"{PAYLOAD}","data":[{page},{thing},{page}]}}"#);
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        ip_address: Some(b"198.51.100.23"),
-        timestamp: 1_714_558_271_000,
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
-        content_type: Some(b"application/json"),
-        body: Some(body.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    let mut data = Vec::new();
-    thrift::write(&wire, &mut data);
+    let body = requests::body(&format!("{page},{thing},{page}"));
+    let data = requests::record(&requests::post(&body));
     let sequence = SequenceNumber::parse("7").expect("a number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
     let record = Record { sequence, sub_sequence: 0, data: Bytes::from(data) };

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use enricher::generate::requests;
 use enricher::pipeline::protection::Personal;
 use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
@@ -170,20 +171,11 @@ fn payload(path: &str, query: &str) -> Vec<u8> {
     let cookie = format!("Cookie: sp={COOKIE}");
     let forwarded = format!("X-Forwarded-For: {ADDRESS}");
     let headers: [&[u8]; 2] = [cookie.as_bytes(), forwarded.as_bytes()];
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
+    requests::record(&thrift::Wire {
         ip_address: Some(ADDRESS.as_bytes()),
-        timestamp: 1_714_558_271_000,
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(path.as_bytes()),
-        querystring: Some(query.as_bytes()),
         user_agent: Some(b"Mozilla/5.0"),
         network_userid: Some(COOKIE.as_bytes()),
         headers: &headers,
-        ..thrift::Wire::default()
-    };
-    let mut data = Vec::new();
-    thrift::write(&wire, &mut data);
-    data
+        ..requests::get(path, query)
+    })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enricher::generate::Generator;
+use enricher::generate::requests::{self, body};
 use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
 use event::bad_row::{BadKind, Processor};
@@ -233,41 +234,12 @@ fn the_same_batch_gives_the_same_output() {
     assert_eq!(first.bad.as_bytes(), second.bad.as_bytes());
 }
 
-fn body(events: &str) -> String {
-    format!(
-        r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[{events}]}}"#
-    )
-}
-
 fn post(body: &str) -> Vec<u8> {
-    let mut record = Vec::new();
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        ip_address: Some(b"198.51.100.23"),
-        timestamp: 1_714_558_271_000,
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
-        content_type: Some(b"application/json"),
-        body: Some(body.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    thrift::write(&wire, &mut record);
-    record
+    requests::record(&requests::post(body))
 }
 
 fn get(path: &str, query: &str) -> Vec<u8> {
-    let mut record = Vec::new();
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(path.as_bytes()),
-        querystring: Some(query.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    thrift::write(&wire, &mut record);
-    record
+    requests::record(&requests::get(path, query))
 }
 
 fn settings() -> Settings {

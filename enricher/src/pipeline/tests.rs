@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use event::bad_row::BadKind;
-use event::{base64, thrift};
+use event::base64;
 use lease::{Position, SequenceNumber, ShardId};
 use validator::Resolver;
 
 use super::*;
+use crate::generate::requests;
 
 const NOW_MS: i64 = 1_714_558_272_345;
 
@@ -14,20 +15,7 @@ const NOW_MS: i64 = 1_714_558_272_345;
 fn batch() -> Batch {
     let event = |app: &str| format!(r#"{{"e":"pv","p":"web","tv":"x","aid":"{app}"}}"#);
     let events = ["a", "b", "c"].map(event).join(",");
-    let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
-    let body = format!(r#"{{"schema":"{schema}","data":[{events}]}}"#);
-    let mut data = Vec::new();
-    let wire = thrift::Wire {
-        schema: Some(b"iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"),
-        timestamp: NOW_MS,
-        encoding: Some(b"UTF-8"),
-        collector: Some(b"collector-1.0"),
-        path: Some(b"/com.snowplowanalytics.snowplow/tp2"),
-        content_type: Some(b"application/json"),
-        body: Some(body.as_bytes()),
-        ..thrift::Wire::default()
-    };
-    thrift::write(&wire, &mut data);
+    let data = requests::record(&requests::post(&requests::body(&events)));
     let sequence = SequenceNumber::parse("1").expect("a number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
     let records = vec![Record { sequence, sub_sequence: 0, data: Bytes::from(data) }];
