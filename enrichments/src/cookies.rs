@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{Bump, Entity, json};
+use event::{Bump, Entity};
 
-use crate::caches::written;
 use crate::config::Node;
+use crate::headers::named;
 
 const URI: &str = "iglu:org.ietf/http_cookie/jsonschema/1-0-0";
 
@@ -39,13 +39,7 @@ impl Cookies {
         for (_, text) in cookies.filter(|(name, _)| name.eq_ignore_ascii_case("cookie")) {
             let wanted = |(name, _): &(Cow<'_, str>, _)| self.names.iter().any(|n| n == name);
             for (name, value) in (Pairs { rest: text }).filter(wanted) {
-                let data = written(scratch, arena, |out| {
-                    out.extend_from_slice(b"{\"name\":");
-                    json::write_string(&name, out);
-                    out.extend_from_slice(b",\"value\":");
-                    json::write_optional(value.as_deref(), out);
-                    out.push(b'}');
-                });
+                let data = named(&name, value.as_deref(), scratch, arena);
                 entities.push(Entity::new(URI, data));
             }
         }

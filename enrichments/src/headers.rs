@@ -51,17 +51,27 @@ impl Headers {
             if !self.pattern.is_match(name).unwrap_or(false) {
                 continue;
             }
-            let data = written(scratch, arena, |out| {
-                out.extend_from_slice(b"{\"name\":");
-                json::write_string(trim(name), out);
-                out.extend_from_slice(b",\"value\":");
-                json::write_string(trim(value), out);
-                out.push(b'}');
-            });
+            let data = named(trim(name), Some(trim(value)), scratch, arena);
             entities.push(Entity::new(URI, data));
         }
         entities
     }
+}
+
+/// The data of an entity that is a name and a value, as those of headers and of cookies are.
+pub(crate) fn named<'a>(
+    name: &str,
+    value: Option<&str>,
+    scratch: &mut Vec<u8>,
+    arena: &'a Bump,
+) -> &'a str {
+    written(scratch, arena, |out| {
+        out.extend_from_slice(b"{\"name\":");
+        json::write_string(name, out);
+        out.extend_from_slice(b",\"value\":");
+        json::write_optional(value, out);
+        out.push(b'}');
+    })
 }
 
 /// Trims as the JVM does: everything up to the space character.
