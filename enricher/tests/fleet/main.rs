@@ -5,13 +5,15 @@
 mod objects;
 mod stage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use enricher::sink;
+use enricher::signal::Stop;
+use enricher::sink::{self, Route, Sinks, memory};
 use enricher::worker::End;
 use lease::{Position, ShardId};
 
-use stage::{PATIENCE, Stage, after, until};
+use stage::{PATIENCE, Parts, Stage, after, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_write_everything_once_and_follow_a_split() {
@@ -98,6 +100,22 @@ async fn a_sink_that_fails_stops_the_worker_and_loses_nothing() {
     .await;
     stage.check(&[&first, &second]);
     assert!(matches!(first.end.await.expect("no panic"), End::Failed(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_without_a_destination_stop_the_worker_and_are_not_passed() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 60);
+    let sinks = Sinks::default().with(Route::Enriched, Arc::new(memory::Memory::default()));
+    let end = stage.run("worker", PATIENCE, &Stop::default(), Parts::new(8 << 20), sinks);
+    until("the end", async || end.is_finished()).await;
+    let End::Failed(error) = end.await.expect("no panic") else { panic!("bad rows were dropped") };
+    let said = enricher::fleet::chain(&error);
+    assert!(said.contains("writing bad: no destination"), "{said}");
+    assert_eq!(stage.position("shard-1").await, Some(Position::TrimHorizon));
+    let worker = stage.start("worker");
+    until("checkpoint", async || stage.position("shard-1").await == after(59)).await;
+    stage.check(&[&worker]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
