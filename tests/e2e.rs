@@ -15,7 +15,7 @@ use tests::emulators::{self, Emulators, REGION};
 use tests::leases::{self, Lease, SHARD_END};
 use tests::traffic::{Expected, Producer};
 use tests::workers::{self, Worker};
-use tests::{admin, wait};
+use tests::{admin, scratch, wait};
 
 const PAYLOADS: &str = "payloads";
 const ENRICHED: &str = "enriched";
@@ -35,28 +35,12 @@ const OBJECT_AGE: &str = "3s";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_loses_nothing() -> Result<()> {
-    in_scratch(async |scratch| lose_nothing(scratch).await).await
+    scratch::run(async |scratch| lose_nothing(scratch).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_traffic_becomes_what_it_should() -> Result<()> {
-    in_scratch(async |scratch| enrich_generated(scratch).await).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn schemas_in_a_bucket_are_listed_shown_and_pulled() -> Result<()> {
-    in_scratch(async |scratch| read_bucket_of_schemas(scratch).await).await
-}
-
-/// Runs a test in a folder that is kept for reading when the test fails.
-async fn in_scratch(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
-    let mut scratch = tempfile::tempdir()?;
-    let outcome = test(scratch.path()).await;
-    if outcome.is_err() {
-        scratch.disable_cleanup(true);
-        println!("the workers' logs are kept in {}", scratch.path().display());
-    }
-    outcome
+    scratch::run(async |scratch| enrich_generated(scratch).await).await
 }
 
 async fn lose_nothing(scratch: &Path) -> Result<()> {
@@ -111,49 +95,6 @@ async fn lose_nothing(scratch: &Path) -> Result<()> {
          ({stored} twice); every duplicate was in the window of the killed worker",
         bucket.objects
     );
-    Ok(())
-}
-
-async fn read_bucket_of_schemas(scratch: &Path) -> Result<()> {
-    let aws = Emulators::start(scratch).await?;
-    aws.create_bucket("schemas").await?;
-    let plain = r#"{"type":"integer"}"#;
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut packed, br#"{"type":"string"}"#)?;
-    let packed = packed.finish()?;
-    let put = |name: &str| {
-        let key = format!("iglu/schemas/com.acme/{name}/jsonschema/1-0-0");
-        aws.s3.put_object().bucket("schemas").key(key)
-    };
-    put("plain").body(plain.as_bytes().to_vec().into()).send().await?;
-    put("packed").body(packed.into()).content_encoding("gzip").send().await?;
-    let config = serde_json::json!({
-        "schema": "iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-3",
-        "data": {"cacheSize": 500, "cacheTtl": 600, "repositories": [{
-            "name": "Bucket", "priority": 0, "vendorPrefixes": ["com.acme"], "connection":
-            {"s3": {"bucket": "schemas", "prefix": "iglu", "endpoint": aws.s3_url, "pathStyle": true}},
-        }]}
-    });
-    let resolver = scratch.join("resolver.json");
-    std::fs::write(&resolver, config.to_string())?;
-    let run = |args: &[&str]| -> Result<(Option<i32>, String)> {
-        let mut command = workers::snowmelt()?;
-        let output = command.arg("schemas").args(args).arg("--resolver").arg(&resolver).output()?;
-        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
-    };
-    let (code, listed) = run(&["list", "--vendor", "com.acme"])?;
-    ensure!(code == Some(0) && listed.lines().count() == 3, "{code:?} {listed}");
-    for (name, text) in [("plain", plain), ("packed", r#"{"type":"string"}"#)] {
-        let (code, shown) = run(&["show", &format!("iglu:com.acme/{name}/jsonschema/1-0-0")])?;
-        ensure!(code == Some(0) && shown.trim() == text, "{name}: {code:?} {shown}");
-    }
-    let (code, _) = run(&["show", "iglu:com.acme/none/jsonschema/1-0-0"])?;
-    ensure!(code == Some(65), "missing: {code:?}");
-    let bundle = scratch.join("bundle").display().to_string();
-    let (code, said) = run(&["pull", "--all", "--output", &bundle])?;
-    ensure!(code == Some(0), "{said}");
-    let lines = std::fs::read_to_string(&bundle)?;
-    ensure!(lines.contains("iglu:com.acme/packed/jsonschema/1-0-0"), "{said}");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod arrivals;
 pub mod emulators;
 pub mod leases;
 pub mod repository;
+pub mod scratch;
 pub mod traffic;
 pub mod wait;
 pub mod workers;
