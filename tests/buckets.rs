@@ -48,6 +48,11 @@ async fn an_object_that_is_gone_is_kept_until_it_is_too_old() -> Result<()> {
     scratch::run(async |scratch| outlive_an_object(scratch).await).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn enrich_fetches_assets_from_a_bucket() -> Result<()> {
+    scratch::run(async |scratch| enrich_from_a_bucket(scratch).await).await
+}
+
 async fn read_bucket_of_schemas(scratch: &Path) -> Result<()> {
     let aws = Emulators::start(scratch).await?;
     aws.create_bucket("schemas").await?;
@@ -155,6 +160,19 @@ async fn outlive_an_object(scratch: &Path) -> Result<()> {
     place.metric("snowmelt_assets_missing 0")
 }
 
+async fn enrich_from_a_bucket(scratch: &Path) -> Result<()> {
+    let place = Place::with(scratch, &list("One")).await?;
+    let payloads = scratch.join("payloads.txt");
+    std::fs::write(&payloads, event::base64::encode(&payload()))?;
+    let mut enrich = workers::snowmelt()?;
+    enrich.env("AWS_ENDPOINT_URL_S3", &place.aws.s3_url).arg("enrich");
+    enrich.arg("--enrichments").arg(&place.configs).arg("--input").arg(&payloads);
+    let output = tokio::task::spawn_blocking(move || enrich.output()).await??;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(source_in(output.stdout.trim_ascii_end())? == "One");
+    Ok(())
+}
+
 /// A bucket with an asset, a configuration that names it, and a folder to keep it in.
 struct Place {
     aws: Emulators,
@@ -233,10 +251,9 @@ async fn refreshed(assets: &mut Assets) -> Option<Enrichments> {
     handed_over
 }
 
-/// The `refr_source` of an event that came from the host in the list.
+/// The `refr_source` of the [`payload`] after these enrichments.
 fn source_of(enrichments: Enrichments) -> Result<String> {
-    let query = "e=pv&p=web&tv=t&refr=https%3A%2F%2Ffound.example%2F%3Fq%3Dx";
-    let data = Bytes::from(requests::record(&requests::get("/i", query)));
+    let data = Bytes::from(payload());
     let sequence = SequenceNumber::parse("1").context("a number")?;
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
     let records = vec![Record { sequence, sub_sequence: 0, data }];
@@ -245,6 +262,16 @@ fn source_of(enrichments: Enrichments) -> Result<String> {
     let outcome = pipeline.process(&batch, &Resolver::embedded().schemas(), 1_714_558_272_345);
     let Outcome::Done(output) = outcome else { anyhow::bail!("page views need no schema") };
     let line = output.enriched.iter().next().context("no event was enriched")?;
+    source_in(line)
+}
+
+/// A page view by somebody who came from the host in the list.
+fn payload() -> Vec<u8> {
+    let query = "e=pv&p=web&tv=t&refr=https%3A%2F%2Ffound.example%2F%3Fq%3Dx";
+    requests::record(&requests::get("/i", query))
+}
+
+fn source_in(line: &[u8]) -> Result<String> {
     let columns = event::tsv::columns(std::str::from_utf8(line)?).context("131 columns")?;
     Ok(columns[Field::RefrSource as usize].to_owned())
 }

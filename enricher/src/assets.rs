@@ -46,16 +46,21 @@ pub enum Error {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Configuration(Vec<ConfigError>),
     /// A source gave nothing, and nothing is kept: a later start may succeed.
-    #[error("the asset {database} cannot be fetched: {why}")]
-    Unavailable {
-        /// Its name.
-        database: String,
-        /// What its source said last.
-        why: String,
-    },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Unavailable(Vec<Unfetched>),
     /// The folder cannot be used.
     #[error("the folder of assets cannot be used: {0}")]
     Folder(#[from] io::Error),
+}
+
+/// An asset that was not fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("{} at {}: {} cannot be fetched: {why}", .asset.file.display(), .asset.pointer, .asset.database)]
+pub struct Unfetched {
+    /// Which.
+    pub asset: Asset,
+    /// What its source said last.
+    pub why: String,
 }
 
 /// The assets of a configuration.
@@ -99,23 +104,30 @@ impl Assets {
         let mut backoff = Backoff::default();
         let enrichments = loop {
             let round = assets.round().await?;
-            let missing = assets.wanted.iter().find(|wanted| wanted.kept.is_none());
-            let Some(missing) = missing else {
+            if assets.wanted.iter().all(|wanted| wanted.kept.is_some()) {
                 break match round.enrichments {
                     Some(enrichments) => enrichments,
                     None => assets.reopen().await.map_err(Error::Configuration)?,
                 };
-            };
+            }
             if backoff.failures() + 1 >= ATTEMPTS {
-                let database = missing.asset.database.clone();
                 return Err(match round.broken {
-                    broken if broken.is_empty() => Error::Unavailable { database, why: round.why },
+                    broken if broken.is_empty() => assets.unavailable(round.unfetched),
                     broken => Error::Configuration(broken),
                 });
             }
             backoff.wait().await;
         };
         Ok((assets, enrichments))
+    }
+
+    /// What was not fetched and is not kept either.
+    fn unavailable(&self, mut unfetched: Vec<Unfetched>) -> Error {
+        let is_kept = |asset: &Asset| {
+            self.wanted.iter().any(|wanted| wanted.asset == *asset && wanted.kept.is_some())
+        };
+        unfetched.retain(|unfetched| !is_kept(&unfetched.asset));
+        Error::Unavailable(unfetched)
     }
 
     /// Asks the sources every period, for ever; what is new is handed over.
@@ -165,7 +177,7 @@ impl Assets {
                 Err(why) => {
                     self.metrics.asset(AssetEvent::Failed);
                     tracing::warn!(asset = name, why, "an asset was not fetched");
-                    round.why = why;
+                    round.unfetched.push(Unfetched { asset: wanted.asset.clone(), why });
                 }
             }
         }
@@ -305,8 +317,8 @@ struct Round {
     enrichments: Option<Enrichments>,
     /// What was fetched and cannot be opened.
     broken: Vec<ConfigError>,
-    /// What a source said that gave nothing.
-    why: String,
+    /// What could not be fetched.
+    unfetched: Vec<Unfetched>,
 }
 
 /// The assets of a configuration, each with its source.

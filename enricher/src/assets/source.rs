@@ -156,7 +156,7 @@ impl Fetcher {
         known: Option<&Edition>,
         to: &Path,
     ) -> Result<Fetched, String> {
-        let client = self.s3.as_ref().ok_or("buckets are read by workers only")?;
+        let client = self.s3.as_ref().ok_or("there is no client for buckets")?;
         let etag = known.and_then(|edition| edition.etag.clone());
         let get = client.get_object().bucket(bucket).key(key).set_if_none_match(etag);
         let mut object = match get.send().await {

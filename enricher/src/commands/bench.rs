@@ -34,7 +34,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Records in, lines out, on the records of some files.
-    Transform(TransformBench),
+    Transform(Box<TransformBench>),
     /// The same with schemas kept in five places, from a throttled bucket to a bundle.
     Schemas(schemas::Args),
 }
@@ -63,7 +63,7 @@ struct TransformBench {
 /// Runs `snowmelt bench`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
-        What::Transform(bench) => transform(bench),
+        What::Transform(bench) => transform(*bench),
         What::Schemas(args) => schemas::run(args),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -159,14 +159,16 @@ pub struct Transform {
 impl Transform {
     /// Opens what the arguments name.
     pub fn new(args: &TransformArgs, settings: Settings) -> anyhow::Result<Transform> {
-        let enrichments = args.rules.enrichments()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (rules, _temporary) = runtime.block_on(args.rules.with_assets())?;
+        let enrichments = rules.enrichments()?;
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
         }
         Ok(Transform {
             pipeline: Pipeline::new(settings, enrichments),
-            resolver: args.rules.resolver(&aws::Settings::default())?,
-            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            resolver: rules.resolver(&aws::Settings::default())?,
+            runtime,
             now: args.now,
         })
     }

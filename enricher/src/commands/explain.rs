@@ -45,7 +45,7 @@ pub struct Args {
 const RUNS: usize = 100;
 
 /// Runs `snowmelt explain`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.transform.settings();
     let mut input = Input::open(vec![args.input]);
     let mut entry = input.next_record().context("cannot read the input")?;
@@ -61,6 +61,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let record = Record { sequence, sub_sequence: 0, data: entry.data };
     let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
 
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (rules, _temporary) = runtime.block_on(args.transform.rules.with_assets())?;
+    args.transform.rules = rules;
     let transform = Transform::new(&args.transform, settings.clone())?;
     // Afterwards all schemas that the record mentions were asked for.
     let output = transform.process(&batch);

@@ -24,15 +24,16 @@ use super::tolerance::Tolerance;
 use crate::budget::{Budget, Hurry};
 use crate::generate::Generator;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline;
 use crate::pool::Pool;
 use crate::signal::Stop;
 use crate::sink::local::Folder;
 use crate::sink::object::{Compression, Objects, Place, Settings};
 use crate::sink::{Route, Sinks};
 use crate::source::local::{Local, Put};
-use crate::worker::{self, End, Worker, enriching};
-use crate::{aws, clock, log, terminal};
+use crate::worker::enriching::{self, Renewal};
+use crate::worker::{self, End, Worker};
+use crate::{aws, clock, config, log, terminal};
 
 /// What `snowmelt local` was asked for.
 #[derive(Debug, clap::Args)]
@@ -109,14 +110,17 @@ async fn demo(mut args: Args) -> anyhow::Result<ExitCode> {
         super::init::enrichments(dir, None)?;
         args.rules.enrichments = Some(dir.join("enrichments"));
         args.rules.assets.get_or_insert_with(|| dir.join("assets"));
+    } else if args.rules.assets.is_none() {
+        args.rules.asset_cache.get_or_insert_with(|| dir.join("asset-cache"));
     }
     let stream = Local::open(&dir.join("stream.db"), args.shards.into())?;
     let leases = Arc::new(Sqlite::open(&dir.join("leases.db"))?);
     leases.open().await?;
     let stop = Stop::default();
-    let mut fleet = Fleet::start(&args, &stream, &leases, &stop)?;
+    let (mut fleet, renewal) = Fleet::start(&args, &stream, &leases, &stop).await?;
     let code = tokio::select! {
         code = fleet.run(&args, &stream, &leases, &stop) => code?,
+        never = renewal.keep_fresh() => never,
         signals = stop.on_signals() => { signals?; unreachable!("signals never end") }
     };
     if code != ExitCode::SUCCESS {
@@ -135,20 +139,21 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(
+    async fn start(
         args: &Args,
         stream: &Local,
         leases: &Arc<Sqlite>,
         stop: &Stop,
-    ) -> anyhow::Result<Fleet> {
+    ) -> anyhow::Result<(Fleet, Renewal)> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Pool::new(cores)?);
         let resolver = args.rules.resolver(&aws::Settings::default())?;
-        let enrichments = args.rules.enrichments()?;
         let mut settings = pipeline::Settings::new(super::enrich::this_program());
         settings.stream = "local".to_owned();
         args.tolerance.apply(&mut settings);
-        let pipeline = enriching::fixed(Pipeline::new(settings, enrichments));
+        let (config, aws) = (config::Enrichments::default(), aws::Settings::default());
+        let (pipeline, renewal) =
+            enriching::start(settings, &args.rules, &config, &aws, &Arc::default()).await?;
         let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
@@ -171,7 +176,7 @@ impl Fleet {
             fleet.metrics.push(metrics);
             fleet.workers.spawn(worker::run(Arc::new(worker), store, config, GRACE, stop.clone()));
         }
-        Ok(fleet)
+        Ok((fleet, renewal))
     }
 
     /// Runs until the traffic is worked off or somebody asks to stop, then drains.

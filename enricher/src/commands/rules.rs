@@ -1,15 +1,22 @@
 //! What events are checked against and enriched with, as the command line or a configuration
 //! names it.
 
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use enrichments::{ConfigError, Configuration, Enrichments, Options};
+use anyhow::Context;
+use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options};
 use validator::{BucketPlace, Registry, Resolver};
 
 use super::Usage;
-use crate::aws;
+use crate::assets::source::Fetcher;
+use crate::assets::{self, Assets, Settings};
+use crate::aws::{self, Aws};
 use crate::bucket_registry::BucketRegistry;
+use crate::metrics::Metrics;
 
 /// Files and folders of rules. Nothing given means the embedded schemas and no enrichment that
 /// needs a configuration.
@@ -30,6 +37,10 @@ pub struct Rules {
     /// A folder that holds the assets the configurations name, by database name.
     #[arg(long, value_name = "DIR")]
     pub assets: Option<PathBuf>,
+    /// A folder in which assets are kept after fetching them from the URIs that the configurations
+    /// name (https, http, s3, file). Without this and --assets, one of the command's own.
+    #[arg(long, value_name = "DIR", conflicts_with = "assets")]
+    pub asset_cache: Option<PathBuf>,
     /// Skip the configurations of these enrichments, which do not run here, with a warning.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub allow_unsupported: Vec<String>,
@@ -58,7 +69,51 @@ impl Rules {
         resolver.with_bundle(file).map_err(wrong)
     }
 
-    /// The enrichments with their assets.
+    /// The same with a folder of assets: unless there is one, what the configurations name is
+    /// fetched once, into a temporary folder if none is given to keep it.
+    pub async fn with_assets(&self) -> anyhow::Result<(Rules, Option<Temporary>)> {
+        let mut rules = self.clone();
+        let names_any = |configuration: Configuration| !configuration.assets().is_empty();
+        if rules.assets.is_some() || !rules.configuration()?.is_some_and(names_any) {
+            return Ok((rules, None));
+        }
+        let temporary = match rules.asset_cache {
+            Some(_) => None,
+            None => Some(Temporary::new().context("cannot make a folder for assets")?),
+        };
+        let folder = rules.asset_cache.take().or(temporary.as_ref().map(|it| it.path.clone()));
+        let folder = folder.expect("it is given or temporary");
+        // Nobody asks again.
+        let settings = Settings { folder: folder.clone(), refresh: Duration::MAX, max_age: None };
+        rules.fetch(settings, &aws::Settings::default(), &Arc::default()).await?;
+        rules.assets = Some(folder);
+        Ok((rules, temporary))
+    }
+
+    /// Fetches the assets that the configurations name, and opens the enrichments with them; none
+    /// if there are no configurations.
+    pub async fn fetch(
+        &self,
+        settings: Settings,
+        aws: &aws::Settings,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<Option<(Assets, Enrichments)>> {
+        let Some(configuration) = self.configuration()? else { return Ok(None) };
+        // Credentials are looked for only where there is a use for them: that can take seconds.
+        let in_bucket = |asset: &&Asset| asset.source().starts_with("s3://");
+        let s3 = match configuration.assets().iter().any(in_bucket) {
+            true => Some(Aws::load(aws.clone()).await.s3()),
+            false => None,
+        };
+        let fetcher = Fetcher::new(s3).map_err(anyhow::Error::msg)?;
+        let opened = Assets::open(configuration, settings, fetcher, Arc::clone(metrics)).await;
+        opened.map(Some).map_err(|error| match error {
+            assets::Error::Configuration(_) => Usage(error.to_string()).into(),
+            error => error.into(),
+        })
+    }
+
+    /// The enrichments with their assets, from a folder that is there.
     pub fn enrichments(&self) -> Result<Arc<Enrichments>, Usage> {
         let Some(configuration) = self.configuration()? else { return Ok(Arc::default()) };
         let assets = self.assets.as_deref().map(Path::new);
@@ -79,6 +134,29 @@ impl Rules {
             tracing::warn!(warning, "enrichments");
         }
         Ok(Some(configuration))
+    }
+}
+
+/// A folder that is deleted in the end. What is open or mapped stays readable without it.
+#[derive(Debug)]
+pub struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn new() -> io::Result<Temporary> {
+        let name = format!("snowmelt-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let path = std::env::temp_dir().join(name);
+        // It must be new, and nobody else's: others may write into the folder it is in.
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Temporary { path })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Whoever clears temporary files finds what could not be deleted.
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use enrichments::Enrichments;
 use tokio::sync::watch;
 
-use crate::assets::{Assets, Error, Settings, source::Fetcher};
-use crate::aws::Aws;
-use crate::commands::Usage;
+use crate::assets::{Assets, Settings};
+use crate::aws;
 use crate::commands::rules::Rules;
 use crate::config;
 use crate::metrics::Metrics;
@@ -30,17 +28,25 @@ pub fn fixed(pipeline: Pipeline) -> Newest {
     watch::channel(Arc::new(pipeline)).1
 }
 
-/// Fetches and opens what the enrichments need.
+/// Opens what the enrichments need, after fetching it where the rules give a cache for it.
 pub async fn start(
     settings: pipeline::Settings,
     rules: &Rules,
     config: &config::Enrichments,
-    aws: &Aws,
+    aws: &aws::Settings,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<(Newest, Renewal)> {
-    let (assets, enrichments) = match &config.cache {
+    let (assets, enrichments) = match &rules.asset_cache {
         None => (None, rules.enrichments()?),
-        Some(folder) => fetched(folder.clone(), rules, config, aws, metrics).await?,
+        Some(folder) => {
+            let keeping = Settings {
+                folder: folder.clone(),
+                refresh: config.refresh.get(),
+                max_age: config.max_age.map(|age| age.get()),
+            };
+            let fetched = rules.fetch(keeping, aws, metrics).await?;
+            fetched.map_or_else(Default::default, |(assets, open)| (Some(assets), Arc::new(open)))
+        }
     };
     if enrichments.emits_pii() && !settings.pii_events {
         tracing::warn!(
@@ -50,28 +56,6 @@ pub async fn start(
     let pipeline = Pipeline::new(settings.clone(), enrichments);
     let (sender, newest) = watch::channel(Arc::new(pipeline));
     Ok((newest, Renewal { settings, newest: sender, assets }))
-}
-
-async fn fetched(
-    folder: std::path::PathBuf,
-    rules: &Rules,
-    config: &config::Enrichments,
-    aws: &Aws,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<(Option<Assets>, Arc<Enrichments>)> {
-    let Some(configuration) = rules.configuration()? else { return Ok((None, Arc::default())) };
-    let settings = Settings {
-        folder,
-        refresh: config.refresh.get(),
-        max_age: config.max_age.map(|age| age.get()),
-    };
-    let fetcher = Fetcher::new(Some(aws.s3())).map_err(anyhow::Error::msg)?;
-    let opened = Assets::open(configuration, settings, fetcher, Arc::clone(metrics)).await;
-    let (assets, enrichments) = opened.map_err(|error| match error {
-        Error::Configuration(_) => Usage(error.to_string()).into(),
-        error => anyhow::Error::from(error),
-    })?;
-    Ok((Some(assets), Arc::new(enrichments)))
 }
 
 impl Renewal {

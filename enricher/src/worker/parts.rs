@@ -45,7 +45,7 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let rules = rules(config);
     let settings_of_aws = aws(&config.aws);
     let resolver = rules.resolver(&settings_of_aws)?.with_wait(config.schemas.wait());
-    let aws = Aws::load(settings_of_aws).await;
+    let aws = Aws::load(settings_of_aws.clone()).await;
     let name = format!("{}-{run}", &*config.worker.name);
     let id = WorkerId::parse(&name);
     let id = id.ok_or_else(|| Usage(format!("[worker] name: `{name}` cannot name a worker")))?;
@@ -53,7 +53,8 @@ pub async fn build(config: &Config, run: &str) -> anyhow::Result<Parts> {
     let threads = config.worker.threads.map_or(cores, |threads| threads.get().into());
     let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
     let (pipeline, renewal) =
-        enriching::start(settings(config), &rules, &config.enrichments, &aws, &metrics).await?;
+        enriching::start(settings(config), &rules, &config.enrichments, &settings_of_aws, &metrics)
+            .await?;
     let shared = Shared {
         aws: &aws,
         name: &name,
@@ -94,6 +95,7 @@ fn rules(config: &Config) -> Rules {
         bundle: config.schemas.bundle.clone(),
         enrichments: config.enrichments.folder.clone(),
         assets: config.enrichments.assets.clone(),
+        asset_cache: config.enrichments.cache.clone(),
         allow_unsupported: config
             .enrichments
             .allow_unsupported
