@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use enricher::generate::requests;
+
 fn run(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
     let output = output.expect("the binary runs");
@@ -74,10 +76,65 @@ fn a_starter_folder_works_and_a_payload_is_explained_with_it() {
     assert_eq!(steps.keys().collect::<Vec<_>>(), ["built in", "woothee_config"]);
     // What a step set is set by no other, and is in the line that came of it.
     let browser = steps["woothee_config"]["br_name"].as_str().expect("a browser");
-    assert!(steps["built in"].get("br_name").is_none());
+    let built_in = steps["built in"].as_object().expect("what they set");
+    let twice = |name: &&String| *name != "micros" && steps["woothee_config"].get(name).is_some();
+    assert!(built_in.contains_key("page_urlhost"));
+    assert_eq!(built_in.keys().find(twice), None);
     let line = json["became"][0]["enriched"].as_str().expect("a line");
     let columns = event::tsv::columns(line).expect("131 columns");
     assert_eq!(columns[event::Field::BrName as usize], browser);
     assert_eq!(events[0]["derived"]["iglu:snowmelt/woothee_context/jsonschema/1-0-0"], "valid");
     assert!(explained(&[]).contains(&format!("br_name: {browser}")));
+}
+
+#[test]
+fn what_is_refused_is_explained_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let payloads = dir.path().join("p.txt").to_string_lossy().into_owned();
+    let unknown = "e=ue&p=web&tv=t&ue_pr=%7B%22schema%22%3A%22iglu%3Acom.snowplowanalytics.snowplow%2Funstruct_event%2Fjsonschema%2F1-0-0%22%2C%22data%22%3A%7B%22schema%22%3A%22iglu%3Acom.acme%2Fnone%2Fjsonschema%2F1-0-0%22%2C%22data%22%3A%7B%7D%7D%7D";
+    let records = [
+        b"no payload".to_vec(),
+        requests::record(&requests::post("no body")),
+        requests::record(&requests::get("/i", unknown)),
+        requests::record(&requests::get("/i", "e=se&p=web&tv=t&se_va=a+lot")),
+    ];
+    let records = records.map(|record| event::base64::encode(&record)).join("\n");
+    std::fs::write(&payloads, records).expect("a file");
+    let explain = |record: &str| {
+        let args = ["explain", "--json", "--input", &payloads, "--record", record];
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
+        output.expect("the binary runs")
+    };
+    for (record, refused, kind) in [
+        ("0", "/payload/refused", "collector_payload_format_violation"),
+        ("1", "/adapter/refused", "tracker_protocol_violations"),
+        ("2", "/events/0/schemas/refused", "schema_violations"),
+        ("3", "/events/0/failures", "enrichment_failures"),
+    ] {
+        let explained = explain(record).stdout;
+        let json: serde_json::Value = serde_json::from_slice(&explained).expect("JSON");
+        assert!(json.pointer(refused).is_some_and(|why| why[0].is_object()), "{refused}: {json}");
+        assert!(json["became"][0].get(kind).is_some(), "{kind}: {json}");
+    }
+    assert_eq!(explain("4").status.code(), Some(64));
+}
+
+#[test]
+fn a_folder_that_was_begun_is_not_begun_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = dir.path().to_string_lossy().into_owned();
+    run(&["init", &place]);
+    let files = ["worker.toml", "enrichments/woothee.json", "enrichments/ip_lookups.json"];
+    for file in files {
+        std::fs::write(dir.path().join(file), "mine").expect("a file");
+    }
+    let again = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(["init", &place]).output();
+    assert_eq!(again.expect("the binary runs").status.code(), Some(64));
+    // Without the worker's file there is something to do, and what is there stays.
+    std::fs::remove_file(dir.path().join("worker.toml")).expect("it was there");
+    run(&["init", &place]);
+    for file in &files[1..] {
+        assert_eq!(lines(&dir.path().join(file)), ["mine"], "{file}");
+    }
+    assert!(lines(&dir.path().join("worker.toml")).len() > 1);
 }

@@ -190,6 +190,33 @@ async fn an_edition_that_breaks_off_harms_nothing() {
 }
 
 #[tokio::test]
+async fn an_object_that_breaks_off_is_no_edition() {
+    use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(format!("http://{}", listener.local_addr().expect("it is bound")));
+    let fetcher = Fetcher::new(Some(aws_sdk_s3::Client::from_conf(config.build())));
+    let answer = async {
+        let (mut socket, _) = listener.accept().await.expect("a client");
+        let mut request = [0; 4096];
+        let _ = socket.read(&mut request).await;
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 4000\r\netag: \"1\"\r\n\r\n{\"search\":";
+        socket.write_all(half.as_bytes()).await.expect("a reader");
+    };
+    let source = Source::parse("s3://bucket/lists/referers.json").expect("a source");
+    let folder = TempDir::new().expect("a folder");
+    let to = folder.path().join(NAME);
+    let fetcher = fetcher.expect("a client");
+    let (fetched, ()) = tokio::join!(fetcher.fetch(&source, None, &to), answer);
+    assert!(fetched.is_err(), "half of it was taken: {fetched:?}");
+}
+
+#[tokio::test]
 async fn what_grew_too_old_is_deleted_with_an_alarm_until_there_is_another() {
     let place = Place::new().await;
     let mut assets =
