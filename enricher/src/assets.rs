@@ -55,7 +55,10 @@ pub enum Error {
 
 /// An asset that was not fetched.
 #[derive(Debug, thiserror::Error)]
-#[error("{} at {}: {} cannot be fetched: {why}", .asset.file.display(), .asset.pointer, .asset.database)]
+#[error(
+    "{} at {}: {} cannot be fetched: {why}",
+    .asset.file.display(), .asset.pointer, .asset.database,
+)]
 pub struct Unfetched {
     /// Which.
     pub asset: Asset,
