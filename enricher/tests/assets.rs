@@ -1,4 +1,4 @@
-//! The commands fetch the assets that configurations name, here from an HTTP server in this process.
+//! Commands fetch the assets that configurations name, here from an HTTP server in this process.
 
 use std::path::Path;
 use std::process::{Command, Output};
