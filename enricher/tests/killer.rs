@@ -33,8 +33,8 @@ const SHARDS: usize = 2;
 const RECORDS: usize = 120;
 /// The places of the killers among the records. Two are neighbours.
 const KILLERS: [usize; 3] = [30, 31, 90];
-/// Two owners in vain, one that finds the batch and one that finds the record.
-const DEATHS_EACH: usize = 4;
+/// Two owners in vain, one that finds the batch, one that finds the record, one that makes sure.
+const DEATHS_EACH: usize = 5;
 const LEASE: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 

@@ -98,17 +98,24 @@ pub struct Suspect {
     pub first: Position,
     /// The last one.
     pub last: Position,
+    /// How many owners in a row have begun to work on just these, whoever says so included.
+    pub tries: u32,
 }
 
 impl Suspect {
-    /// A range of records, by the positions after them.
+    /// A range of records, by the positions after them, that is tried for the first time.
     pub fn new(first: Position, last: Position) -> Suspect {
-        Suspect { first, last }
+        Suspect { first, last, tries: 1 }
     }
 
-    /// Whether it is one record, and so the killer.
+    /// Whether it is one record.
     pub fn is_single(&self) -> bool {
         self.first == self.last
+    }
+
+    /// Whether the records are the same, however often they have been tried.
+    pub fn is_same_as(&self, other: &Suspect) -> bool {
+        (&self.first, &self.last) == (&other.first, &other.last)
     }
 
     /// Whether a record is among them.
@@ -122,8 +129,9 @@ impl Suspect {
             let (sequence, sub_sequence) = text.split_once('/')?;
             Position::from_checkpoint(sequence, sub_sequence.parse().ok()?)
         };
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        Some(Suspect { first: record(first)?, last: record(last)? })
+        let (records, tries) = text.split_once('*').unwrap_or((text, "1"));
+        let (first, last) = records.split_once('-').unwrap_or((records, records));
+        Some(Suspect { first: record(first)?, last: record(last)?, tries: tries.parse().ok()? })
     }
 }
 
@@ -134,6 +142,9 @@ impl fmt::Display for Suspect {
         if !self.is_single() {
             let (sequence, sub_sequence) = self.last.to_checkpoint();
             write!(f, "-{sequence}/{sub_sequence}")?;
+        }
+        if self.tries > 1 {
+            write!(f, "*{}", self.tries)?;
         }
         Ok(())
     }

@@ -73,7 +73,9 @@
 //! *A record kills its worker*, and the next one: [`Held::fruitless_owners`] counts how many owners
 //! died since the checkpoint last moved. A task that is warned by it says by [`Held::announce`]
 //! which records it is about to process, and goes on when that is stored. If it dies, its successor
-//! finds them in [`Held::suspected`]: a range to look through one by one, or the one record.
+//! finds them in [`Held::suspected`]: a range to look through one by one, or one record, and how
+//! many owners have gone at it. What is under suspicion stays so, whoever has the lease, until the
+//! checkpoint has passed it.
 //!
 //! *A stream is deleted and created anew.* Its shards have the names of the old ones. A lease says
 //! when its stream was created; a worker that knows of another time leaves it alone

@@ -255,7 +255,13 @@ async fn a_suspicion_outlives_the_owner_that_it_killed() {
     held.announce(records(3, 3)).await;
     drop(held);
     let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
-    assert_eq!((lease.checkpoint, lease.suspect), (after(2), None));
+    // The search goes on where it stopped.
+    assert_eq!((lease.checkpoint, lease.suspect), (after(2), records(2, 5)));
+    let held = next(&mut leases_of_three).await;
+    held.advance(after(5));
+    held.announce(None).await;
+    assert_eq!(stored(&store, 0).await.suspect, None);
+    drop(held);
 }
 
 /// A stream that was deleted and created anew has shards of the same names. What the table says

@@ -3,7 +3,9 @@
 //! When owners of a shard die one after the other without advancing it, the next one reads with
 //! caution: before it processes a batch, it stores in the lease which records these are, and that
 //! they did no harm when they have passed. If it dies, its successor takes those records one by
-//! one; and if that one dies, the record is known. It is parked, and the shard goes on.
+//! one. If that one dies too, the record is tried once more, since an owner may have been paused or
+//! killed while it worked on a harmless one; and if two have gone at it alone, it is parked, and
+//! the shard goes on.
 //!
 //! One shard of a worker at a time has records under suspicion, so that it is clear of which of
 //! them the worker died. Writing stays as it is, side by side: what is written kills nobody.
@@ -22,6 +24,10 @@ use crate::worker::Worker;
 
 /// So many owners died without advancing the shard: one may have been unlucky.
 const FRUITLESS: u64 = 2;
+
+/// So many owners in a row went while they worked on one record and nothing else: what is a
+/// coincidence once is none when it happens again at the very same record.
+const TRIES: u32 = 2;
 
 /// Caution that a shard is read with.
 pub(super) struct Caution {
@@ -88,8 +94,9 @@ impl Caution {
         let mut permit = worker.budget.take(piece.bytes().saturating_mul(COST)).await;
         let end = piece.end.clone();
         let origin = Origin::of(&piece, held, now_ms);
-        let killer = records(&piece).is_some_and(|records| self.is_killer(&records));
-        let output = match records(&piece) {
+        let records = records(&piece).map(|records| self.once_more(records));
+        let killer = records.as_ref().is_some_and(|records| records.tries > TRIES);
+        let output = match records {
             Some(records) if killer => {
                 tracing::error!(shard = %held.shard(), record = %records.first,
                     "workers died on this record; it is parked");
@@ -116,8 +123,14 @@ impl Caution {
         Ok(())
     }
 
-    fn is_killer(&self, records: &Suspect) -> bool {
-        records.is_single() && self.suspect.as_ref() == Some(records)
+    /// Records that are about to be tried, perhaps again. A range is not tried again as a whole.
+    fn once_more(&self, records: Suspect) -> Suspect {
+        match self.suspect.as_ref().filter(|suspect| suspect.is_same_as(&records)) {
+            Some(suspect) if records.is_single() => {
+                Suspect { tries: suspect.tries.saturating_add(1), ..records }
+            }
+            _ => records,
+        }
     }
 
     /// Cuts a batch: the records that are known to be suspect are each a piece of their own.

@@ -8,6 +8,7 @@ mod stage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enricher::pipeline::parked::Parked;
 use enricher::signal::Stop;
 use enricher::sink::{self, Route, Sinks, memory};
 use enricher::worker::End;
@@ -140,5 +141,31 @@ async fn a_lost_lease_ends_its_shard_alone_and_writes_nothing_more() {
     until("the first shard", async || stage.position("shard-1").await == after(9)).await;
     let repeated = stage.check(&[&worker]);
     assert_eq!(repeated, 0, "what was held back when the lease was lost was not written");
+    assert!(matches!(worker.drain().await, End::Drained));
+}
+
+/// An owner that is paused, or killed for another reason, goes as one does that a record kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_owner_that_went_does_not_make_a_killer() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 40);
+    stage.went_at("shard-1", 20, 1).await;
+    let worker = stage.start("worker");
+    until("a checkpoint", async || stage.position("shard-1").await == after(39)).await;
+    assert_eq!(worker.parked.lines().len(), 0);
+    assert_eq!(stage.check(&[&worker]), 0);
+    assert!(matches!(worker.drain().await, End::Drained));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_two_owners_went_at_alone_is_parked() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 40);
+    stage.went_at("shard-1", 20, 2).await;
+    let worker = stage.start("worker");
+    until("a checkpoint", async || stage.position("shard-1").await == after(39)).await;
+    let parked = worker.parked.lines();
+    assert_eq!(parked.len(), 1);
+    assert_eq!(Parked::parse(&parked[0]).expect("a parked line").sequence, "20");
     assert!(matches!(worker.drain().await, End::Drained));
 }

@@ -16,7 +16,10 @@ use enricher::sink::{Route, Sinks, memory};
 use enricher::source;
 use enricher::worker::{self, End, Worker};
 use lease::store::memory::Memory as Leases;
-use lease::{Change, LeaseStore, Position, ShardId, WorkerId, Write, WriteId};
+use lease::{
+    Change, Counter, Lease, LeaseKey, LeaseStore, Position, ShardId, Suspect, WorkerId, Write,
+    WriteId,
+};
 use tokio::task::JoinHandle;
 
 /// Short, so that a test is; nothing here depends on how long it takes.
@@ -39,6 +42,7 @@ pub(crate) struct Running {
     pub(crate) name: WorkerId,
     pub(crate) enriched: Arc<memory::Memory>,
     pub(crate) bad: Arc<memory::Memory>,
+    pub(crate) parked: Arc<memory::Memory>,
     pub(crate) stop: Stop,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) end: JoinHandle<End>,
@@ -68,15 +72,16 @@ impl Stage {
     }
 
     pub(crate) fn start_with(&self, name: &str, grace: Duration) -> Running {
-        let (enriched, bad) = (Arc::new(memory::Memory::default()), Arc::default());
+        let [enriched, bad, parked] = [(); 3].map(|()| Arc::new(memory::Memory::default()));
         let sinks = Sinks::default()
             .with(Route::Enriched, Arc::clone(&enriched) as _)
-            .with(Route::Bad, Arc::clone(&bad) as _);
+            .with(Route::Bad, Arc::clone(&bad) as _)
+            .with(Route::Parked, Arc::clone(&parked) as _);
         let parts = Parts::new(8 << 20);
         let (stop, metrics) = (Stop::default(), Arc::clone(&parts.metrics));
         let end = self.run(name, grace, &stop, parts, sinks);
         let name = WorkerId::parse(name).expect("a name");
-        Running { name, enriched, bad, stop, metrics, end }
+        Running { name, enriched, bad, parked, stop, metrics, end }
     }
 
     /// Starts a worker on these parts and sinks.
@@ -126,6 +131,24 @@ impl Stage {
 
     pub(crate) async fn owner(&self, shard: &str) -> Option<WorkerId> {
         self.lease(shard).await?.owner
+    }
+
+    /// A shard's owner went while it worked on the n-th record alone, for the so many-th time.
+    pub(crate) async fn went_at(&self, shard: &str, n: usize, tries: u32) {
+        let (shard, gone) = (ShardId::new(shard), WorkerId::parse("gone").expect("a name"));
+        let lease = Lease::new(&shard, Position::TrimHorizon);
+        assert!(self.leases.create(lease).await.expect("memory does not fail"));
+        let record = after(n).expect("a position");
+        let suspect = Some(Suspect { tries, ..Suspect::new(record.clone(), record) });
+        let take = Change::Take { owner: gone, switched: false, capacity: 1, stream: None };
+        let renew =
+            Change::Renew { checkpoint: None, weight: 0, lag_ms: None, offer: None, suspect };
+        for (counter, change) in (0..).zip([take, renew]) {
+            let (key, expected) = (LeaseKey::of(&shard), Counter(counter));
+            let write = Write { key, expected, id: WriteId(counter), change };
+            let outcome = self.leases.write(write).await.expect("memory does not fail");
+            assert!(matches!(outcome, lease::Outcome::Applied(_)));
+        }
     }
 
     /// Somebody else takes a shard's lease.

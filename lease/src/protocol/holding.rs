@@ -143,13 +143,15 @@ impl Holding {
         (self.suspect() == self.lease.suspect).then_some(told.number)
     }
 
-    /// The records under suspicion. Those that are done are above it.
+    /// The records under suspicion: what our task is at, or else what it has inherited, so that a
+    /// search goes on where it stopped. Those that are done are above it.
     fn suspect(&self) -> Option<Suspect> {
-        let suspect = match &self.announced {
-            Some(told) => told.suspect.clone(),
-            None => self.inherited.clone(),
-        };
-        suspect.filter(|suspect| suspect.last > self.position)
+        let told = self.announced.as_ref().and_then(|told| told.suspect.clone());
+        told.filter(|suspect| suspect.last > self.position).or_else(|| self.still_inherited())
+    }
+
+    fn still_inherited(&self) -> Option<Suspect> {
+        self.inherited.clone().filter(|suspect| suspect.last > self.position)
     }
 
     /// The task has come to `position` and ended.
@@ -241,7 +243,7 @@ impl Holding {
                 let next = self.lease.next.clone().or(self.offer.clone());
                 let next = next.filter(|next| *next != config.worker_id && !ended);
                 // What we suspected ourselves did not kill us.
-                let suspect = self.suspect().filter(|_| self.announced.is_none());
+                let suspect = self.still_inherited();
                 Some(Change::Release { checkpoint: moved, next, suspect })
             }
             Stage::Lost => None,

@@ -77,7 +77,8 @@ fn positions() -> impl Strategy<Value = Position> {
 
 fn records() -> impl Strategy<Value = Option<Suspect>> {
     let record = || positions().prop_filter("a record", |p| matches!(p, Position::After { .. }));
-    let range = (record(), record()).prop_map(|(first, last)| Suspect::new(first, last));
+    let range = (record(), record(), 1u32..3)
+        .prop_map(|(first, last, tries)| Suspect { tries, ..Suspect::new(first, last) });
     proptest::option::of(range)
 }
 
