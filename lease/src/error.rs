@@ -1,5 +1,7 @@
 //! What can go wrong with a lease store, told apart by what the caller does next.
 
+use crate::lease::LeaseKey;
+
 /// A failed operation on a lease store. That somebody else was faster is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,3 +15,10 @@ pub enum Error {
 
 /// Shorthand.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A lease is there, and says something that we do not understand.
+    pub(crate) fn unreadable(key: &LeaseKey) -> Error {
+        Error::Unavailable(format!("lease {key} is unreadable").into())
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::Config;
@@ -174,17 +174,23 @@ impl Desk {
         }
     }
 
-    /// Makes the store ready, however long that takes.
+    /// Makes the store ready, however long that takes, unless the worker is to stop.
     async fn open(&self) -> Result<()> {
+        let drain = self.inbox.drain.cancelled();
+        tokio::select! {
+            biased;
+            () = drain => Ok(()),
+            opened = self.open_at_last() => opened,
+        }
+    }
+
+    async fn open_at_last(&self) -> Result<()> {
         loop {
             match self.store.open().await {
                 Ok(()) => return Ok(()),
                 Err(Error::Unavailable(error)) => {
                     tracing::warn!(%error, "lease store not ready");
-                    let drain = self.inbox.drain.cancelled();
-                    if timeout(self.config.renew_interval, drain).await.is_ok() {
-                        return Ok(());
-                    }
+                    sleep(self.config.renew_interval).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -26,7 +26,7 @@ pub trait LeaseStore: Debug + Send + Sync {
     /// Every lease in the table, possibly a little out of date.
     fn scan(&self) -> Pending<'_, Scan>;
 
-    /// The lease as it is now.
+    /// The lease as it is now; a failure if it is there and cannot be read as one.
     fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>>;
 
     /// Stores a new lease, unless there is one of that key. Says whether there was none.

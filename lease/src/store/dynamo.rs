@@ -41,19 +41,27 @@ impl Dynamo {
     }
 
     async fn make_ready(&self) -> Result<()> {
+        let mut created = false;
         for _ in 0..TABLE_POLLS {
             let reply = self.client.describe_table().table_name(&self.table).send().await;
             match reply {
                 Ok(reply) => {
                     let table = reply.table.unwrap_or_else(|| TableDescription::builder().build());
                     self.check_key(&table)?;
-                    if table.table_status == Some(TableStatus::Active) {
+                    // A table that is being changed, as by a KCL 3 that adds its index, can be
+                    // used meanwhile, and that may take an hour.
+                    let usable = [TableStatus::Active, TableStatus::Updating];
+                    if table.table_status.is_some_and(|status| usable.contains(&status)) {
                         return Ok(());
                     }
                 }
                 Err(error) if error.code() == Some("ResourceNotFoundException") => {
                     self.create_table().await?;
-                    continue;
+                    // Some servers have it at once. Where it is not seen for a while, asking
+                    // without a pause would not help.
+                    if !std::mem::replace(&mut created, true) {
+                        continue;
+                    }
                 }
                 Err(error) => return Err(classify(error)),
             }
@@ -119,11 +127,20 @@ impl Dynamo {
         }
     }
 
-    async fn read_one(&self, key: LeaseKey) -> Result<Option<Lease>> {
+    async fn read_one(&self, key: &LeaseKey) -> Result<Option<Reading>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(item::KEY, AttributeValue::S(key.as_str().to_owned()));
         let reply = request.send().await.map_err(classify)?;
-        Ok(reply.item.and_then(|item| item::read(&item).lease()))
+        Ok(reply.item.as_ref().map(item::read))
+    }
+
+    async fn look_up(&self, key: LeaseKey) -> Result<Option<Lease>> {
+        match self.read_one(&key).await? {
+            Some(Reading::Lease(lease)) => Ok(Some(*lease)),
+            // Not one that does not exist.
+            Some(Reading::Unreadable) => Err(Error::unreadable(&key)),
+            Some(Reading::NoLease) | None => Ok(None),
+        }
     }
 
     async fn put_new(&self, lease: Lease) -> Result<bool> {
@@ -152,8 +169,7 @@ impl Dynamo {
         match Update::of(&write).put_into(request).send().await {
             Ok(reply) => {
                 let lease = reply.attributes.and_then(|item| item::read(&item).lease());
-                let broken = || Error::Unavailable(format!("lease {key} is unreadable").into());
-                lease.map(Outcome::Applied).ok_or_else(broken)
+                lease.map(Outcome::Applied).ok_or_else(|| Error::unreadable(&key))
             }
             Err(SdkError::ServiceError(error)) if is_refusal(error.err().code()) => {
                 let current = match error.err() {
@@ -165,7 +181,10 @@ impl Dynamo {
                 // Not every server sends the item along.
                 match current {
                     Some(lease) => Ok(Outcome::Refused(Some(lease))),
-                    None => self.read_one(key).await.map(Outcome::Refused),
+                    None => {
+                        let current = self.read_one(&key).await?;
+                        Ok(Outcome::Refused(current.and_then(Reading::lease)))
+                    }
                 }
             }
             Err(error) => Err(classify(error)),
@@ -198,7 +217,7 @@ impl LeaseStore for Dynamo {
     }
 
     fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
-        Box::pin(self.read_one(key.clone()))
+        Box::pin(self.look_up(key.clone()))
     }
 
     fn create(&self, lease: Lease) -> Pending<'_, bool> {

@@ -3,13 +3,19 @@
 //! Every operation is one transaction on a thread that may block; a write takes SQLite's write
 //! lock first, so that what it read cannot change under it. Processes on one machine share the
 //! file; a network file system does not do.
+//!
+//! The table is the file of that name, whichever it is by now. SQLite itself would go on with a
+//! file that was deleted, beside the processes that have opened another one since, and each half
+//! of the fleet would have every lease.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{
-    Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior,
+    params,
 };
 use tokio::time::Instant;
 
@@ -56,11 +62,46 @@ const LATER: [&str; 5] =
 
 const COLUMNS: usize = 20;
 
+/// The columns, in the order of the table. A file may have more, of a later version.
+const NAMES: [&str; COLUMNS] = [
+    "lease_key",
+    "lease_owner",
+    "lease_counter",
+    "checkpoint",
+    "sub_sequence",
+    "owner_switches",
+    "parents",
+    "starting_hash_key",
+    "ending_hash_key",
+    "next_owner",
+    "write_counter",
+    "write_id",
+    "taken",
+    "weight",
+    "capacity",
+    "children",
+    "suspect",
+    "stream",
+    "at",
+    "lag_ms",
+];
+
 /// A lease table in a SQLite file.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
-    connection: Arc<Mutex<Connection>>,
+    open: Arc<Mutex<Open>>,
 }
+
+/// The file that is open.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: File,
+    connection: Connection,
+}
+
+/// What tells a file from another one of the same name: device and number.
+type File = (u64, u64);
 
 impl Sqlite {
     /// The table `leases` of a database file. The file is created if need be, the table by
@@ -70,7 +111,7 @@ impl Sqlite {
     pub fn open(file: &Path) -> Result<Sqlite> {
         let started = Instant::now();
         loop {
-            match connect(file).map_err(classify) {
+            match Open::connect(file, OpenFlags::default()) {
                 // SQLite does not wait where two connections change the journal's mode, since
                 // each may hold what the other one needs.
                 Err(Error::Unavailable(_)) if started.elapsed() < OPENING => {
@@ -78,10 +119,7 @@ impl Sqlite {
                     #[allow(clippy::disallowed_methods, reason = "SQLite has no word to wait for")]
                     std::thread::sleep(pause);
                 }
-                connection => {
-                    return connection
-                        .map(|connection| Sqlite { connection: Arc::new(Mutex::new(connection)) });
-                }
+                open => return open.map(|open| Sqlite { open: Arc::new(Mutex::new(open)) }),
             }
         }
     }
@@ -91,45 +129,79 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Transaction) -> rusqlite::Result<T> + Send + 'static,
     ) -> Pending<'static, T> {
-        let connection = self.connection.clone();
+        let open = self.open.clone();
         let work = move || {
-            let mut connection = connection.lock().expect("nothing panics while it holds this");
-            let behavior = TransactionBehavior::Immediate;
-            let transaction = connection.transaction_with_behavior(behavior)?;
-            let result = work(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
+            let mut open = open.lock().expect("nothing panics while it holds this");
+            open.follow()?;
+            open.transact(work)
         };
         Box::pin(async move {
             match tokio::task::spawn_blocking(work).await {
-                Ok(result) => result.map_err(classify),
+                Ok(result) => result,
                 Err(failure) => Err(Error::Unavailable(failure.into())),
             }
         })
     }
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY)?;
-    // Readers do not wait for writers in this mode, and a commit is durable against the death
-    // of a process; after the death of the machine a checkpoint may be an older one.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(connection)
+impl Open {
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Open> {
+        let connect = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY)?;
+            // Readers do not wait for writers in this mode, and a commit is durable against the
+            // death of a process; after the death of the machine a checkpoint may be an older one.
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            Ok(connection)
+        };
+        let connection = connect().map_err(classify)?;
+        Ok(Open { path: path.to_owned(), file: file(path)?, connection })
+    }
+
+    /// Opens the file of our name if it is another one by now. One that is gone is not made anew:
+    /// that is for whoever deleted it, who may have done so by mistake.
+    fn follow(&mut self) -> Result<()> {
+        if file(&self.path)? == self.file {
+            return Ok(());
+        }
+        *self = Open::connect(&self.path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.transact(make_table)
+    }
+
+    fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior).map_err(classify)?;
+        let result = work(&transaction).map_err(classify)?;
+        transaction.commit().map_err(classify)?;
+        Ok(result)
+    }
+}
+
+fn file(path: &Path) -> Result<File> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino())),
+        Err(error) => {
+            let text = format!("{} is gone: {error}", path.display());
+            Err(Error::Unavailable(text.into()))
+        }
+    }
+}
+
+/// Creates the table, or the columns that it lacks.
+fn make_table(sql: &Transaction) -> rusqlite::Result<()> {
+    sql.execute(SCHEMA, [])?;
+    let query = "SELECT count(*) FROM pragma_table_info('leases')";
+    let columns: usize = sql.query_row(query, [], |row| row.get(0))?;
+    for column in LATER.iter().skip((columns + LATER.len()).saturating_sub(COLUMNS)) {
+        sql.execute(&format!("ALTER TABLE leases ADD COLUMN {column}"), [])?;
+    }
+    Ok(())
 }
 
 impl LeaseStore for Sqlite {
     fn open(&self) -> Pending<'_, ()> {
-        self.run(|sql| {
-            sql.execute(SCHEMA, [])?;
-            let query = "SELECT count(*) FROM pragma_table_info('leases')";
-            let columns: usize = sql.query_row(query, [], |row| row.get(0))?;
-            for column in LATER.iter().skip((columns + LATER.len()).saturating_sub(COLUMNS)) {
-                sql.execute(&format!("ALTER TABLE leases ADD COLUMN {column}"), [])?;
-            }
-            Ok(())
-        })
+        self.run(make_table)
     }
 
     fn scan(&self) -> Pending<'_, Scan> {
@@ -149,19 +221,22 @@ impl LeaseStore for Sqlite {
 
     fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
         let key = key.clone();
-        self.run(move |sql| find(sql, &key))
+        let unreadable = Error::unreadable(&key);
+        let found = self.run(move |sql| find(sql, &key));
+        // A lease that says what we do not understand is not one that does not exist.
+        Box::pin(async move { found.await?.map(|lease| lease.ok_or(unreadable)).transpose() })
     }
 
     fn create(&self, lease: Lease) -> Pending<'_, bool> {
-        self.run(move |sql| store(sql, "INSERT OR IGNORE", &lease).map(|rows| rows == 1))
+        self.run(move |sql| store(sql, "DO NOTHING", &lease).map(|rows| rows == 1))
     }
 
     fn write(&self, write: Write) -> Pending<'_, Outcome> {
         self.run(move |sql| {
-            let current = find(sql, &write.key)?;
+            let current = find(sql, &write.key)?.flatten();
             match current.as_ref().and_then(|lease| lease.apply(&write)) {
                 Some(lease) => {
-                    store(sql, "REPLACE", &lease)?;
+                    store(sql, &update(), &lease)?;
                     Ok(Outcome::Applied(lease))
                 }
                 None => Ok(Outcome::Refused(current)),
@@ -172,7 +247,8 @@ impl LeaseStore for Sqlite {
     fn delete(&self, key: &LeaseKey, counter: Counter) -> Pending<'_, bool> {
         let key = key.clone();
         self.run(move |sql| {
-            let fits = find(sql, &key)?.is_some_and(|l| l.counter == counter && l.ended());
+            let lease = find(sql, &key)?.flatten();
+            let fits = lease.is_some_and(|l| l.counter == counter && l.ended());
             if fits {
                 sql.execute("DELETE FROM leases WHERE lease_key = ?1", [key.as_str()])?;
             }
@@ -181,20 +257,31 @@ impl LeaseStore for Sqlite {
     }
 }
 
-fn find(sql: &Transaction, key: &LeaseKey) -> rusqlite::Result<Option<Lease>> {
+/// The row of a key, if there is one; the inner `None` if it cannot be read.
+fn find(sql: &Transaction, key: &LeaseKey) -> rusqlite::Result<Option<Option<Lease>>> {
     let mut query = sql.prepare_cached("SELECT * FROM leases WHERE lease_key = ?1")?;
-    query.query_row([key.as_str()], read).optional().map(Option::flatten)
+    query.query_row([key.as_str()], read).optional()
 }
 
-/// Stores every column; the number of rows changed.
-fn store(sql: &Transaction, verb: &str, lease: &Lease) -> rusqlite::Result<usize> {
+/// What to do about a row that is there: change every column of ours.
+fn update() -> String {
+    let columns = NAMES.map(|name| format!("{name} = excluded.{name}"));
+    format!("DO UPDATE SET {}", columns.join(", "))
+}
+
+/// Stores every column of ours; the number of rows changed.
+fn store(sql: &Transaction, if_there: &str, lease: &Lease) -> rusqlite::Result<usize> {
     let (checkpoint, sub_sequence) = lease.checkpoint.to_checkpoint();
     let hash_range = lease.hash_range.as_ref();
     let at = match lease.checkpoint {
         Position::AtTimestamp(at) => at,
         _ => None,
     };
-    let insert = format!("{verb} INTO leases VALUES (?{})", ", ?".repeat(COLUMNS - 1));
+    let insert = format!(
+        "INSERT INTO leases ({}) VALUES (?{}) ON CONFLICT (lease_key) {if_there}",
+        NAMES.join(", "),
+        ", ?".repeat(COLUMNS - 1),
+    );
     sql.prepare_cached(&insert)?.execute(params![
         lease.key.as_str(),
         lease.owner.as_ref().map(WorkerId::as_str),

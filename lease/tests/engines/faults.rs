@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lease::store::dynamo::Dynamo;
 use lease::{
-    Config, Keeper, LeaseKey, LeaseStore, Position, SequenceNumber, Shard, ShardId, WorkerId,
+    Config, Error, Keeper, LeaseKey, LeaseStore, Position, SequenceNumber, Shard, ShardId, WorkerId,
 };
 use tokio::time::timeout;
 
@@ -71,4 +71,51 @@ async fn a_failing_network_costs_no_lease() {
     }
     let scan = plain.scan().await.expect("an answer");
     assert!(scan.leases.iter().all(|lease| lease.owner.is_none()), "{scan:?}");
+}
+
+/// A table that is being created is waited for; one that is being changed is there.
+#[tokio::test]
+async fn a_table_is_used_while_it_is_changed() {
+    let engine = Engine::start().await;
+    let creating = Fate::Table("CREATING");
+    let fates = [Fate::Answered, Fate::Answered, creating, creating, Fate::Table("UPDATING")];
+    let network = Network::listed(engine.address, &fates).await;
+    let store = Dynamo::new(client(network.address), "leases");
+    let opened = timeout(Duration::from_secs(30), store.open()).await;
+    opened.expect("in time").expect("the table opens");
+    assert_eq!((network.met(creating), network.met(Fate::Table("UPDATING"))), (2, 1));
+}
+
+#[tokio::test]
+async fn a_table_is_made_by_many_at_once() {
+    let engine = Engine::start().await;
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let store = Dynamo::new(client(engine.address), "leases");
+        workers.spawn(async move { store.open().await });
+    }
+    while let Some(opened) = workers.join_next().await {
+        opened.expect("no panic").expect("the table opens");
+    }
+}
+
+/// What passes is waited for; what cannot get better by itself ends the worker.
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let engine = Engine::start().await;
+    let refused = async |name| {
+        let network = Network::listed(engine.address, &[Fate::Refused(name)]).await;
+        let store = Dynamo::new(client(network.address), "leases");
+        let opened = store.open().await.expect_err("it is refused");
+        let scanned = store.scan().await.expect_err("it is refused");
+        let passes = |error: &Error| matches!(error, Error::Unavailable(_));
+        assert!(opened.to_string().contains(name), "{opened}");
+        (passes(&opened), passes(&scanned))
+    };
+    for name in ["ExpiredTokenException", "ThrottlingException", "LimitExceededException"] {
+        assert_eq!(refused(name).await, (true, true), "{name}");
+    }
+    for name in ["AccessDeniedException", "UnrecognizedClientException"] {
+        assert_eq!(refused(name).await, (false, false), "{name}");
+    }
 }

@@ -2,6 +2,7 @@
 //! refuses, throttles, cuts the line before the request or after it was carried out, and delivers
 //! twice. What happens to the n-th request follows from the seed.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -27,6 +28,10 @@ pub(crate) enum Fate {
     Unanswered,
     /// It is carried out twice, and the second answer arrives.
     Doubled,
+    /// It is refused by this name.
+    Refused(&'static str),
+    /// It is carried out, and a table that is ready is said to be in this state.
+    Table(&'static str),
 }
 
 const FAULTS: [Fate; 6] =
@@ -40,18 +45,27 @@ pub(crate) struct Network {
 }
 
 struct Weather {
-    rng: Mutex<fastrand::Rng>,
-    /// Of a hundred requests, how many meet with a fault.
-    faults: u32,
+    plan: Mutex<Plan>,
     met: Mutex<Vec<Fate>>,
+}
+
+/// What the requests meet with.
+enum Plan {
+    /// Of a hundred, so many meet with a fault.
+    Faults(fastrand::Rng, u32),
+    /// One after the other with these, and all that follow with the last.
+    Listed(VecDeque<Fate>),
 }
 
 impl Weather {
     fn next(&self) -> Fate {
-        let mut rng = self.rng.lock().expect("nobody panics");
-        let fate = match rng.u32(0..100) < self.faults {
-            true => FAULTS[rng.usize(0..FAULTS.len())],
-            false => Fate::Answered,
+        let fate = match &mut *self.plan.lock().expect("nobody panics") {
+            Plan::Faults(rng, faults) => match rng.u32(0..100) < *faults {
+                true => FAULTS[rng.usize(0..FAULTS.len())],
+                false => Fate::Answered,
+            },
+            Plan::Listed(fates) if fates.len() > 1 => fates.pop_front().expect("there are some"),
+            Plan::Listed(fates) => *fates.front().expect("at least one is listed"),
         };
         self.met.lock().expect("nobody panics").push(fate);
         fate
@@ -61,10 +75,18 @@ impl Weather {
 impl Network {
     /// A network in front of `back`.
     pub(crate) async fn start(back: SocketAddr, seed: u64, faults: u32) -> Network {
+        Network::with(back, Plan::Faults(fastrand::Rng::with_seed(seed), faults)).await
+    }
+
+    /// One in which the requests meet with these fates, the last of them for ever.
+    pub(crate) async fn listed(back: SocketAddr, fates: &[Fate]) -> Network {
+        Network::with(back, Plan::Listed(fates.iter().copied().collect())).await
+    }
+
+    async fn with(back: SocketAddr, plan: Plan) -> Network {
         let front = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = front.local_addr().expect("the port is bound");
-        let rng = Mutex::new(fastrand::Rng::with_seed(seed));
-        let weather = Arc::new(Weather { rng, faults, met: Mutex::default() });
+        let weather = Arc::new(Weather { plan: Mutex::new(plan), met: Mutex::default() });
         let mut lines = JoinSet::new();
         lines.spawn(serve(front, back, weather.clone()));
         Network { address, weather, _lines: lines }
@@ -97,7 +119,8 @@ async fn line(client: TcpStream, back: SocketAddr, weather: Arc<Weather>) -> std
             Fate::Failed => Some((500, "InternalServerError")),
             Fate::Throttled => Some((400, "ProvisionedThroughputExceededException")),
             Fate::Slowed => Some((400, "ThrottlingException")),
-            Fate::Answered | Fate::Unanswered | Fate::Doubled => None,
+            Fate::Refused(name) => Some((400, name)),
+            Fate::Answered | Fate::Unanswered | Fate::Doubled | Fate::Table(_) => None,
         };
         let answer = match refusal {
             Some((status, name)) => refuse(status, name),
@@ -105,7 +128,11 @@ async fn line(client: TcpStream, back: SocketAddr, weather: Arc<Weather>) -> std
                 if fate == Fate::Doubled {
                     carry(&mut server, &request).await?;
                 }
-                carry(&mut server, &request).await?
+                let answer = carry(&mut server, &request).await?;
+                match fate {
+                    Fate::Table(state) => restate(&answer, state),
+                    _ => answer,
+                }
             }
         };
         if fate == Fate::Unanswered {
@@ -147,9 +174,24 @@ fn refuse(status: u16, name: &str) -> Vec<u8> {
     let text = format!(
         r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{name}","message":"by the weather"}}"#
     );
+    answer(status, &text)
+}
+
+/// An answer in which a table that is ready is in another state.
+fn restate(whole: &[u8], state: &str) -> Vec<u8> {
+    let text = String::from_utf8(whole.to_vec()).expect("the server speaks JSON");
+    match text.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") => {
+            answer(200, &body.replace("\"ACTIVE\"", &format!("{state:?}")))
+        }
+        _ => whole.to_vec(),
+    }
+}
+
+fn answer(status: u16, text: &str) -> Vec<u8> {
     let length = text.len();
     format!(
-        "HTTP/1.1 {status} Refused\r\ncontent-type: application/x-amz-json-1.0\r\n\
+        "HTTP/1.1 {status} Weather\r\ncontent-type: application/x-amz-json-1.0\r\n\
          content-length: {length}\r\n\r\n{text}"
     )
     .into_bytes()

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
 use lease::{
-    Change, Counter, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, ShardId,
-    Suspect, WorkerId, Write, WriteId,
+    Change, Counter, Error, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber,
+    ShardId, Suspect, WorkerId, Write, WriteId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -268,4 +269,85 @@ fn a_file_is_opened_by_many_at_once() {
             }
         });
     }
+}
+
+/// A file that was deleted is no table any more, and one that is there in its place is.
+#[test]
+fn a_file_that_is_replaced_is_followed() {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let open = || Sqlite::open(&file).expect("the file opens");
+    let lease = Lease::new(&ShardId::new("shardId-000000000000"), Position::Latest);
+    runtime.block_on(async {
+        let one = open();
+        one.open().await.expect("opens");
+        assert!(one.create(lease.clone()).await.expect("creates"));
+        for file in std::fs::read_dir(folder.path()).expect("a folder") {
+            std::fs::remove_file(file.expect("a file").path()).expect("it is ours to delete");
+        }
+        let gone = one.get(&lease.key).await;
+        assert!(matches!(gone, Err(Error::Unavailable(_))), "{gone:?}");
+        assert!(!file.exists(), "it is not made anew");
+
+        let two = open();
+        two.open().await.expect("opens");
+        assert_eq!(one.scan().await.expect("reads").leases, []);
+        assert!(two.create(lease.clone()).await.expect("creates"));
+        assert_eq!(one.get(&lease.key).await.expect("reads"), Some(lease));
+    });
+}
+
+/// While a fleet is updated, workers of two versions share a file.
+#[test]
+fn what_a_later_version_adds_is_kept() {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let store = Sqlite::open(&file).expect("the file opens");
+    let lease = |n: u32| Lease::new(&ShardId::new(&format!("shardId-{n:012}")), Position::Latest);
+    runtime.block_on(async {
+        store.open().await.expect("opens");
+        assert!(store.create(lease(0)).await.expect("creates"));
+        let other = rusqlite::Connection::open(&file).expect("the file opens");
+        let later = "ALTER TABLE leases ADD COLUMN later TEXT; UPDATE leases SET later = 'kept'";
+        other.execute_batch(later).expect("the table changes");
+        assert!(store.create(lease(1)).await.expect("creates"));
+        assert!(!store.create(lease(0)).await.expect("it is there"));
+        let key = lease(0).key;
+        let change = Change::Ask { next: WorkerId::parse("me").expect("a name") };
+        let write = Write { key: key.clone(), expected: Counter(0), id: WriteId(1), change };
+        assert!(matches!(store.write(write).await.expect("writes"), Outcome::Applied(_)));
+        let kept = "SELECT later FROM leases WHERE lease_key = ?1";
+        let kept: String = other.query_row(kept, [key.as_str()], |row| row.get(0)).expect("a row");
+        assert_eq!(kept, "kept");
+        assert_eq!(store.scan().await.expect("reads").leases.len(), 2);
+    });
+}
+
+/// Or a child would be begun while its parent's lease cannot be read.
+#[test]
+fn an_unreadable_lease_is_not_an_absent_one() {
+    let stores = Stores::start();
+    let lease = Lease::new(&ShardId::new("shardId-000000000000"), Position::Latest);
+    let [_, sqlite, dynamo] = stores.fresh("unreadable").try_into().expect("three");
+    stores.runtime.block_on(async {
+        for store in [&sqlite, &dynamo] {
+            store.open().await.expect("the store opens");
+            assert!(store.create(lease.clone()).await.expect("created"));
+        }
+        let file = stores.folder.path().join("unreadable.sqlite");
+        let other = rusqlite::Connection::open(file).expect("the file opens");
+        other.execute("UPDATE leases SET checkpoint = 'soon'", []).expect("a row changes");
+        let key = AttributeValue::S(lease.key.as_str().to_owned());
+        let update = stores.client.update_item().table_name("unreadable").key("leaseKey", key);
+        let update = update.update_expression("SET checkpoint = :soon");
+        let soon = AttributeValue::S("soon".to_owned());
+        update.expression_attribute_values(":soon", soon).send().await.expect("an item changes");
+        for store in [sqlite, dynamo] {
+            assert_eq!(store.scan().await.expect("an answer").unreadable, 1);
+            let got = store.get(&lease.key).await;
+            assert!(matches!(got, Err(Error::Unavailable(_))), "{store:?}: {got:?}");
+        }
+    });
 }
