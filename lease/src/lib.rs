@@ -79,7 +79,9 @@
 //!
 //! *A stream is deleted and created anew.* Its shards have the names of the old ones. A lease says
 //! when its stream was created; a worker that knows of another time leaves it alone
-//! ([`Keeper::observe_stream`]).
+//! ([`Keeper::observe_stream`]), and what descends from its shard waits for the name to be free.
+//! When the old lease has been deleted and a new one created, the new counter begins somewhere
+//! else: nothing that was seen of the old one, or is still on its way to it, fits the new one.
 //!
 //! # Fairness
 //!

@@ -91,7 +91,7 @@ pub(crate) fn standings<'a>(
     let blocked = |lease: &Lease| {
         let mut parents = lease.parents.iter().map(LeaseKey::of);
         parents.any(|parent| match leases.get(&parent) {
-            Some(parent) => !parent.ended(),
+            Some(parent) => !parent.ended() || parent.is_foreign_to(rules.stream),
             None => lease.is_untouched() && !rules.gone.contains(&parent),
         })
     };

@@ -82,7 +82,7 @@ impl Protocol {
         let phase = config.scan_interval.mul_f64((seed >> 40) as f64 / (1u64 << 24) as f64);
         Protocol {
             next_write: seed,
-            sightings: Sightings::default(),
+            sightings: Sightings::new(config.lease_duration),
             holdings: BTreeMap::new(),
             listing: None,
             stream: None,
@@ -113,7 +113,7 @@ impl Protocol {
             Event::Dropped(key, position) => self.dropped(key, position, now),
             Event::Announced(progress, news) => self.announced(progress, news, now),
             Event::Listed(shards) => self.listing = Some(shards),
-            Event::Stream(created) => self.stream = Some(created),
+            Event::Stream(created) => self.stream_is(created),
             Event::Drain => self.drain(now),
         }
         self.tend(now, &mut out);
@@ -171,6 +171,13 @@ impl Protocol {
                 out.push(Command::Get(key.clone()));
             }
         }
+    }
+
+    /// The stream was created then. If it is another one than we knew, what was listed before is
+    /// not for this one.
+    fn stream_is(&mut self, created: u64) {
+        self.listing.take_if(|_| self.stream.is_some_and(|known| known != created));
+        self.stream = Some(created);
     }
 
     fn worked(&mut self, progress: Vec<Progress>) {
@@ -244,7 +251,8 @@ impl Protocol {
     /// Takes a lease whose hand-over was watched, once its owner has let go of it.
     fn take_over(&mut self, key: &LeaseKey, now: Duration) {
         let Some(lease) = self.sightings.get(key).cloned() else { return };
-        if lease.next.as_ref() != Some(&self.config.worker_id) {
+        let foreign = lease.is_foreign_to(self.stream);
+        if lease.next.as_ref() != Some(&self.config.worker_id) || foreign {
             self.polls.remove(key);
         } else if lease.owner.is_none() && self.drain == Drain::No && !lease.ended() {
             self.take(lease, Why::HandedOver, now);
@@ -293,12 +301,12 @@ impl Protocol {
                     Why::HandedOver => self.status.taken_over += 1,
                 }
                 self.polls.remove(key);
-                match self.drain {
-                    Drain::No => {
-                        let initial = &self.config.initial_position;
-                        out.push(Command::Grant(holding.grant(has_parent, initial)));
-                    }
-                    _ => holding.end(holding.lease.checkpoint.clone(), now),
+                // Meanwhile we may have been told to stop, or that the stream is another one.
+                if self.drain == Drain::No && !holding.lease.is_foreign_to(self.stream) {
+                    let initial = &self.config.initial_position;
+                    out.push(Command::Grant(holding.grant(has_parent, initial)));
+                } else {
+                    holding.end(holding.lease.checkpoint.clone(), now);
                 }
             }
             Change::Renew { .. } if holding.stage == Stage::Working => {
@@ -482,3 +490,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn wanted_by_another(lease: &Lease, me: &WorkerId) -> bool {
     lease.next.as_ref().is_some_and(|next| next != me)
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,19 +53,27 @@ pub(crate) struct Lineage {
 /// The view may be stale; `gone` are leases that a read that is never stale has just shown not to
 /// exist. An ended lease stays for the time `witness` as what tells that its shard is done: longer
 /// than any view is stale, and than any request to create it could still be on its way.
+///
+/// Leases of another stream than this one say nothing of its shards, but for one thing: a shard
+/// whose name is taken has to wait for its lease, and its descendants wait with it.
 pub(crate) fn lineage(
     listing: &[Shard],
     view: &[Seen],
     gone: &BTreeSet<LeaseKey>,
     initial: &Position,
+    stream: Option<u64>,
     witness: Duration,
 ) -> Lineage {
-    let family = Family::of(listing, view);
+    let (foreign, view): (Vec<Seen>, Vec<Seen>) =
+        view.iter().partition(|seen| seen.lease.is_foreign_to(stream));
+    let taken: BTreeSet<&ShardId> = foreign.iter().map(|seen| seen.lease.key.shard()).collect();
+    let family = Family::of(listing, &view);
     let mut lineage = Lineage::default();
     for shard in listing {
         let Some(position) = family.start(shard, initial) else { continue };
         lineage.missing.insert(LeaseKey::of(&shard.id));
-        let Some(lease) = family.creatable(shard, position, initial) else { continue };
+        let lease = family.creatable(shard, position, initial);
+        let Some(lease) = lease.filter(|_| !taken.contains(&shard.id)) else { continue };
         let doubts = match lease.checkpoint {
             // If an ancestor has a lease, the shard must not start here.
             Position::Latest => family.unseen_ancestors(shard, gone),
@@ -76,13 +84,13 @@ pub(crate) fn lineage(
             false => lineage.doubts.extend(doubts),
         }
     }
-    for Seen { lease, .. } in view {
+    for Seen { lease, .. } in &view {
         let children = family.listed_children(lease);
         if lease.ended() && lease.children.is_empty() && !children.is_empty() {
             lineage.changes.push(Change::Note(lease.key.clone(), lease.counter, children));
         }
     }
-    for Seen { lease, unchanged, .. } in view {
+    for Seen { lease, unchanged, .. } in &view {
         if *unchanged > witness && family.is_finished(lease, witness) {
             lineage.changes.push(Change::Delete(lease.key.clone(), lease.counter));
         }
@@ -175,10 +183,17 @@ impl<'a> Family<'a> {
         false
     }
 
-    /// The children of a shard by the listing, sorted.
+    /// The children of a shard by the listing, sorted. As long as a shard is listed, all of its
+    /// children are.
     fn listed_children(&self, lease: &Lease) -> Vec<ShardId> {
-        let children = self.children.get(lease.key.shard()).into_iter().flatten();
-        children.filter(|child| self.listed.contains_key(*child)).map(|c| (*c).clone()).collect()
+        let shard = lease.key.shard();
+        let listed = self.children.get(shard).filter(|_| self.listed.contains_key(shard));
+        listed
+            .into_iter()
+            .flatten()
+            .filter(|child| self.listed.contains_key(*child))
+            .map(|c| (*c).clone())
+            .collect()
     }
 
     fn has_leased_ancestor(&self, shard: &'a Shard) -> bool {
@@ -251,7 +266,8 @@ mod tests {
         }
     }
 
-    /// What is to be done for a listing and leases (`b<a@trim`) that have long been as they are.
+    /// What is to be done for a listing and leases (`b<a@trim`) that have long been as they are. A
+    /// lease of another stream has a `~`.
     fn check(initial: &str, listing: &str, leases: &str, gone: &str, expected: &str) {
         let listing: Vec<Shard> = family_of(listing)
             .into_iter()
@@ -261,10 +277,11 @@ mod tests {
             .split_whitespace()
             .map(|word| {
                 let (member, checkpoint) = word.split_once('@').expect("a checkpoint");
-                let (shard, _, parents) = family_of(member).remove(0);
+                let (shard, _, parents) = family_of(member.trim_start_matches('~')).remove(0);
+                let stream = Some(if member.starts_with('~') { 1 } else { 2 });
                 let told = checkpoint == "end";
                 let children = if told { vec![id("child")] } else { Vec::new() };
-                Lease { parents, children, ..Lease::new(&shard, position(checkpoint)) }
+                Lease { parents, children, stream, ..Lease::new(&shard, position(checkpoint)) }
             })
             .collect();
         let long = Duration::from_secs(1_000);
@@ -281,7 +298,7 @@ mod tests {
             .collect();
         let gone = gone.split_whitespace().map(|name| LeaseKey::of(&id(name))).collect();
         let witness = Duration::from_secs(120);
-        let lineage = lineage(&listing, &view, &gone, &position(initial), witness);
+        let lineage = lineage(&listing, &view, &gone, &position(initial), Some(2), witness);
         let said = lineage.changes.iter().map(|change| match change {
             Change::Create(lease) => format!("+{}@{}", lease.key, lease.checkpoint),
             Change::Delete(key, _) => format!("-{key}"),
@@ -333,6 +350,8 @@ mod tests {
         check("trim", "a! b<a c<a", "a@untold b<a@trim c<a@trim", "", "a:2");
         check("trim", "a! b<a c<a", "a@5 b<a@trim c<a@trim", "", "");
         check("trim", "a!", "a@untold", "", "");
+        // Of the children of a shard that is no longer listed, some may be gone as well.
+        check("trim", "c<a", "a@untold b<a@end c<a@trim", "", "");
     }
 
     #[test]
@@ -342,6 +361,15 @@ mod tests {
         check("trim", "a! b!<a c<b", "c<b@trim", "", "");
         // But one that was skipped is made up for.
         check("trim", "a! b!<a c<b", "a@5 c<b@trim", "", "+b@TRIM_HORIZON");
+    }
+
+    #[test]
+    fn a_shard_waits_for_its_name() {
+        check("trim", "a b", "~a@5", "", "+b@TRIM_HORIZON");
+        check("trim", "a! b<a c", "~a@end", "", "+c@TRIM_HORIZON");
+        check("trim", "a", "~b<a@5", "", "+a@TRIM_HORIZON");
+        check("trim", "a! b<a", "a@untold b<a@trim ~c<a@5", "", "a:1");
+        check("trim", "d", "~a@end d@5", "", "");
     }
 
     #[test]

@@ -28,9 +28,11 @@ pub(crate) struct Seen<'a> {
 }
 
 /// The newest version of every lease, with the time of its first sight.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sightings {
     leases: BTreeMap<LeaseKey, Sighting>,
+    /// Longer than what a scan shows can be out of date.
+    stale_for: Duration,
 }
 
 #[derive(Debug)]
@@ -39,9 +41,16 @@ struct Sighting {
     since: Duration,
     next_since: Duration,
     begun: Option<Duration>,
+    /// When this version was last shown.
+    shown: Duration,
 }
 
 impl Sightings {
+    /// Nothing seen yet. No scan is so long out of date.
+    pub(crate) fn new(stale_for: Duration) -> Sightings {
+        Sightings { leases: BTreeMap::new(), stale_for }
+    }
+
     /// Takes in a whole scan. What it does not show is gone, except for the leases in `kept`.
     pub(crate) fn scanned(&mut self, scan: Vec<Lease>, now: Duration, kept: &BTreeSet<LeaseKey>) {
         let shown: BTreeSet<LeaseKey> = scan.iter().map(|lease| lease.key.clone()).collect();
@@ -51,15 +60,20 @@ impl Sightings {
         }
     }
 
-    /// Takes in one lease, unless a newer version of it is known: reads may be stale.
+    /// Takes in one lease, unless a newer version of it is known: reads may be stale. But a lower
+    /// counter that is shown for longer than that is of a lease deleted and created anew.
     pub(crate) fn saw(&mut self, lease: Lease, now: Duration) {
+        let fresh = now.checked_sub(self.stale_for);
         match self.leases.get_mut(&lease.key) {
-            Some(known) if lease.counter < known.lease.counter => {}
+            Some(known)
+                if lease.counter < known.lease.counter
+                    && fresh.is_none_or(|fresh| fresh <= known.shown) => {}
             Some(known) => known.replace(lease, now),
             None => {
                 let begun = (!lease.is_untouched()).then_some(now);
                 let key = lease.key.clone();
-                self.leases.insert(key, Sighting { lease, since: now, next_since: now, begun });
+                let (since, next_since, shown) = (now, now, now);
+                self.leases.insert(key, Sighting { lease, since, next_since, begun, shown });
             }
         }
     }
@@ -106,6 +120,7 @@ impl Sighting {
         if lease.next != self.lease.next {
             self.next_since = now;
         }
+        self.shown = now;
         self.begun = self.begun.or(Some(now)).filter(|_| !lease.is_untouched());
         self.lease = lease;
     }

@@ -196,7 +196,8 @@ async fn children_wait_for_their_parents_end() {
     let (keeper, mut leases) = start(&store, "one", 1);
     let parent = next(&mut leases).await;
     keeper.observe_shards(vec![shard(0, &[]), shard(1, &[0]), shard(2, &[0])]);
-    until(&store, 0, |lease| lease.counter.0 > 5).await;
+    let taken = stored(&store, 0).await.counter.0;
+    until(&store, 0, |lease| lease.counter.0 > taken + 2).await;
     assert_eq!(stored(&store, 1).await.owner, None, "created, and not taken");
     parent.advance(Position::ShardEnd);
     parent.release().await;
@@ -255,6 +256,7 @@ async fn a_suspicion_outlives_the_owner_that_it_killed() {
     held.announce(records(3, 3)).await;
     drop(held);
     // The search goes on where it stopped.
+    let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
     assert_eq!((lease.checkpoint, lease.suspect), (after(2), records(2, 5)));
     let held = next(&mut leases_of_three).await;
     held.advance(after(5));
@@ -366,4 +368,42 @@ async fn a_drain_ends_though_the_store_is_gone() {
         held.release().await;
     });
     assert_eq!(keeper.status().held, 0);
+}
+
+/// A table that never becomes ready.
+#[derive(Debug)]
+struct Unready(Memory);
+
+impl LeaseStore for Unready {
+    fn open(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn scan(&self) -> Pending<'_, Scan> {
+        self.0.scan()
+    }
+
+    fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
+        self.0.get(key)
+    }
+
+    fn create(&self, lease: Lease) -> Pending<'_, bool> {
+        self.0.create(lease)
+    }
+
+    fn write(&self, write: Write) -> Pending<'_, Outcome> {
+        self.0.write(write)
+    }
+
+    fn delete(&self, key: &LeaseKey, counter: Counter) -> Pending<'_, bool> {
+        self.0.delete(key, counter)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_though_the_store_is_not_ready() {
+    let store: Arc<dyn LeaseStore> = Arc::new(Unready(Memory::new()));
+    let (keeper, leases) = start(&store, "one", 1);
+    timeout(LONG, keeper.drain()).await.expect("it does not wait for the store");
+    leases.join().await.expect("a drained keeper ends well");
 }

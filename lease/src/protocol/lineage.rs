@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Command, Protocol};
-use crate::lease::{self, Lease, LeaseKey, Write, WriteId};
+use crate::lease::{self, Counter, Lease, LeaseKey, Write, WriteId};
 use crate::shards::{self, Lineage};
 use crate::store::Outcome;
 
@@ -25,7 +25,8 @@ impl Protocol {
         let Some(listing) = &self.listing else { return Lineage::default() };
         let witness = self.config.lease_duration * WITNESS;
         let initial = &self.config.initial_position;
-        let mut lineage = shards::lineage(listing, &self.view(now), &self.gone, initial, witness);
+        let (view, gone) = (self.view(now), &self.gone);
+        let mut lineage = shards::lineage(listing, &view, gone, initial, self.stream, witness);
         for change in &mut lineage.changes {
             if let shards::Change::Create(lease) = change {
                 lease.stream = self.stream;
@@ -44,7 +45,10 @@ impl Protocol {
         }
         self.attempts.insert(key.clone(), Attempt::InFlight);
         out.push(match change {
-            shards::Change::Create(lease) => Command::Create(*lease),
+            shards::Change::Create(mut lease) => {
+                lease.counter = self.first_counter();
+                Command::Create(*lease)
+            }
             shards::Change::Delete(key, counter) => Command::Delete(key, counter),
             shards::Change::Note(key, expected, children) => {
                 self.status.writes += 1;
@@ -54,6 +58,15 @@ impl Protocol {
                 Command::Write(Write { key, expected, id, change })
             }
         });
+    }
+
+    /// Where the counter of a new lease begins: somewhere. A lease that is deleted and created anew
+    /// must not have the counters of the old one, or who knows that one would take it for expired,
+    /// and writes meant for the old one would fit the new.
+    fn first_counter(&mut self) -> Counter {
+        self.next_write = self.next_write.wrapping_add(1);
+        // Spreads numbers that follow one another over all that fit (2^64 by the golden ratio).
+        Counter(self.next_write.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)
     }
 
     pub(super) fn created(
