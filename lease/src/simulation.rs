@@ -3,18 +3,27 @@
 //! Two to ten workers run the real [`Protocol`](crate::protocol::Protocol) on clocks that drift by
 //! up to 10 %, against one table. Requests and replies are lost, late and doubled, reads are
 //! stale, the store throttles; workers crash, stand still for longer than a lease lasts, are cut
-//! off, join and leave; shards split and merge. Then the faults stop, and the fleet must come to
-//! rest. The functions `invariant_*` say what must hold after every step and at the end.
+//! off, join and leave; a process dies before a request is sent, on its way, when it is carried
+//! out and before the answer is seen, and wherever a task waits. Shards split and merge, and may
+//! have been left half split by a worker of the KCL; somebody names next owners that never come.
+//! Records kill whoever processes them; the stream is deleted and created anew. Then the faults
+//! stop, and the fleet must come to rest. The functions `invariant_*` say what must hold after
+//! every step and at the end.
 //!
 //! `SNOWMELT_SIM_SEEDS=20000 cargo test -p lease simulation` runs more worlds than the usual;
 //! `SNOWMELT_SIM_SEED=17` replays one and prints its last steps.
 #![allow(clippy::print_stdout, reason = "figures are for whoever runs the test")]
 
 mod bugs;
+mod caution;
+mod crash;
+mod faults;
 mod invariants;
 mod stream;
 mod table;
 mod task;
+mod weather;
+mod work;
 mod world;
 
 use bugs::Bug;
@@ -23,8 +32,18 @@ use world::{Account, World};
 /// Worlds run by default: some seconds' worth.
 const SEEDS: u64 = 60;
 
+/// The most violations that a failure lists.
+const SHOWN: usize = 10;
+
 /// Worlds in which a planted bug must show itself.
 const BUG_SEEDS: u64 = 300;
+
+/// Worlds in which little fails: some hundred hand-overs are needed to tell what one of a hundred
+/// takes.
+const MILD_SEEDS: u64 = 150;
+
+/// Worlds in which a process must have died at a given point.
+const DEADLY_SEEDS: u64 = 100;
 
 fn setting(name: &str) -> Option<u64> {
     #[allow(clippy::disallowed_methods, reason = "a test's own setting, not the program's")]
@@ -41,7 +60,8 @@ fn replay(seed: u64, bug: Option<Bug>) -> String {
     let (verdict, world) = World::new(seed, bug, true).run();
     let log = world.log();
     let tail = log[log.len().saturating_sub(400)..].join("\n");
-    format!("{tail}\nseed {seed}: {verdict:?}")
+    let tasks = world.tasks().join("\n");
+    format!("{tail}\n{tasks}\nseed {seed}: {verdict:?}")
 }
 
 #[test]
@@ -51,15 +71,30 @@ fn no_fault_breaks_the_protocol() {
     }
     let seeds = setting("SNOWMELT_SIM_SEEDS").unwrap_or(SEEDS);
     let mut total = Account::default();
+    let mut violations = Vec::new();
     for seed in 0..seeds {
         match run(seed, None) {
             Ok(account) => total.add(&account),
-            Err(violation) => {
-                panic!("seed {seed}: {violation}\nSNOWMELT_SIM_SEED={seed} replays it")
-            }
+            Err(violation) => violations.push(format!("SNOWMELT_SIM_SEED={seed}: {violation}")),
         }
     }
     println!("{seeds} seeds: {}", total.summary());
+    let shown = violations[..violations.len().min(SHOWN)].join("\n");
+    assert!(violations.is_empty(), "{} of {seeds} seeds:\n{shown}", violations.len());
+}
+
+/// A process dies wherever it can while it waits for something, and the fleet goes on.
+#[test]
+fn a_process_may_die_at_any_point() {
+    for point in crash::points() {
+        let died = |seed: &u64| {
+            let account = World::deadly(*seed, point).run().0;
+            let account = account.unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+            account.deaths.contains_key(&point)
+        };
+        let seed = (0..DEADLY_SEEDS).find(died);
+        assert!(seed.is_some(), "nobody died at {point:?}");
+    }
 }
 
 #[test]
@@ -91,7 +126,7 @@ fn seeds_to_detection() {
 #[test]
 fn shards_stand_still_for_a_moment_only() {
     let mut total = Account::default();
-    for seed in 0..setting("SNOWMELT_SIM_SEEDS").unwrap_or(SEEDS) {
+    for seed in 0..setting("SNOWMELT_SIM_SEEDS").unwrap_or(MILD_SEEDS) {
         let (verdict, _) = World::mild(seed).run();
         total.add(&verdict.unwrap_or_else(|violation| panic!("seed {seed}: {violation}")));
     }
@@ -154,13 +189,22 @@ impl Account {
         self.duplicates += other.duplicates;
         self.hand_overs.extend(&other.hand_overs);
         self.failovers.extend(&other.failovers);
+        for (point, deaths) in &other.deaths {
+            *self.deaths.entry(*point).or_default() += deaths;
+        }
+        self.kills += other.kills;
+        self.most_kills = self.most_kills.max(other.most_kills);
+        self.parked = [0, 1].map(|n| self.parked[n] + other.parked[n]);
+        self.recreated += other.recreated;
     }
 
     fn summary(&self) -> String {
         format!(
             "{} steps, {} writes, {} takes, {} records, {} doubled; \
              hand-over p50 {} ms, p99 {} ms, most {} ms of {}; \
-             failover p50 {} ms, p99 {} ms, most {} ms of {}",
+             failover p50 {} ms, p99 {} ms, most {} ms of {}; \
+             {} sudden deaths at {} points; {} killed by records, {} by one at most, \
+             {} killers parked, {} others; {} streams created anew",
             self.steps,
             self.writes,
             self.takes,
@@ -174,6 +218,13 @@ impl Account {
             quantile(&self.failovers, 0.99),
             quantile(&self.failovers, 0.999_999),
             self.failovers.len(),
+            self.deaths.values().sum::<u64>(),
+            self.deaths.len(),
+            self.kills,
+            self.most_kills,
+            self.parked[0],
+            self.parked[1],
+            self.recreated,
         )
     }
 }

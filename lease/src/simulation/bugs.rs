@@ -1,11 +1,14 @@
 //! Protocol bugs to plant: each breaks one rule, from outside the shipped code, and each must be
 //! caught by an invariant.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::weather::Weather;
+use super::world::SECOND;
 use crate::config::Config;
-use crate::lease::{Change, Lease, WorkerId, Write};
-use crate::position::Position;
+use crate::lease::{Change, Counter, Lease, WorkerId, Write};
+use crate::position::{Position, ShardId};
 use crate::protocol::{Command, Event};
 use crate::store::Outcome;
 
@@ -48,9 +51,29 @@ pub(super) enum Bug {
     LossIsNotTold,
     /// A shard counts as ended when it is closed, whatever is still unread.
     ClosedIsEnded,
+    /// A task goes on before what it has announced is stored.
+    AnnouncedBeforeStored,
+    /// A take removes what the last owner had announced.
+    TakeForgetsSuspicion,
+    /// A record is parked after a single owner went while it worked on it.
+    ParkedAtFirstDeath,
+    /// A record is tried again, however many owners went while they worked on it.
+    KillerIsNeverParked,
+    /// A lease is taken though it is of a stream that is no more.
+    ForeignLeaseTaken,
+    /// The counter of a lease that is created anew has the values of the old one again.
+    CountersStartAtZero,
+    /// An ended lease names one of its children only.
+    OneChildIsNamed,
+    /// Only the worker that came to a shard's end creates its children's leases.
+    OnlyTheLastOwnerCreatesChildren,
+    /// A lease is deleted as soon as its shard is done.
+    ParentDeletedAtItsEnd,
+    /// A lease that is left for a worker which never comes is left for ever.
+    ReservedForEver,
 }
 
-pub(super) const ALL: [Bug; 18] = [
+pub(super) const ALL: [Bug; 28] = [
     Bug::RenewalIgnoresCounter,
     Bug::TakeIgnoresCounter,
     Bug::ReleaseKeepsCounter,
@@ -69,9 +92,34 @@ pub(super) const ALL: [Bug; 18] = [
     Bug::NextOwnerDoesNotWait,
     Bug::LossIsNotTold,
     Bug::ClosedIsEnded,
+    Bug::AnnouncedBeforeStored,
+    Bug::TakeForgetsSuspicion,
+    Bug::ParkedAtFirstDeath,
+    Bug::KillerIsNeverParked,
+    Bug::ForeignLeaseTaken,
+    Bug::CountersStartAtZero,
+    Bug::OneChildIsNamed,
+    Bug::OnlyTheLastOwnerCreatesChildren,
+    Bug::ParentDeletedAtItsEnd,
+    Bug::ReservedForEver,
 ];
 
 impl Bug {
+    /// Sees to it that there is what the bug is about.
+    pub(super) fn arrange(self, weather: &mut Weather) {
+        match self {
+            Bug::AnnouncedBeforeStored
+            | Bug::TakeForgetsSuspicion
+            | Bug::ParkedAtFirstDeath
+            | Bug::KillerIsNeverParked => weather.killers = weather.killers.max(1),
+            Bug::ForeignLeaseTaken | Bug::CountersStartAtZero => {
+                weather.recreated = weather.recreated.or(Some(15 * SECOND));
+                weather.inherited = false;
+            }
+            _ => {}
+        }
+    }
+
     /// Changes the settings of a worker.
     pub(super) fn configure(self, config: &mut Config) {
         if self == Bug::ExpiryTooSoon {
@@ -81,12 +129,22 @@ impl Bug {
         }
     }
 
+    /// Changes a lease that is about to be created.
+    pub(super) fn before_creation(self, lease: &mut Lease) {
+        if self == Bug::CountersStartAtZero {
+            lease.counter = Counter(0);
+        }
+    }
+
     /// Changes a write before the store looks at it.
     pub(super) fn before_store(self, old: &Lease, write: &mut Write) {
         if let (Bug::CheckpointFromTheStart, Change::Renew { checkpoint: Some(to), .. }) =
             (self, &mut write.change)
         {
             *to = Position::TrimHorizon;
+        }
+        if let (Bug::OneChildIsNamed, Change::Note { children }) = (self, &mut write.change) {
+            children.truncate(1);
         }
         let blind = matches!(
             (self, &write.change),
@@ -103,6 +161,7 @@ impl Bug {
         match (self, &write.change) {
             (Bug::ReleaseKeepsCounter, Change::Release { .. }) => new.counter = write.expected,
             (Bug::AskMovesCounter, Change::Ask { .. }) => new.counter = write.expected.next(),
+            (Bug::TakeForgetsSuspicion, Change::Take { .. }) => new.suspect = None,
             _ => {}
         }
     }
@@ -123,6 +182,14 @@ impl Bug {
             (Bug::ChildrenDoNotWait, Event::Scanned(Some(scan))) => {
                 scan.leases.iter_mut().for_each(|lease| lease.parents.clear());
             }
+            (Bug::ForeignLeaseTaken, Event::Scanned(Some(scan))) => {
+                scan.leases.iter_mut().for_each(|lease| lease.stream = None);
+            }
+            (Bug::ReservedForEver, Event::Scanned(Some(scan))) => {
+                let left = |lease: &Lease| lease.next.as_ref().is_some_and(|next| next != me);
+                let left = scan.leases.iter_mut().filter(|l| l.owner.is_none() && left(l));
+                left.for_each(|lease| lease.stream = Some(u64::MAX));
+            }
             (Bug::NextOwnerDoesNotWait, Event::Got(_, Some(Some(lease))))
                 if lease.next.as_ref() == Some(me) =>
             {
@@ -130,6 +197,27 @@ impl Bug {
             }
             _ => {}
         }
+    }
+
+    /// What a worker does about an event besides what its protocol commands.
+    pub(super) fn reflex(self, event: &Event) -> Option<Command> {
+        match (self, event) {
+            (Bug::AnnouncedBeforeStored, Event::Announced(progress, news)) => {
+                Some(Command::Announced(progress.key.clone(), news.number))
+            }
+            (Bug::ParentDeletedAtItsEnd, Event::Wrote(_, Some(Outcome::Applied(lease))))
+                if lease.ended() && lease.owner.is_none() =>
+            {
+                Some(Command::Delete(lease.key.clone(), lease.counter))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a worker that has worked these shards to their end creates a lease.
+    pub(super) fn creates(self, lease: &Lease, finished: &BTreeSet<ShardId>) -> bool {
+        let alone = self == Bug::OnlyTheLastOwnerCreatesChildren;
+        !alone || lease.parents.is_empty() || lease.parents.iter().any(|p| finished.contains(p))
     }
 
     /// Changes what a worker's protocol commands; `now` and the settings are that worker's.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::stream::{Output, ShardState, Stream, records_before};
 use super::table::{Table, WorkerNumber};
-use crate::lease::{Counter, Lease, LeaseKey};
+use super::task::Task;
+use crate::lease::{Counter, Lease, LeaseKey, Suspect};
 use crate::position::{Position, ShardId};
+use crate::shards::Shard;
 
 /// A broken invariant, in words.
 pub(super) type Violation = String;
@@ -23,11 +25,11 @@ pub(super) fn invariant_one_owner_passes_the_gate(
     state: &ShardState,
     output: &Output,
 ) -> Verdict {
-    let owner = (output.epoch, output.worker);
-    let other = state.open.iter().find(|open| (open.epoch, open.worker) != owner);
+    let owner = (output.ownership, output.worker);
+    let other = state.open.iter().find(|open| (open.ownership, open.worker) != owner);
     ensure(other.is_none(), || format!("gate: {shard}: {output:?} while {other:?}"))?;
-    ensure(state.last_epoch.is_none_or(|last| last <= owner), || {
-        format!("gate: {shard}: {output:?} after {:?}", state.last_epoch)
+    ensure(state.last_owner.is_none_or(|last| last <= owner), || {
+        format!("gate: {shard}: {output:?} after {:?}", state.last_owner)
     })
 }
 
@@ -51,11 +53,15 @@ pub(super) fn invariant_checkpoints_never_go_back(old: &Lease, new: &Lease) -> V
     ensure(new.checkpoint >= old.checkpoint, || format!("back: {old:?} to {new:?}"))
 }
 
-/// A stored checkpoint never passes a record that is not durable.
+/// A stored checkpoint never passes a record that is not durable. What a lease says of a stream
+/// that is no more says nothing of this one.
 pub(super) fn invariant_checkpoints_cover_durable_records_only(
     lease: &Lease,
     stream: &Stream,
 ) -> Verdict {
+    if lease.is_foreign_to(Some(stream.created)) {
+        return Ok(());
+    }
     let state = stream.get(lease.key.shard());
     let covered = match lease.checkpoint {
         Position::ShardEnd => state.is_done(),
@@ -65,10 +71,83 @@ pub(super) fn invariant_checkpoints_cover_durable_records_only(
     ensure(covered, || format!("durable: {lease:?} passes {}", state.durable_until))
 }
 
-/// A lease is deleted only when all its shard's records are written out.
-pub(super) fn invariant_deleted_shards_are_done(key: &LeaseKey, stream: &Stream) -> Verdict {
-    ensure(stream.get(key.shard()).is_done(), || format!("deleted: {key}"))
+/// A lease is deleted only when all its shard's records are written out. Of a stream that is no
+/// more, none is deleted but by the operator.
+pub(super) fn invariant_deleted_shards_are_done(lease: &Lease, stream: &Stream) -> Verdict {
+    let ours = !lease.is_foreign_to(Some(stream.created));
+    ensure(ours && stream.get(lease.key.shard()).is_done(), || format!("deleted: {lease:?}"))
 }
+
+/// No lease is created anew for a shard that is done: its lease was the witness of that.
+pub(super) fn invariant_done_shards_are_not_begun_again(lease: &Lease, stream: &Stream) -> Verdict {
+    let state = stream.get(lease.key.shard());
+    let again = state.leased && state.is_done();
+    ensure(!again, || format!("again: {lease:?} is created though it is done"))
+}
+
+/// What a lease names as its shard's children are its children, all of them, and it has ended.
+pub(super) fn invariant_children_are_named_as_they_are(lease: &Lease, stream: &Stream) -> Verdict {
+    let ours = !lease.is_foreign_to(Some(stream.created)) && !lease.children.is_empty();
+    let children = || stream.children(lease.key.shard());
+    ensure(!ours || lease.children == children(), || format!("children: {lease:?}"))
+}
+
+/// In calm, every lease of a shard that has ended names its children, as long as the shard is
+/// listed.
+pub(super) fn invariant_ended_parents_name_their_children(
+    table: &Table,
+    stream: &Stream,
+    listed: &[Shard],
+) -> Verdict {
+    let is_listed = |lease: &&Lease| listed.iter().any(|shard| shard.id == *lease.key.shard());
+    for lease in table.all().filter(|lease| lease.ended()).filter(is_listed) {
+        let children = stream.children(lease.key.shard());
+        ensure(lease.children == children, || format!("children: {lease:?} has {children:?}"))?;
+    }
+    Ok(())
+}
+
+/// A task goes on with the records it has announced only when its lease says which they are; or,
+/// when it has announced that it works on none in particular, only when its lease says so, or
+/// still says what the task has inherited.
+pub(super) fn invariant_announcements_are_stored(table: &Table, task: &Task) -> Verdict {
+    // If the lease is no longer this owner's, it may say anything.
+    let ours = |key| table.ownership(key) == Some(task.ownership);
+    let Some(lease) = table.get(&task.key).filter(|lease| ours(&lease.key)) else { return Ok(()) };
+    let (stored, announced) = (lease.suspect.as_ref(), task.caution.announced());
+    let inherited = announced.is_none() && stored == task.caution.inherited();
+    ensure(inherited || stored == announced, || format!("announced: {announced:?} and {lease:?}"))
+}
+
+/// Who takes a lease from an owner that died of a record learns which records it was at.
+pub(super) fn invariant_suspicion_outlives_its_owner(
+    key: &LeaseKey,
+    last_words: &Suspect,
+    told: Option<&Suspect>,
+) -> Verdict {
+    ensure(told == Some(last_words), || format!("last words: {key}: {last_words:?}, {told:?}"))
+}
+
+/// A record is parked only if two ownerships have ended while it was worked on alone.
+pub(super) fn invariant_parked_records_were_tried(
+    key: &LeaseKey,
+    record: u64,
+    tried: usize,
+) -> Verdict {
+    ensure(tried >= 2, || format!("parked: {key}: record {record} after {tried}"))
+}
+
+/// In fair weather a record kills five. Every crash and every loss beside it may cost one more.
+pub(super) fn invariant_no_record_kills_for_ever(
+    shard: &ShardId,
+    record: u64,
+    kills: u32,
+) -> Verdict {
+    ensure(kills <= MOST_KILLS, || format!("kills: {shard}: record {record}: {kills}"))
+}
+
+/// More than any record has killed in many thousand worlds.
+const MOST_KILLS: u32 = 20;
 
 /// A later ownership has a larger epoch, as long as the lease exists.
 pub(super) fn invariant_epochs_grow(

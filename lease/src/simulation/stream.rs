@@ -1,5 +1,6 @@
 //! The stream of a simulated world: shards that split and merge, records that are written all the
-//! time, and an account of every output.
+//! time, and an account of every output. Some records kill whoever processes them. The stream may
+//! be deleted and created anew, with shards of the same names.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ use crate::shards::Shard;
 pub(super) struct Stream {
     shards: BTreeMap<ShardId, ShardState>,
     next: u32,
+    /// When it was created, in seconds, and the same by the world's clock.
+    pub(super) created: u64,
+    created_at: u64,
     /// Whether the fleet began at the newest records.
     pub(super) from_latest: bool,
     /// Records written out more than once.
@@ -34,15 +38,18 @@ pub(super) struct ShardState {
     /// Output requests that may still have an effect.
     pub(super) open: Vec<Output>,
     /// The latest ownership that has written output.
-    pub(super) last_epoch: Option<(u64, WorkerNumber)>,
+    pub(super) last_owner: Option<(u64, WorkerNumber)>,
     pub(super) weight: u64,
+    /// The records that kill, and how many workers each has killed.
+    pub(super) killers: BTreeMap<u64, u32>,
 }
 
 /// One output request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     pub(super) worker: WorkerNumber,
-    pub(super) epoch: u64,
+    /// The number of the ownership, in the order in which the lease was taken.
+    pub(super) ownership: u64,
     /// The first record.
     pub(super) from: u64,
     /// Until then it may have an effect.
@@ -51,10 +58,24 @@ pub(super) struct Output {
 
 impl Stream {
     pub(super) fn new(from_latest: bool) -> Stream {
-        Stream { from_latest, ..Stream::default() }
+        Stream { from_latest, created: 1, ..Stream::default() }
     }
 
-    pub(super) fn open(&mut self, parents: Vec<ShardId>, period: u64, weight: u64, now: u64) {
+    /// The stream is deleted, and another one of its name has no shards yet.
+    pub(super) fn recreate(&mut self, now: u64) {
+        self.shards.clear();
+        self.next = 0;
+        self.created += 1;
+        self.created_at = now;
+    }
+
+    pub(super) fn open(
+        &mut self,
+        parents: Vec<ShardId>,
+        period: u64,
+        weight: u64,
+        now: u64,
+    ) -> ShardId {
         let id = ShardId::new(&format!("shardId-{:012}", self.next));
         self.next += 1;
         let state = ShardState {
@@ -66,10 +87,31 @@ impl Stream {
             durable: Vec::new(),
             durable_until: 0,
             open: Vec::new(),
-            last_epoch: None,
+            last_owner: None,
             weight,
+            killers: BTreeMap::new(),
         };
-        self.shards.insert(id, state);
+        self.shards.insert(id.clone(), state);
+        id
+    }
+
+    /// A shard's n-th record kills whoever processes it.
+    pub(super) fn poison(&mut self, id: &ShardId, record: u64) {
+        self.shards.get_mut(id).expect("the shard exists").killers.insert(record, 0);
+    }
+
+    /// The first of these records that kills.
+    pub(super) fn killer(&self, id: &ShardId, from: u64, to: u64) -> Option<u64> {
+        self.get(id).killers.range(from..to).next().map(|(record, _)| *record)
+    }
+
+    /// A record has killed a worker, one of so many by now.
+    pub(super) fn killed(&mut self, id: &ShardId, record: u64) -> Result<u32, Violation> {
+        let state = self.shards.get_mut(id).expect("the shard exists");
+        let kills = state.killers.get_mut(&record).expect("it kills");
+        *kills += 1;
+        invariants::invariant_no_record_kills_for_ever(id, record, *kills)?;
+        Ok(*kills)
     }
 
     pub(super) fn close(&mut self, id: &ShardId, now: u64) {
@@ -90,6 +132,21 @@ impl Stream {
         &self.shards[id]
     }
 
+    pub(super) fn has(&self, id: &ShardId) -> bool {
+        self.shards.contains_key(id)
+    }
+
+    /// The load of a shard; of one that is no more, none.
+    pub(super) fn weight(&self, id: &ShardId) -> u64 {
+        self.shards.get(id).map_or(0, |state| state.weight)
+    }
+
+    /// The children of a shard.
+    pub(super) fn children(&self, id: &ShardId) -> Vec<ShardId> {
+        let children = self.shards.iter().filter(|(_, state)| state.parents.contains(id));
+        children.map(|(id, _)| id.clone()).collect()
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = (&ShardId, &ShardState)> {
         self.shards.iter()
     }
@@ -99,7 +156,11 @@ impl Stream {
     }
 
     /// What the stream lists at a time: shards that are done and closed long ago are trimmed.
-    pub(super) fn listing(&self, at: u64, retention: u64) -> Vec<Shard> {
+    /// `None` for a time before it was created.
+    pub(super) fn listing(&self, at: u64, retention: u64) -> Option<Vec<Shard>> {
+        if at < self.created_at {
+            return None;
+        }
         let listed = self.shards.iter().filter(|(_, state)| {
             let trimmed = state.closed.is_some_and(|closed| closed + retention < at);
             state.opened <= at && !(trimmed && state.is_done())
@@ -110,7 +171,7 @@ impl Stream {
             hash_range: None,
             closed: state.closed.is_some_and(|closed| closed <= at),
         });
-        listed.collect()
+        Some(listed.collect())
     }
 
     /// An output request starts.
@@ -125,14 +186,14 @@ impl Stream {
         state.open.retain(|open| open.until > now);
         invariants::invariant_one_owner_passes_the_gate(shard, state, &output)?;
         state.open.push(output);
-        state.last_epoch = Some((output.epoch, output.worker));
+        state.last_owner = Some((output.ownership, output.worker));
         Ok(())
     }
 
     /// An output request has come to its end.
     pub(super) fn end_output(&mut self, shard: &ShardId, output: (WorkerNumber, u64, u64)) {
         let state = self.shards.get_mut(shard).expect("the shard exists");
-        state.open.retain(|open| (open.worker, open.epoch, open.from) != output);
+        state.open.retain(|open| (open.worker, open.ownership, open.from) != output);
     }
 
     /// An output request has stored these records.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::bugs::Bug;
+use super::caution::{Caution, Piece};
 use super::stream;
 use crate::lease::LeaseKey;
 use crate::position::Position;
@@ -18,7 +19,11 @@ const FLIGHTS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) key: LeaseKey,
-    pub(super) epoch: u64,
+    /// The number of the ownership, in the order in which the lease was taken.
+    pub(super) ownership: u64,
+    /// The stream it reads.
+    pub(super) created: u64,
+    pub(super) caution: Caution,
     pub(super) start: Position,
     pub(super) deadline: Duration,
     pub(super) lost: bool,
@@ -39,6 +44,8 @@ pub(super) struct Flight {
     pub(super) timeout: Duration,
     /// Whether it stores its records.
     pub(super) stores: bool,
+    /// The stream they are of.
+    pub(super) created: u64,
     state: State,
 }
 
@@ -56,10 +63,12 @@ impl Flight {
 }
 
 impl Task {
-    pub(super) fn new(grant: &Grant, read: u64) -> Task {
+    pub(super) fn new(grant: &Grant, ownership: u64, created: u64, read: u64) -> Task {
         Task {
             key: grant.key.clone(),
-            epoch: grant.epoch.0,
+            ownership,
+            created,
+            caution: Caution::of(grant),
             start: grant.position.clone(),
             deadline: grant.deadline,
             lost: false,
@@ -89,7 +98,7 @@ impl Task {
     pub(super) fn is_over(&self, ended: bool, bug: Option<Bug>) -> bool {
         let finished = self.flights.is_empty() || bug == Some(Bug::ReleaseBeforeOutputEnds);
         // Losing a lease ends the task at once; its requests run on.
-        self.lost || ((self.asked_back || ended) && finished)
+        self.lost || ((self.asked_back || ended) && finished && !self.caution.is_at_work())
     }
 
     pub(super) fn final_position(&self, ended: bool) -> Position {
@@ -116,14 +125,38 @@ impl Task {
             failed.timeout = timeout;
             return Some(*failed);
         }
-        if self.asked_back || self.flights.len() >= FLIGHTS || self.read >= available {
+        if self.asked_back || !self.has_room() || self.read >= available {
             return None;
         }
         let to = available.min(self.read + 200);
-        let flight = Flight { from: self.read, to, timeout, stores: true, state: State::InAir };
+        let flight = self.flight(Piece { from: self.read, to }, timeout, State::InAir);
         self.read = to;
         self.flights.push_back(flight);
         Some(flight)
+    }
+
+    /// The records that the next output request has, if it is not one that is sent again.
+    pub(super) fn next_piece(&self, available: u64) -> Option<Piece> {
+        let idle = self.asked_back || !self.has_room() || self.read >= available;
+        let again = self.flights.iter().any(|flight| flight.state == State::Failed);
+        (!idle && !again && !self.lost)
+            .then(|| Piece { from: self.read, to: available.min(self.read + 200) })
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.flights.len() < FLIGHTS
+    }
+
+    /// Output that is ready, and is sent when the gate lets it pass.
+    pub(super) fn queue(&mut self, piece: Piece) {
+        let flight = self.flight(piece, Duration::ZERO, State::Failed);
+        self.flights.push_back(flight);
+        self.read = piece.to;
+    }
+
+    fn flight(&self, piece: Piece, timeout: Duration, state: State) -> Flight {
+        let Piece { from, to } = piece;
+        Flight { from, to, timeout, stores: true, created: self.created, state }
     }
 
     pub(super) fn landed(&mut self, flight: Flight, done: bool) {

@@ -8,14 +8,16 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::bugs::Bug;
+use super::crash::{Operation, Point};
 use super::invariants::{self, Violation};
-use super::stream::{self, Output, Stream};
+use super::stream::{self, Stream};
 use super::table::{Table, WorkerNumber};
 use super::task::{Flight, Task};
+use super::weather::Weather;
 use crate::config::Config;
-use crate::lease::{LeaseKey, WorkerId};
+use crate::lease::{Lease, LeaseKey, Suspect};
 use crate::position::{Position, ShardId};
-use crate::protocol::{Command, Event, Grant, Progress, Protocol};
+use crate::protocol::{Command, Event, Progress, Protocol};
 
 pub(super) const SECOND: u64 = 1_000_000;
 /// The lease duration, by a clock that goes right.
@@ -25,9 +27,12 @@ const CALM: u64 = 240 * SECOND;
 /// The part of the calm in which nothing may move any more.
 const QUIET: u64 = 40 * SECOND;
 
+/// How long a closed shard is listed.
+const RETENTION: u64 = 60 * SECOND;
+
 /// What can happen.
 #[derive(Debug)]
-enum Happening {
+pub(super) enum Happening {
     Wake(WorkerNumber),
     Arrive(Request),
     Answer(WorkerNumber, u64, Event),
@@ -37,33 +42,20 @@ enum Happening {
     List(WorkerNumber, bool),
     Fault,
     Drain(WorkerNumber),
+    /// A process is started in the place of one that died.
+    Restart,
+    Recreate,
+    /// The operator clears away what is left of the stream before.
+    Clear,
 }
 
 /// An operation on its way to the store.
 #[derive(Clone, Debug)]
-struct Request {
+pub(super) struct Request {
     worker: WorkerNumber,
     id: u64,
     command: Command,
     answer: bool,
-}
-
-/// How likely each fault is, in a thousand.
-#[derive(Clone, Copy, Debug, Default)]
-struct Rates {
-    lost_request: u32,
-    lost_reply: u32,
-    late_reply: u32,
-    duplicate: u32,
-    throttle: u32,
-    slow: u32,
-    stale: u32,
-    crash: u32,
-    pause: u32,
-    partition: u32,
-    drain: u32,
-    reshard: u32,
-    join: u32,
 }
 
 /// What a run was like.
@@ -78,24 +70,39 @@ pub(super) struct Account {
     pub(super) hand_overs: Vec<u64>,
     /// The same for leases taken from an owner that had stopped renewing.
     pub(super) failovers: Vec<u64>,
+    /// Where processes died while they waited for something.
+    pub(super) deaths: BTreeMap<Point, u64>,
+    /// Workers that a record killed, the most that one did, and records parked: those that kill,
+    /// and others.
+    pub(super) kills: u64,
+    pub(super) most_kills: u32,
+    pub(super) parked: [u64; 2],
+    /// Streams created anew.
+    pub(super) recreated: u64,
 }
 
-struct Worker {
-    protocol: Protocol,
-    config: Config,
-    rate: f64,
-    born: u64,
-    alive: bool,
-    paused_until: u64,
-    cut_off_until: u64,
-    wake_at: u64,
-    requests: BTreeMap<u64, Command>,
-    tasks: BTreeMap<LeaseKey, Task>,
-    draining: bool,
+pub(super) struct Worker {
+    pub(super) protocol: Protocol,
+    pub(super) config: Config,
+    pub(super) rate: f64,
+    pub(super) born: u64,
+    pub(super) alive: bool,
+    pub(super) paused_until: u64,
+    pub(super) cut_off_until: u64,
+    pub(super) wake_at: u64,
+    pub(super) requests: BTreeMap<u64, Command>,
+    pub(super) tasks: BTreeMap<LeaseKey, Task>,
+    pub(super) draining: bool,
+    /// The stream that it knows of.
+    pub(super) knows: u64,
+    /// The shard whose records it may be working on by themselves.
+    pub(super) careful_with: Option<LeaseKey>,
+    /// Shards that it has worked to their end.
+    pub(super) finished: BTreeSet<ShardId>,
 }
 
 impl Worker {
-    fn clock(&self, now: u64) -> Duration {
+    pub(super) fn clock(&self, now: u64) -> Duration {
         Duration::from_micros(((now - self.born) as f64 * self.rate) as u64)
     }
 
@@ -107,24 +114,25 @@ impl Worker {
 }
 
 pub(super) struct World {
-    rng: Rng,
-    now: u64,
+    pub(super) rng: Rng,
+    pub(super) now: u64,
     sequence: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
-    workers: Vec<Worker>,
-    table: Table,
-    stream: Stream,
-    rates: Rates,
-    storm_until: u64,
+    pub(super) workers: Vec<Worker>,
+    pub(super) table: Table,
+    pub(super) stream: Stream,
+    pub(super) weather: Weather,
     end: u64,
-    initial: Position,
-    bug: Option<Bug>,
+    pub(super) initial: Position,
+    pub(super) bug: Option<Bug>,
     requests: u64,
     /// When the last owner of a lease stopped, and whether it crashed.
-    stopped: BTreeMap<LeaseKey, (u64, bool)>,
-    quiet_takes: u64,
-    account: Account,
+    pub(super) stopped: BTreeMap<LeaseKey, (u64, bool)>,
+    /// The records that owners were at when they died, and by which ownership.
+    pub(super) last_words: BTreeMap<LeaseKey, (u64, Suspect)>,
+    pub(super) quiet_takes: u64,
+    pub(super) account: Account,
     /// The last happenings, for the report of a failure.
     log: Option<Vec<String>>,
 }
@@ -132,23 +140,22 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, bug: Option<Bug>, log: bool) -> World {
         let mut rng = Rng::with_seed(seed);
-        let some = |rng: &mut Rng, most: u32| if rng.bool() { rng.u32(0..most) } else { 0 };
-        let rates = Rates {
-            lost_request: some(&mut rng, 60),
-            lost_reply: some(&mut rng, 60),
-            late_reply: some(&mut rng, 500),
-            duplicate: some(&mut rng, 60),
-            throttle: some(&mut rng, 150),
-            slow: some(&mut rng, 200),
-            stale: some(&mut rng, 500),
-            crash: some(&mut rng, 250),
-            pause: some(&mut rng, 400),
-            partition: some(&mut rng, 500),
-            drain: some(&mut rng, 200),
-            reshard: some(&mut rng, 300),
-            join: some(&mut rng, 300),
-        };
-        let storm_until = SECOND * rng.u64(20..120);
+        let mut weather = Weather::drawn(&mut rng);
+        if let Some(bug) = bug {
+            bug.arrange(&mut weather);
+        }
+        World::with(rng, weather, bug, log)
+    }
+
+    /// A world in which workers die at this point.
+    pub(super) fn deadly(seed: u64, point: Point) -> World {
+        let mut rng = Rng::with_seed(seed);
+        let mut weather = Weather::drawn(&mut rng);
+        weather.fatal = Some(point);
+        World::with(rng, weather, None, false)
+    }
+
+    fn with(mut rng: Rng, weather: Weather, bug: Option<Bug>, log: bool) -> World {
         let latest = rng.u32(0..8) == 0;
         let mut world = World {
             now: SECOND,
@@ -158,41 +165,35 @@ impl World {
             workers: Vec::new(),
             table: Table::default(),
             stream: Stream::new(latest),
-            rates,
-            storm_until,
-            end: storm_until + CALM,
+            // Five workers die of a record, one after the other.
+            end: weather.storm_until + CALM + u64::from(weather.killers) * CALM / 2,
+            weather,
             initial: if latest { Position::Latest } else { Position::TrimHorizon },
             bug,
             requests: 0,
             stopped: BTreeMap::new(),
+            last_words: BTreeMap::new(),
             quiet_takes: 0,
             account: Account::default(),
             log: log.then(Vec::new),
             rng,
         };
-        for _ in 0..world.rng.u32(1..7) {
-            world.open_shard(Vec::new());
-        }
-        for _ in 0..world.rng.u32(2..6) {
-            world.join();
-        }
-        world.later(SECOND, Happening::Fault);
+        world.begin();
         world
     }
 
     /// A world in which workers crash, join and leave, and nothing else fails.
     pub(super) fn mild(seed: u64) -> World {
-        let mut world = World::new(seed, None, false);
-        world.rates = Rates { crash: 20, drain: 20, join: 60, ..Rates::default() };
-        world
+        let mut rng = Rng::with_seed(seed);
+        let storm_until = Weather::drawn(&mut rng).storm_until;
+        World::with(rng, Weather::mild(storm_until), None, false)
     }
 
     /// A world of so many shards and workers in which nothing fails.
     pub(super) fn calm(shards: usize, workers: usize) -> World {
-        let mut worlds = (0..).map(|seed| World::new(seed, None, false));
+        let calm = |seed| World::with(Rng::with_seed(seed), Weather::default(), None, false);
+        let mut worlds = (0..).map(calm);
         let mut world = worlds.find(|world| world.workers.len() <= 2).expect("there are many");
-        world.rates = Rates::default();
-        world.storm_until = 0;
         while world.stream.open_shards().len() < shards {
             world.open_shard(Vec::new());
         }
@@ -223,6 +224,17 @@ impl World {
         self.log.as_deref().unwrap_or_default()
     }
 
+    /// What the living workers' tasks are at.
+    pub(super) fn tasks(&self) -> Vec<String> {
+        let living = self.workers.iter().enumerate().filter(|(_, worker)| worker.alive);
+        let tasks = living.flat_map(|(number, worker)| {
+            let careful_with = &worker.careful_with;
+            let tasks = worker.tasks.values();
+            tasks.map(move |task| format!("{number} careful with {careful_with:?}: {task:?}"))
+        });
+        tasks.collect()
+    }
+
     /// Runs the world to its end.
     pub(super) fn run(mut self) -> (Result<Account, Violation>, World) {
         while let Some(Reverse((at, number))) = self.queue.peek().copied() {
@@ -245,21 +257,25 @@ impl World {
         (verdict.map(|()| self.account.clone()), self)
     }
 
-    fn later(&mut self, delay: u64, happening: Happening) {
+    pub(super) fn later(&mut self, delay: u64, happening: Happening) {
         self.at(self.now + delay, happening);
     }
 
-    fn at(&mut self, at: u64, happening: Happening) {
+    pub(super) fn at(&mut self, at: u64, happening: Happening) {
         self.sequence += 1;
         self.queue.push(Reverse((at, self.sequence)));
         self.happenings.insert(self.sequence, happening);
     }
 
-    fn storm(&self) -> bool {
-        self.now < self.storm_until
+    pub(super) fn storm(&self) -> bool {
+        self.now < self.weather.storm_until
     }
 
-    fn chance(&mut self, thousandth: u32) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
+        self.now > self.end - QUIET
+    }
+
+    pub(super) fn chance(&mut self, thousandth: u32) -> bool {
         self.storm() && self.rng.u32(0..1000) < thousandth
     }
 
@@ -272,7 +288,12 @@ impl World {
             | Happening::Tick(worker, ..)
             | Happening::List(worker, _)
             | Happening::Drain(worker) => Some(*worker),
-            Happening::Arrive(_) | Happening::Landed(..) | Happening::Fault => None,
+            Happening::Arrive(_)
+            | Happening::Landed(..)
+            | Happening::Fault
+            | Happening::Restart
+            | Happening::Recreate
+            | Happening::Clear => None,
         };
         if let Some(number) = addressed {
             let worker = &self.workers[number];
@@ -289,30 +310,17 @@ impl World {
         match happening {
             Happening::Wake(worker) => self.wake(worker),
             Happening::Arrive(request) => self.arrive(request),
-            Happening::Answer(worker, id, event) => {
-                match self.workers[worker].requests.remove(&id) {
-                    Some(_) => self.deliver(worker, event),
-                    None => Ok(()),
-                }
-            }
+            Happening::Answer(worker, id, event) => self.answer(worker, id, event),
             Happening::GiveUp(worker, id) => match self.workers[worker].requests.remove(&id) {
                 Some(command) => self.deliver(worker, failure(command)),
                 None => Ok(()),
             },
             Happening::Tick(worker, key, epoch) => self.tick(worker, &key, epoch),
-            Happening::Landed(worker, key, epoch, flight, done) => {
-                self.landed(worker, &key, epoch, flight, done);
+            Happening::Landed(worker, key, ownership, flight, done) => {
+                self.landed(worker, &key, ownership, flight, done);
                 Ok(())
             }
-            Happening::List(worker, again) => {
-                let at = self.now - self.rng.u64(0..SECOND).min(self.now);
-                let listing = self.stream.listing(at, 60 * SECOND);
-                if again {
-                    let pause = self.rng.u64(3..8) * SECOND;
-                    self.later(pause, Happening::List(worker, true));
-                }
-                self.deliver(worker, Event::Listed(listing))
-            }
+            Happening::List(worker, again) => self.list(worker, again),
             Happening::Fault => {
                 self.fault();
                 Ok(())
@@ -321,6 +329,48 @@ impl World {
                 self.workers[worker].draining = true;
                 self.deliver(worker, Event::Drain)
             }
+            Happening::Restart => {
+                self.restart();
+                Ok(())
+            }
+            Happening::Recreate => {
+                self.recreate();
+                Ok(())
+            }
+            Happening::Clear => {
+                self.table.clear_foreign(self.stream.created, self.now);
+                Ok(())
+            }
+        }
+    }
+
+    /// An answer arrives, unless nobody waits for it any more.
+    fn answer(&mut self, worker: WorkerNumber, id: u64, event: Event) -> Result<(), Violation> {
+        let Some(command) = self.workers[worker].requests.remove(&id) else { return Ok(()) };
+        if self.dies_at(worker, Point::Answered, &command) {
+            return Ok(());
+        }
+        self.deliver(worker, event)
+    }
+
+    /// A worker lists the stream's shards.
+    fn list(&mut self, number: WorkerNumber, again: bool) -> Result<(), Violation> {
+        let at = self.now - self.rng.u64(0..SECOND).min(self.now);
+        if again {
+            let pause = self.rng.u64(3..8) * SECOND;
+            self.later(pause, Happening::List(number, true));
+        }
+        // A stream that is being created has none yet.
+        let Some(listing) = self.stream.listing(at, RETENTION) else { return Ok(()) };
+        let created = self.stream.created;
+        let worker = &mut self.workers[number];
+        if worker.knows != created {
+            worker.knows = created;
+            self.deliver(number, Event::Stream(created))?;
+        }
+        match self.workers[number].alive {
+            true => self.deliver(number, Event::Listed(listing)),
+            false => Ok(()),
         }
     }
 
@@ -342,7 +392,7 @@ impl World {
                 Some(Bug::CheckpointWhatWasRead) => stream::after(task.read, &task.start),
                 _ => task.position(),
             },
-            weight: self.stream.get(task.key.shard()).weight,
+            weight: self.stream.weight(task.key.shard()),
             lag: None,
         });
         let progress = progress.collect();
@@ -350,13 +400,19 @@ impl World {
     }
 
     /// Gives a worker's protocol an event and performs what it commands.
-    fn deliver(&mut self, number: WorkerNumber, mut event: Event) -> Result<(), Violation> {
+    pub(super) fn deliver(
+        &mut self,
+        number: WorkerNumber,
+        mut event: Event,
+    ) -> Result<(), Violation> {
         let worker = &mut self.workers[number];
         let clock = worker.clock(self.now);
         if let Some(bug) = self.bug {
             bug.before_step(&mut event, &worker.config.worker_id);
         }
+        let reflex = self.bug.and_then(|bug| bug.reflex(&event));
         let mut commands = worker.protocol.step(event, clock);
+        commands.extend(reflex);
         if let Some(bug) = self.bug {
             let honest = Duration::from_micros((LEASE as f64) as u64);
             bug.after_step(&mut commands, clock, &worker.config, honest);
@@ -366,12 +422,15 @@ impl World {
                 log.push(format!("{:>11}   {number}: {command:?}", self.now));
             }
             self.perform(number, command)?;
+            if !self.workers[number].alive {
+                return Ok(());
+            }
         }
         self.schedule_wake(number);
         Ok(())
     }
 
-    fn schedule_wake(&mut self, number: WorkerNumber) {
+    pub(super) fn schedule_wake(&mut self, number: WorkerNumber) {
         let worker = &mut self.workers[number];
         let due = worker.global(worker.protocol.due()).max(self.now + 1);
         if due < worker.wake_at {
@@ -392,18 +451,40 @@ impl World {
                 if let Some(task) = self.workers[number].tasks.get_mut(&key) {
                     task.asked_back = true;
                 }
+                self.dies_suddenly(number, Point::Told);
+            }
+            Command::Announced(key, said) => {
+                let waits = |task: &&mut Task| task.caution.waits_for(said);
+                if let Some(task) = self.workers[number].tasks.get_mut(&key).filter(waits) {
+                    invariants::invariant_announcements_are_stored(&self.table, task)?;
+                    task.caution.stored();
+                }
+                self.dies_suddenly(number, Point::Told);
             }
             Command::Lose(key) => {
                 invariants::invariant_lost_to_others_only(&key, &self.table, number)?;
                 if let Some(task) = self.workers[number].tasks.get_mut(&key) {
                     task.lost = true;
                 }
+                self.dies_suddenly(number, Point::Told);
             }
             Command::Release(_) => {}
             Command::Drained => self.workers[number].alive = false,
-            request => self.send(number, request),
+            Command::Create(lease) if !self.creates(number, &lease) => {
+                return self.deliver(number, Event::Created(lease, None));
+            }
+            request => {
+                if !self.dies_at(number, Point::Before, &request) {
+                    self.send(number, request);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Whether a worker creates a lease, unless a bug keeps it from that.
+    fn creates(&self, number: WorkerNumber, lease: &Lease) -> bool {
+        self.bug.is_none_or(|bug| bug.creates(lease, &self.workers[number].finished))
     }
 
     /// Sends an operation to the store, over a network that may lose, delay or repeat it.
@@ -414,16 +495,16 @@ impl World {
         let patience = (patience / self.workers[worker].rate) as u64;
         self.workers[worker].requests.insert(id, command.clone());
         self.later(patience, Happening::GiveUp(worker, id));
-        if self.workers[worker].cut_off_until > self.now || self.chance(self.rates.lost_request) {
+        if self.workers[worker].cut_off_until > self.now || self.chance(self.weather.lost_request) {
             return;
         }
         let mut delay = self.rng.u64(500..15_000);
-        if self.chance(self.rates.slow) {
+        if self.chance(self.weather.slow) {
             delay += self.rng.u64(0..25 * SECOND);
         }
-        let answer = !self.chance(self.rates.lost_reply);
+        let answer = !self.chance(self.weather.lost_reply);
         let request = Request { worker, id, command, answer };
-        if self.chance(self.rates.duplicate) {
+        if self.chance(self.weather.duplicate) {
             let later = delay + self.rng.u64(0..30 * SECOND);
             self.later(later, Happening::Arrive(Request { answer: false, ..request.clone() }));
         }
@@ -433,13 +514,16 @@ impl World {
     /// An operation reaches the store.
     fn arrive(&mut self, request: Request) -> Result<(), Violation> {
         let Request { worker, id, command, answer } = request;
-        let event = if self.chance(self.rates.throttle) {
+        let operation = Operation::of(&command).expect("nothing else is sent");
+        self.dies_suddenly(worker, Point::Sent(operation));
+        let event = if self.chance(self.weather.throttle) {
             failure(command)
         } else {
             self.operate(worker, command)?
         };
+        self.dies_suddenly(worker, Point::Applied(operation));
         let mut delay = self.rng.u64(500..15_000);
-        if self.chance(self.rates.late_reply) {
+        if self.chance(self.weather.late_reply) {
             delay += self.rng.u64(0..3 * SECOND);
         }
         if answer {
@@ -452,7 +536,7 @@ impl World {
         let now = self.now;
         Ok(match command {
             Command::Scan => {
-                let oldest = if self.chance(self.rates.stale) { 3 * SECOND } else { 1 };
+                let oldest = if self.chance(self.weather.stale) { 3 * SECOND } else { 1 };
                 let rng = &mut self.rng;
                 Event::Scanned(Some(self.table.scan(|| now - rng.u64(0..oldest).min(now))))
             }
@@ -461,8 +545,15 @@ impl World {
                 Event::Got(key, Some(lease))
             }
             Command::Create(lease) => {
-                let done = self.table.create(lease.clone(), now);
+                let mut lease = lease;
+                if let Some(bug) = self.bug {
+                    bug.before_creation(&mut lease);
+                }
+                let done = self.table.create(lease.clone(), &self.stream, now)?;
                 let shard = lease.key.shard();
+                if !done || lease.is_foreign_to(Some(self.stream.created)) {
+                    return Ok(Event::Created(lease, Some(done)));
+                }
                 let state = self.stream.get(shard);
                 if lease.checkpoint == Position::Latest
                     && state.closed.is_some()
@@ -488,201 +579,6 @@ impl World {
         })
     }
 
-    fn grant(&mut self, number: WorkerNumber, grant: Grant) -> Result<(), Violation> {
-        let key = grant.key.clone();
-        self.account.takes += 1;
-        self.quiet_takes += u64::from(self.now > self.end - QUIET);
-        match self.stopped.remove(&key) {
-            Some((since, false)) => self.account.hand_overs.push(self.now - since),
-            Some((since, true)) => self.account.failovers.push(self.now - since),
-            None => {}
-        }
-        let state = self.stream.get(key.shard());
-        let read = stream::records_before(&grant.position, state, self.now);
-        let epoch = grant.epoch.0;
-        if grant.position == Position::Latest && self.stream.is_root(key.shard()) {
-            // Nobody asked for the records before.
-            self.stream.written_out(key.shard(), 0, read);
-        }
-        self.workers[number].tasks.insert(key.clone(), Task::new(&grant, read));
-        self.later(1, Happening::Tick(number, key, epoch));
-        Ok(())
-    }
-
-    /// A shard's task does what there is to do.
-    fn tick(&mut self, number: WorkerNumber, key: &LeaseKey, epoch: u64) -> Result<(), Violation> {
-        let worker = &mut self.workers[number];
-        let clock = worker.clock(self.now);
-        let Some(task) = worker.tasks.get_mut(key).filter(|task| task.epoch == epoch) else {
-            return Ok(());
-        };
-        task.collect();
-        let state = self.stream.get(key.shard());
-        let available = state.records(self.now);
-        let closed = state.closed.is_some();
-        let eager = self.bug == Some(Bug::ClosedIsEnded);
-        if task.is_over(closed && (eager || task.done == available), self.bug) {
-            let position = task.final_position(closed && (eager || task.done == available));
-            let asked = worker.tasks.remove(key).is_some_and(|task| task.asked_back);
-            if asked && position != Position::ShardEnd {
-                self.stopped.insert(key.clone(), (self.now, false));
-            }
-            return self.deliver(number, Event::Dropped(key.clone(), position));
-        }
-        let mut rng = Rng::with_seed(self.rng.u64(..));
-        let pause = (rng.u64(100..500) as f64 * 1000.0 / worker.rate) as u64;
-        let flight = task.next_flight(available, clock, &mut rng);
-        self.later(pause, Happening::Tick(number, key.clone(), epoch));
-        match flight {
-            Some(flight) => self.start_output(number, key, epoch, flight, &mut rng),
-            None => Ok(()),
-        }
-    }
-
-    fn start_output(
-        &mut self,
-        number: WorkerNumber,
-        key: &LeaseKey,
-        epoch: u64,
-        flight: Flight,
-        rng: &mut Rng,
-    ) -> Result<(), Violation> {
-        let worker = &self.workers[number];
-        let patience = (flight.timeout.as_micros() as f64 / worker.rate) as u64;
-        let output =
-            Output { worker: number, epoch, from: flight.from, until: self.now + patience };
-        self.stream.start_output(key.shard(), output, self.now)?;
-        let fails = self.storm() && rng.u32(0..10) == 0;
-        // A failed request may have stored its records none the less.
-        let stores = !fails || rng.bool();
-        let landing = rng.u64(0..patience.max(1));
-        let happening = Happening::Landed(number, key.clone(), epoch, flight, !fails);
-        if stores {
-            self.later(landing, happening);
-        } else {
-            self.later(
-                landing,
-                Happening::Landed(number, key.clone(), epoch, flight.lost(), false),
-            );
-        }
-        Ok(())
-    }
-
-    fn landed(
-        &mut self,
-        number: WorkerNumber,
-        key: &LeaseKey,
-        epoch: u64,
-        flight: Flight,
-        done: bool,
-    ) {
-        self.stream.end_output(key.shard(), (number, epoch, flight.from));
-        if flight.stores {
-            self.stream.written_out(key.shard(), flight.from, flight.to);
-            self.account.records += flight.to - flight.from;
-        }
-        let worker = &mut self.workers[number];
-        if let Some(task) = worker.tasks.get_mut(key).filter(|task| task.epoch == epoch) {
-            task.landed(flight, done);
-        }
-    }
-
-    fn open_shard(&mut self, parents: Vec<ShardId>) {
-        let period = self.rng.u64(20..400) * 1000;
-        let weight = match self.rng.u32(0..3) {
-            0 => 0,
-            1 => self.rng.u64(0..50_000),
-            _ => self.rng.u64(0..1_000_000),
-        };
-        self.stream.open(parents, period, weight, self.now);
-    }
-
-    fn join(&mut self) {
-        let number = self.workers.len();
-        let name = WorkerId::parse(&format!("worker-{number}")).expect("a good name");
-        let mut config = Config::with_lease_duration(name, Duration::from_micros(LEASE));
-        config.initial_position = self.initial.clone();
-        if let Some(bug) = self.bug {
-            bug.configure(&mut config);
-        }
-        let seed = self.rng.u64(..);
-        // Often as fast or as slow as a clock may be.
-        let rate = match self.rng.u32(0..3) {
-            0 => 0.9,
-            1 => 1.1,
-            _ => 0.9 + 0.2 * self.rng.f64(),
-        };
-        self.workers.push(Worker {
-            protocol: Protocol::new(config.clone(), seed),
-            config,
-            rate,
-            born: self.now,
-            alive: true,
-            paused_until: 0,
-            cut_off_until: 0,
-            wake_at: u64::MAX,
-            requests: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            draining: false,
-        });
-        self.schedule_wake(number);
-        self.later(1000, Happening::List(number, true));
-    }
-
-    /// Once a second, something may break.
-    fn fault(&mut self) {
-        let living = |world: &World| -> Vec<WorkerNumber> {
-            let staying = |w: &WorkerNumber| {
-                let worker = &world.workers[*w];
-                worker.alive && !worker.draining
-            };
-            (0..world.workers.len()).filter(staying).collect()
-        };
-        let alive = living(self);
-        let victim = alive[self.rng.usize(0..alive.len())];
-        if alive.len() > 1 && self.chance(self.rates.crash) {
-            let worker = &mut self.workers[victim];
-            worker.alive = false;
-            let held = worker.tasks.values().filter(|task| !task.lost);
-            self.stopped.extend(held.map(|task| (task.key.clone(), (self.now, true))));
-        } else if self.chance(self.rates.pause) {
-            self.workers[victim].paused_until = self.now + self.rng.u64(0..25 * SECOND);
-        } else if self.chance(self.rates.partition) {
-            self.workers[victim].cut_off_until = self.now + self.rng.u64(0..25 * SECOND);
-        } else if alive.len() > 1 && self.chance(self.rates.drain) {
-            self.workers[victim].draining = true;
-            self.later(1, Happening::Drain(victim));
-        }
-        if self.chance(self.rates.join) && living(self).len() < 10 {
-            self.join();
-        }
-        if self.chance(self.rates.reshard) {
-            self.reshard();
-            for worker in living(self) {
-                let delay = self.rng.u64(0..5 * SECOND);
-                self.later(delay, Happening::List(worker, false));
-            }
-        }
-        if self.storm() {
-            self.later(SECOND, Happening::Fault);
-        }
-    }
-
-    fn reshard(&mut self) {
-        let open = self.stream.open_shards();
-        let one = &open[self.rng.usize(0..open.len())];
-        let other = &open[self.rng.usize(0..open.len())];
-        if one == other && open.len() < 12 {
-            self.stream.close(one, self.now);
-            self.open_shard(vec![one.clone()]);
-            self.open_shard(vec![one.clone()]);
-        } else if one != other {
-            self.stream.close(one, self.now);
-            self.stream.close(other, self.now);
-            self.open_shard(vec![one.clone(), other.clone()]);
-        }
-    }
-
     fn at_the_end(&mut self) -> Result<(), Violation> {
         let mut owned: BTreeMap<LeaseKey, Vec<WorkerNumber>> = BTreeMap::new();
         let mut held = Vec::new();
@@ -692,10 +588,13 @@ impl World {
             for key in &tasks {
                 owned.entry((*key).clone()).or_default().push(number);
             }
-            let weight = |key: &&LeaseKey| self.stream.get(key.shard()).weight + 32 * 1024;
+            let weight = |key: &&LeaseKey| self.stream.weight(key.shard()) + 32 * 1024;
             held.push(tasks.iter().map(weight).collect::<Vec<u64>>());
         }
         invariants::invariant_everything_is_owned(&self.table, &owned)?;
+        let listed = self.stream.listing(self.now, RETENTION).unwrap_or_default();
+        let (table, stream) = (&self.table, &self.stream);
+        invariants::invariant_ended_parents_name_their_children(table, stream, &listed)?;
         let slack = 15 * SECOND;
         invariants::invariant_every_record_is_written_out(&self.stream, self.now, slack)?;
         invariants::invariant_nothing_moves(self.quiet_takes)?;
@@ -704,7 +603,7 @@ impl World {
 }
 
 /// The event that tells of a command's failure.
-fn failure(command: Command) -> Event {
+pub(super) fn failure(command: Command) -> Event {
     match command {
         Command::Scan => Event::Scanned(None),
         Command::Get(key) => Event::Got(key, None),
