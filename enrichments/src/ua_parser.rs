@@ -4,6 +4,7 @@
 //! asset in the configuration the file is still looked for by its usual name. What no rule knows
 //! is `Other`. Never fails an event; rules that cannot be read stop the start.
 
+mod pattern;
 mod pieces;
 mod rules;
 

@@ -29,11 +29,7 @@ pub(super) fn needed(pattern: &str, ignore_case: bool) -> Result<Vec<Texts>, Str
         parser.build().parse(pattern).map_err(|error| error.to_string())
     };
     let pattern = parse(false).or_else(|_| parse(true))?;
-    let mut choices = Needs::of(&pattern).choices();
-    choices.sort_by_key(|choice| std::cmp::Reverse(shortest(choice)));
-    choices.dedup();
-    choices.truncate(MOST_CHOICES);
-    Ok(choices)
+    Ok(Needs::of(&pattern).telling())
 }
 
 /// What is known of a part of a pattern.
@@ -109,17 +105,34 @@ impl Needs {
         Needs { exact: None, choices }
     }
 
-    /// Parts of which one matches: one choice of each is a choice of all.
+    /// Parts of which one matches: one choice of each, joined, is a choice of all.
     fn of_one(parts: Vec<Needs>) -> Needs {
         let all: Option<Vec<&Texts>> = parts.iter().map(|part| part.exact.as_ref()).collect();
         let texts: Option<Texts> = all.map(|all| all.into_iter().flatten().cloned().collect());
         if let Some(texts) = texts.filter(|texts| texts.len() <= MOST) {
             return Needs::exactly(texts);
         }
-        let best = |part: Needs| part.choices().into_iter().max_by_key(shortest);
-        let pieces: Option<Vec<Texts>> = parts.into_iter().map(best).collect();
-        let pieces = pieces.map(|all| all.into_iter().flatten().collect());
-        Needs { exact: None, choices: pieces.into_iter().collect() }
+        let parts: Vec<Vec<Texts>> = parts.into_iter().map(Needs::telling).collect();
+        if parts.iter().any(Vec::is_empty) {
+            return Needs::default();
+        }
+        // Any choice of the one with any of the other is one of both: the best with the best, the
+        // next with the next, and so on, the last of a part as often as the others have more.
+        let most = parts.iter().map(Vec::len).max().unwrap_or_default();
+        let nth = |place: usize| {
+            let of_each = parts.iter().map(|choices| &choices[place.min(choices.len() - 1)]);
+            of_each.flatten().cloned().collect()
+        };
+        Needs { exact: None, choices: (0..most).map(nth).collect() }
+    }
+
+    /// The choices that refuse most, those first.
+    fn telling(self) -> Vec<Texts> {
+        let mut choices = self.choices();
+        choices.sort_by_key(|choice| std::cmp::Reverse(shortest(choice)));
+        choices.dedup();
+        choices.truncate(MOST_CHOICES);
+        choices
     }
 
     /// The choices to look for.
@@ -174,6 +187,11 @@ mod tests {
             ("(x{3,}|.*Opera) Mini.+Version/", false, &["version/", " mini"]),
             ("(?:.*Opera|Safari.*) x", false, &["opera|safari", " x"]),
             ("; *(HTC.*)", false, &["htc"]),
+            (
+                "(?:(?:Droid|Phone).+(?:bot|crawl)|AdsBot-x)",
+                false,
+                &["adsbot-x|droid|phone", "adsbot-x|bot|crawl"],
+            ),
             ("^(foo|)bar$", false, &["bar|foobar"]),
             (".*", false, &[]),
             ("(a|.*)", false, &[]),

@@ -3,18 +3,14 @@
 //!
 //! There are more than a thousand patterns, and a day's traffic needs a quarter of them. So reading
 //! the rules only finds which pieces of text each pattern needs ([`pieces`]); a pattern is compiled
-//! when a user agent first contains its pieces. One that is too large to compile matches nothing.
-//!
-//! Patterns are matched on bytes, and their classes and cases are those of ASCII, as in the peer's
-//! implementation; that also keeps them small.
+//! when a user agent first contains its pieces.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::{Captures, Regex, RegexBuilder};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
+use super::pattern::{Groups, Pattern, Room};
 use super::pieces;
 
 /// The three lists of rules.
@@ -46,11 +42,9 @@ pub(super) struct List {
 }
 
 struct Rule {
-    pattern: String,
-    ignore_case: bool,
+    pattern: Pattern,
     /// What to write in place of each group.
     replacements: [Option<Replacement>; 5],
-    compiled: OnceLock<Option<Regex>>,
 }
 
 enum Replacement {
@@ -91,8 +85,9 @@ impl List {
     fn new(rules: Vec<Rule>, groups: usize) -> Result<List, String> {
         let (mut pieces, mut by_choice, mut needed) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
-            let choices = pieces::needed(&rule.pattern, rule.ignore_case);
-            let choices = choices.map_err(|error| format!("{}: {error}", rule.pattern))?;
+            let pattern = &rule.pattern;
+            let choices = pieces::needed(pattern.text(), pattern.ignores_case());
+            let choices = choices.map_err(|error| format!("{}: {error}", pattern.text()))?;
             needed.push(u8::try_from(choices.len()).expect("choices are few"));
             for choice in choices {
                 pieces.extend(choice.into_iter().map(|piece| (piece, by_choice.len())));
@@ -117,7 +112,9 @@ impl List {
     pub(super) fn first<'u>(&self, useragent: &'u str) -> Parts<'u> {
         let missing = self.missing(useragent);
         let candidates = self.rules.iter().zip(missing).filter(|(_, missing)| *missing == 0);
-        let mut found = candidates.filter_map(|(rule, _)| rule.parts(useragent, self.groups));
+        let mut room = Room::default();
+        let mut found =
+            candidates.filter_map(|(rule, _)| rule.parts(useragent, self.groups, &mut room));
         found.next().unwrap_or_default()
     }
 
@@ -148,41 +145,24 @@ impl Rule {
             let text = member(rule, name)?.filter(|text| !text.trim().is_empty());
             *replacement = text.map(Replacement::new);
         }
-        Ok(Rule {
-            pattern: member(rule, "regex")?.ok_or("a rule without regex")?,
-            ignore_case: member(rule, "regex_flag")?.is_some_and(|flag| flag == "i"),
-            replacements,
-            compiled: OnceLock::new(),
-        })
+        let pattern = member(rule, "regex")?.ok_or("a rule without regex")?;
+        let ignore_case = member(rule, "regex_flag")?.is_some_and(|flag| flag == "i");
+        Ok(Rule { pattern: Pattern::new(pattern, ignore_case), replacements })
     }
 
     /// What the rule makes of a user agent that matches it.
-    fn parts<'u>(&self, useragent: &'u str, groups: usize) -> Option<Parts<'u>> {
-        let compiled = self.compiled.get_or_init(|| self.compile()).as_ref()?;
-        if !compiled.is_match(useragent.as_bytes()) {
-            return None;
-        }
-        let found = compiled.captures(useragent.as_bytes())?;
+    fn parts<'u>(&self, useragent: &'u str, groups: usize, room: &mut Room) -> Option<Parts<'u>> {
+        let found = self.pattern.find(useragent, room)?;
         let mut parts = [const { None }; 5];
         for (index, part) in parts.iter_mut().enumerate().take(groups) {
             let text = match &self.replacements[index] {
                 Some(Replacement::Text(text)) => Cow::Owned(text.clone()),
                 Some(Replacement::Template(text)) => filled(text, &found).into(),
-                None => group(&found, index + 1),
+                None => found.get(index + 1),
             };
             *part = Some(text).filter(|text| !text.is_empty());
         }
         Some(parts)
-    }
-
-    fn compile(&self) -> Option<Regex> {
-        let build = |unicode| {
-            RegexBuilder::new(&self.pattern)
-                .case_insensitive(self.ignore_case)
-                .unicode(unicode)
-                .build()
-        };
-        build(false).or_else(|_| build(true)).ok()
     }
 }
 
@@ -193,19 +173,14 @@ impl Replacement {
     }
 }
 
-/// The text of a group; empty where it did not take part.
-fn group<'u>(found: &Captures<'u>, group: usize) -> Cow<'u, str> {
-    found.get(group).map_or(Cow::Borrowed(""), |group| String::from_utf8_lossy(group.as_bytes()))
-}
-
 /// A template with its groups, without white space around it.
-fn filled(template: &str, found: &Captures<'_>) -> String {
+fn filled(template: &str, found: &Groups<'_>) -> String {
     let mut pieces = template.split('$');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         match piece.chars().next().and_then(|digit| digit.to_digit(10)) {
             Some(digit) => {
-                text.push_str(&group(found, digit as usize));
+                text.push_str(&found.get(digit as usize));
                 text.push_str(&piece[1..]);
             }
             None => {
