@@ -22,6 +22,7 @@ pub mod output;
 pub mod parameters;
 pub mod parked;
 pub mod protection;
+pub mod proven;
 pub mod schema_check;
 pub mod transform;
 mod verdicts;
@@ -43,6 +44,7 @@ use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
 use protection::{Masked, Personal};
+use proven::Proven;
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
 use verdicts::Failed;
@@ -176,12 +178,14 @@ impl Pipeline {
         let batch = work.batch;
         BENCH.with_borrow_mut(|bench| {
             let mut run = Run::new(self, work, schemas, now_ms);
+            run.check.proven = std::mem::take(&mut bench.proven);
             // An event's line is about as long as its share of the payload.
             run.output.enriched.reserve(batch.bytes() + batch.bytes() / 8);
             let mut next = 0;
             while next < batch.records.len() {
                 next = run.group(next, bench);
             }
+            bench.proven = std::mem::take(&mut run.check.proven);
             match run.check.needs.is_empty() {
                 true => Outcome::Done(run.output),
                 false => Outcome::Need(run.check.needs),
@@ -205,6 +209,7 @@ struct Work<'r> {
 struct Bench {
     arena: Bump,
     caches: Caches,
+    proven: Proven,
 }
 
 thread_local! {
@@ -354,7 +359,7 @@ impl Run<'_> {
         event.set(Field::DerivedContexts, Some(event::entity::envelope(&all, arena)));
         let mut failures = Vec::new();
         for entity in derived {
-            let error = match self.check.check(entity.uri, entity.data) {
+            let error = match self.check.check_derived(entity) {
                 schema_check::Verdict::Valid(_) => continue,
                 schema_check::Verdict::Pending => return Err(Pending),
                 schema_check::Verdict::Invalid(error) => *error,

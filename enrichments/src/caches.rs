@@ -6,6 +6,9 @@
 //! dropped; whatever is asked for in the old half moves to the young one. All is forgotten when
 //! the enrichments change, because another generation of assets may answer differently.
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bumpalo::Bump;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -15,9 +18,9 @@ use hashbrown::HashMap;
 const USER_AGENT_BYTES: usize = 24 << 20;
 /// The most bytes that the outputs by address occupy in one thread: some fifty thousand.
 const ADDRESS_BYTES: usize = 12 << 20;
-/// What an entry costs beside its texts: two boxes, the bounds of the parts, its share of the
-/// table.
-const ENTRY_BYTES: usize = 96;
+/// What an entry costs beside its texts: two boxes, the bounds of the parts, its number, its share
+/// of the table.
+const ENTRY_BYTES: usize = 104;
 
 /// What one thread keeps between events (finished outputs by user agent, by address, …).
 #[derive(Debug)]
@@ -68,8 +71,8 @@ pub(crate) fn written<'a>(
 /// Outputs by one kind of input.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    young: HashMap<Box<str>, Packed, FixedState>,
-    old: HashMap<Box<str>, Packed, FixedState>,
+    young: HashMap<Box<str>, (Packed, NonZeroU64), FixedState>,
+    old: HashMap<Box<str>, (Packed, NonZeroU64), FixedState>,
     young_bytes: usize,
     half: usize,
 }
@@ -85,24 +88,25 @@ impl Cache {
         }
     }
 
-    /// The output for an input, copied into the arena; made and kept if it is not there.
+    /// The output for an input, copied into the arena, and the number of its making, which no
+    /// other output of the process has; made and kept if it is not there.
     pub(crate) fn get<'a, const N: usize>(
         &mut self,
         key: &str,
         arena: &'a Bump,
         make: impl FnOnce() -> Packed,
-    ) -> [Option<&'a str>; N] {
-        if let Some(packed) = self.young.get(key) {
-            return packed.unpack(arena);
+    ) -> ([Option<&'a str>; N], NonZeroU64) {
+        if let Some((packed, number)) = self.young.get(key) {
+            return (packed.unpack(arena), *number);
         }
-        let (key, packed) = self.old.remove_entry(key).unwrap_or_else(|| (key.into(), make()));
-        let output = packed.unpack(arena);
-        self.keep(key, packed);
+        let (key, made) = self.old.remove_entry(key).unwrap_or_else(|| (key.into(), made(make())));
+        let output = (made.0.unpack(arena), made.1);
+        self.keep(key, made);
         output
     }
 
-    fn keep(&mut self, key: Box<str>, packed: Packed) {
-        let bytes = key.len() + packed.text.len() + ENTRY_BYTES;
+    fn keep(&mut self, key: Box<str>, made: (Packed, NonZeroU64)) {
+        let bytes = key.len() + made.0.text.len() + ENTRY_BYTES;
         if bytes > self.half {
             return;
         }
@@ -112,8 +116,14 @@ impl Cache {
             self.young_bytes = 0;
         }
         self.young_bytes += bytes;
-        self.young.insert(key, packed);
+        self.young.insert(key, made);
     }
+}
+
+fn made(packed: Packed) -> (Packed, NonZeroU64) {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let before = MADE.fetch_add(1, Ordering::Relaxed);
+    (packed, NonZeroU64::MIN.saturating_add(before))
 }
 
 /// Some texts, each present or not, in one allocation.
@@ -163,15 +173,21 @@ mod tests {
     #[test]
     fn what_is_asked_for_again_is_not_made_again() {
         let (arena, mut cache) = (Bump::new(), Cache::new(4096));
-        let mut made = 0;
+        let (mut made, mut numbers) = (0, Vec::new());
         for _ in 0..3 {
-            let [text] = cache.get("key", &arena, || {
+            let ([text], number) = cache.get("key", &arena, || {
                 made += 1;
                 Packed::new(&[Some("value")])
             });
             assert_eq!(text, Some("value"));
+            numbers.push(number);
         }
         assert_eq!(made, 1);
+        assert_eq!(numbers, [numbers[0]; 3]);
+        let other =
+            |cache: &mut Cache| cache.get::<1>("other", &arena, || Packed::new(&[Some("value")])).1;
+        let more = [other(&mut cache), other(&mut Cache::new(4096))];
+        assert!(more[0] != more[1] && !more.contains(&numbers[0]), "a number of its own each");
     }
 
     #[test]
@@ -180,8 +196,8 @@ mod tests {
         let mut often = 0;
         for index in 0..10_000 {
             let packed = || Packed::new(&[Some("0123456789")]);
-            let [_] = cache.get(&format!("key {index}"), &arena, packed);
-            let [_] = cache.get("often", &arena, || {
+            let ([_], _) = cache.get(&format!("key {index}"), &arena, packed);
+            let ([_], _) = cache.get("often", &arena, || {
                 often += 1;
                 packed()
             });
@@ -189,7 +205,7 @@ mod tests {
             assert!(entries * (ENTRY_BYTES + 10) <= 64 * 1024, "{entries} entries at {index}");
         }
         assert_eq!(often, 1, "what every event asks for is never forgotten");
-        let [huge]: [Option<&str>; 1] =
+        let ([huge], _): ([Option<&str>; 1], _) =
             cache.get("huge", &arena, || Packed::new(&[Some(&"x".repeat(40_000))]));
         assert_eq!(huge.map(str::len), Some(40_000));
         assert!(!cache.young.contains_key("huge"), "larger than the half: not kept");

@@ -122,7 +122,7 @@ impl IpLookups {
         arena: &'a Bump,
     ) -> Option<Asn<'a>> {
         let text = event.get(Field::UserIpaddress)?;
-        let found: [Option<&str>; 14] = cache.get(text, arena, || self.look_up(text));
+        let (found, _): ([Option<&str>; 14], _) = cache.get(text, arena, || self.look_up(text));
         for (field, value) in FIELDS.into_iter().zip(found) {
             if value.is_some() {
                 event.set(field, value);

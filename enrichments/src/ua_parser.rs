@@ -66,11 +66,12 @@ impl UaParser {
         arena: &'a Bump,
     ) -> Option<Entity<'a>> {
         let useragent = event.get(Field::Useragent)?;
-        let [data] = cache.get(useragent, arena, || {
+        let ([data], number) = cache.get(useragent, arena, || {
             let data = String::from_utf8(self.data(useragent)).expect("made of texts");
             Packed::new(&[Some(&data)])
         });
-        Some(Entity::new(URI, data.expect("an entity is always made")))
+        let data = data.expect("an entity is always made");
+        Some(Entity { origin: Some(number), ..Entity::new(URI, data) })
     }
 
     fn data(&self, useragent: &str) -> Vec<u8> {

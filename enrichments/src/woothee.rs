@@ -54,11 +54,13 @@ impl Woothee {
             return None;
         }
         let useragent = event.get(Field::Useragent)?;
-        let found: [Option<&str>; 11] = cache.get(useragent, arena, || parse(useragent));
+        let (found, number): ([Option<&str>; 11], _) =
+            cache.get(useragent, arena, || parse(useragent));
         for (field, value) in FIELDS.into_iter().zip(found) {
             event.set(field, value);
         }
-        found[10].filter(|_| self.entity).map(|data| Entity::new(URI, data))
+        let data = found[10].filter(|_| self.entity)?;
+        Some(Entity { origin: Some(number), ..Entity::new(URI, data) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Self-describing JSON: the name of a schema and data that claims to follow it.
 
+use std::num::NonZeroU64;
+
 use bumpalo::collections::String;
 
 use crate::schema_key::SchemaVer;
@@ -15,12 +17,15 @@ pub struct Entity<'a> {
     pub superseded_by: Option<SchemaVer>,
     /// The data, as compact JSON in the form of [`crate::json`].
     pub data: &'a str,
+    /// Set where the same data is given out for many events: in one process equal numbers mean
+    /// equal data, so what is once found out of it need not be found out again.
+    pub origin: Option<NonZeroU64>,
 }
 
 impl<'a> Entity<'a> {
     /// An entity whose schema nothing superseded.
     pub const fn new(uri: &'a str, data: &'a str) -> Entity<'a> {
-        Entity { uri, superseded_by: None, data }
+        Entity { uri, superseded_by: None, data, origin: None }
     }
 
     /// Appends `{"schema":…,"data":…}`.

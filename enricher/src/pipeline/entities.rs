@@ -145,7 +145,7 @@ fn entity<'a>(
     let found = self_describing(json, arena)?;
     match check.check(found.uri, found.data) {
         Verdict::Valid(superseded_by) => {
-            Ok(Entity { uri: found.uri, superseded_by, data: found.data })
+            Ok(Entity { superseded_by, ..Entity::new(found.uri, found.data) })
         }
         Verdict::Invalid(error) => {
             Err(Reason::Iglu { schema_key: found.uri.to_owned(), error: *error }.into())

@@ -101,7 +101,7 @@ impl<'s> Envelopes<'s> {
             Content::Unclear => return None,
         };
         let (data, after) = rest.split_at(end);
-        Some((Entity { uri, superseded_by, data }, after.strip_prefix('}')?))
+        Some((Entity { superseded_by, ..Entity::new(uri, data) }, after.strip_prefix('}')?))
     }
 
     /// The index of an envelope that satisfies the criterion and does not look into data.

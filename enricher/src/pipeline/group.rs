@@ -39,7 +39,7 @@ enum Loaded<'a> {
 impl Run<'_> {
     /// Processes the group that begins with a record; returns the first record of the next.
     pub(super) fn group(&mut self, first: usize, bench: &mut Bench) -> usize {
-        let Bench { arena, caches } = bench;
+        let Bench { arena, caches, .. } = bench;
         arena.reset();
         let arena = &*arena;
         let batch = self.work.batch;

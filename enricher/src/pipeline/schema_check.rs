@@ -3,10 +3,11 @@
 use event::json::{Members, unescape};
 use event::reason::{ClientError, Reason};
 use event::schema_key::{ParseError, Parts};
-use event::{Bump, Criterion, SchemaKey, SchemaVer};
+use event::{Bump, Criterion, Entity, SchemaKey, SchemaVer};
 use validator::{Lookup, Schemas};
 
 use super::envelopes::Envelopes;
+use super::proven::Proven;
 use super::{Settings, Unavailable, Validation};
 
 /// A self-describing JSON taken apart.
@@ -75,6 +76,8 @@ pub struct SchemaCheck<'s> {
     on_unavailable: Unavailable,
     /// The quick way, for what is in the usual form and valid.
     pub(super) envelopes: Envelopes<'s>,
+    /// What need not be checked again.
+    pub proven: Proven,
     /// The keys not known so far.
     pub needs: Vec<SchemaKey>,
     /// The Iglu URIs, of the present record, of schemas that cannot be had.
@@ -92,6 +95,7 @@ impl<'s> SchemaCheck<'s> {
             validation: settings.validation,
             on_unavailable: settings.unavailable,
             envelopes: Envelopes::new(schemas, settings.validation),
+            proven: Proven::default(),
             needs: Vec::new(),
             unavailable: Vec::new(),
         }
@@ -122,6 +126,22 @@ impl<'s> SchemaCheck<'s> {
                 Verdict::Pending
             }
         }
+    }
+
+    /// As [`check`](Self::check), for an entity that an enrichment made.
+    pub fn check_derived(&mut self, entity: &Entity<'_>) -> Verdict {
+        let schema = match self.schemas.get(entity.uri) {
+            Some(Lookup::Found(schema)) if self.validation == Validation::Full => schema,
+            _ => return self.check(entity.uri, entity.data),
+        };
+        if self.proven.has(entity, schema) {
+            return Verdict::Valid(schema.superseded_by());
+        }
+        let verdict = self.check(entity.uri, entity.data);
+        if let Verdict::Valid(_) = verdict {
+            self.proven.add(entity, schema);
+        }
+        verdict
     }
 
     /// As [`check`](Self::check), where being valid is all that matters.
