@@ -43,14 +43,14 @@ impl Limits {
 
     /// The fields whose text is longer than allowed, in output order.
     pub fn too_long(&self, event: &Event<'_>) -> Vec<Field> {
-        let exceeds = |field: &Field| match (event.get(*field), self.0[*field as usize]) {
-            // A text has at most as many code units as bytes: most need no counting.
-            (Some(text), limit) if text.len() > limit as usize => {
-                text.encode_utf16().count() > limit as usize
-            }
-            _ => false,
-        };
-        FIELDS.into_iter().filter(exceeds).collect()
+        let fields = event.iter().zip(self.0);
+        // A text has at most as many code units as bytes: most need no counting.
+        let long = fields.filter_map(|((field, value), limit)| {
+            value.filter(|text| text.len() > limit as usize).map(|text| (field, text, limit))
+        });
+        let too_long =
+            long.filter(|(_, text, limit)| text.encode_utf16().count() > *limit as usize);
+        too_long.map(|(field, ..)| field).collect()
     }
 
     /// The failures of an event with such fields; none for none.
