@@ -4,6 +4,8 @@
 //! the length of a record (none is 16 MiB or longer), a brace begins lines of parked records,
 //! anything else is lines of Base64.
 
+mod blocks;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
 use crate::pipeline::parked::Parked;
+use blocks::Blocks;
 
 /// All records of all files.
 pub struct Input {
@@ -46,6 +49,7 @@ pub struct Progress {
 struct Stream {
     name: String,
     reader: Box<dyn BufRead + Send>,
+    blocks: Blocks,
     kind: Kind,
     /// Bytes of the record length and records read, or lines.
     place: u64,
@@ -132,7 +136,7 @@ impl Stream {
             Some(b'{') => Kind::ParkedLines,
             _ => Kind::Base64Lines,
         };
-        Ok(Stream { name, reader, kind, place: 0 })
+        Ok(Stream { name, reader, blocks: Blocks::default(), kind, place: 0 })
     }
 
     fn next_record(&mut self) -> anyhow::Result<Option<Entry>> {
@@ -145,23 +149,25 @@ impl Stream {
     }
 
     fn length_prefixed(&mut self) -> anyhow::Result<Option<Bytes>> {
-        if self.reader.fill_buf()?.is_empty() {
-            return Ok(None);
-        }
+        const LENGTH: usize = size_of::<u32>();
         let (name, place) = (&self.name, self.place);
         let early = || format!("{name}: the file ends inside the record at byte {place}");
-        let mut length = [0; 4];
-        self.reader.read_exact(&mut length).with_context(early)?;
-        let length = u32::from_be_bytes(length) as usize;
+        let length = self.blocks.fill(LENGTH, &mut self.reader)?;
+        if length.is_empty() {
+            return Ok(None);
+        }
+        let length = length.first_chunk().with_context(early)?;
+        let length = u32::from_be_bytes(*length) as usize;
         ensure!(
             length <= RECORD_BYTES_MAX,
             "{name}: at byte {place}: expected the length of a record, at most {RECORD_BYTES_MAX}, \
              found {length}"
         );
-        let mut record = vec![0; length];
-        self.reader.read_exact(&mut record).with_context(early)?;
-        self.place += 4 + length as u64;
-        Ok(Some(record.into()))
+        let whole = LENGTH + length;
+        ensure!(self.blocks.fill(whole, &mut self.reader)?.len() == whole, early());
+        self.blocks.skip(LENGTH);
+        self.place += whole as u64;
+        Ok(Some(self.blocks.take(length)))
     }
 
     fn base64_line(&mut self) -> anyhow::Result<Option<Bytes>> {
