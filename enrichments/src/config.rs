@@ -186,26 +186,37 @@ impl Configuration {
 
     /// The same with only the first so many of [`Configuration::steps`].
     pub fn first(&self, steps: usize) -> Configuration {
-        let mut first = self.clone();
-        for name in self.steps().into_iter().skip(steps) {
+        self.without(self.steps().into_iter().skip(steps))
+    }
+
+    /// The same with one of [`Configuration::steps`] alone, or none of them; neither masks nor
+    /// pseudonymises.
+    pub fn alone(&self, step: Option<&str>) -> Configuration {
+        let others = self.steps().into_iter().filter(|name| Some(*name) != step);
+        Configuration { anon_ip: None, pii: None, ..self.without(others) }
+    }
+
+    fn without(&self, steps: impl Iterator<Item = &'static str>) -> Configuration {
+        let mut rest = self.clone();
+        for name in steps {
             match name {
-                "iab_spiders_and_robots_enrichment" => first.iab = None,
-                "user_agent_utils_config" => first.user_agent_utils = false,
-                "woothee_config" => first.woothee = false,
-                "ua_parser_config" => first.ua_parser = None,
-                "referer_parser" => first.referer = None,
-                "campaign_attribution" => first.campaign = None,
-                "cross_navigation_config" => first.cross_navigation = false,
-                "event_fingerprint_config" => first.fingerprint = None,
-                "cookie_extractor_config" => first.cookies = None,
-                "http_header_extractor_config" => first.headers = None,
-                "client_hints_config" => first.client_hints = false,
-                "ip_lookups" => first.ip_lookups = None,
-                "asn_lookups" => first.asn_lookups = None,
+                "iab_spiders_and_robots_enrichment" => rest.iab = None,
+                "user_agent_utils_config" => rest.user_agent_utils = false,
+                "woothee_config" => rest.woothee = false,
+                "ua_parser_config" => rest.ua_parser = None,
+                "referer_parser" => rest.referer = None,
+                "campaign_attribution" => rest.campaign = None,
+                "cross_navigation_config" => rest.cross_navigation = false,
+                "event_fingerprint_config" => rest.fingerprint = None,
+                "cookie_extractor_config" => rest.cookies = None,
+                "http_header_extractor_config" => rest.headers = None,
+                "client_hints_config" => rest.client_hints = false,
+                "ip_lookups" => rest.ip_lookups = None,
+                "asn_lookups" => rest.asn_lookups = None,
                 other => unreachable!("{other} is no step"),
             }
         }
-        first
+        rest
     }
 
     /// Leaves an asset out, and with it what cannot run without: for one that has grown too old to

@@ -11,16 +11,18 @@ mod output;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use anyhow::Context;
 use bytes::Bytes;
+use enrichments::Enrichments;
 use event::bad_row::Processor;
 use lease::{Position, ShardId};
 use validator::{Resolver, Schemas};
 
 use crate::aws;
 use crate::clock;
+use crate::commands::Usage;
 use crate::commands::rules::Rules;
 use crate::commands::tolerance::Tolerance;
 use crate::pipeline::parked::Parked;
@@ -159,9 +161,18 @@ pub struct Transform {
 impl Transform {
     /// Opens what the arguments name.
     pub fn new(args: &TransformArgs, settings: Settings) -> anyhow::Result<Transform> {
+        Transform::with(args, settings, Rules::enrichments)
+    }
+
+    /// The same with the enrichments that `open` makes of the rules.
+    pub fn with(
+        args: &TransformArgs,
+        settings: Settings,
+        open: impl FnOnce(&Rules) -> Result<Arc<Enrichments>, Usage>,
+    ) -> anyhow::Result<Transform> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (rules, _temporary) = runtime.block_on(args.rules.with_assets())?;
-        let enrichments = rules.enrichments()?;
+        let enrichments = open(&rules)?;
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
         }

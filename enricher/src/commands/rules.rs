@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,8 +116,13 @@ impl Rules {
     /// The enrichments with their assets, from a folder that is there.
     pub fn enrichments(&self) -> Result<Arc<Enrichments>, Usage> {
         let Some(configuration) = self.configuration()? else { return Ok(Arc::default()) };
-        let assets = self.assets.as_deref().map(Path::new);
-        Ok(Arc::new(Enrichments::open(configuration, assets).map_err(|e| all(&e))?))
+        self.open(configuration)
+    }
+
+    /// A configuration with its assets.
+    pub fn open(&self, configuration: Configuration) -> Result<Arc<Enrichments>, Usage> {
+        let opened = Enrichments::open(configuration, self.assets.as_deref());
+        Ok(Arc::new(opened.map_err(|errors| all(&errors))?))
     }
 
     /// The configurations of the enrichments, with no asset opened yet. `${NAME}` in them is the
