@@ -154,9 +154,32 @@ impl<'a> Walk<'a> {
         pointer: &str,
         depth: usize,
     ) {
-        let (old, new) = (resolved(self.old, old), resolved(self.new, new));
+        // What stands beside a reference applies, too: a value has to fit both.
+        let (mut old, mut new) = (old, new);
+        for _ in 0..FOLLOW_LIMIT {
+            let next = (target(self.old, old), target(self.new, new));
+            if next.0.is_none() && next.1.is_none() {
+                break;
+            }
+            let beside = |schema, next: Option<_>| next.map_or(&EMPTY, |_| schema);
+            self.parts(beside(old, next.0), beside(new, next.1), pointer, depth);
+            (old, new) = (next.0.unwrap_or(old), next.1.unwrap_or(new));
+        }
+        if !old.same(new) || old.to_json().contains("\"$ref\"") {
+            self.parts(old, new, pointer, depth);
+        }
+    }
+
+    /// Compares keyword by keyword; a reference itself is none.
+    fn parts(
+        &mut self,
+        old: &'a Value<'static>,
+        new: &'a Value<'static>,
+        pointer: &str,
+        depth: usize,
+    ) {
         let pair = (std::ptr::from_ref(old) as usize, std::ptr::from_ref(new) as usize);
-        if old.same(new) && !old.to_json().contains("\"$ref\"") || !self.seen.insert(pair) {
+        if !self.seen.insert(pair) {
             return;
         }
         if depth >= FOLLOW_LIMIT {
@@ -202,18 +225,19 @@ fn shown(value: Option<&Value<'_>>) -> String {
     }
 }
 
-/// Where a local reference leads, or the schema itself. Keywords beside a reference are rare and
-/// are passed over here.
+/// A schema that says nothing.
+static EMPTY: Value<'static> = Value::Object(Vec::new());
+
+/// Where local references lead in the end, or the schema itself.
 fn resolved<'a>(root: &'a Value<'static>, schema: &'a Value<'static>) -> &'a Value<'static> {
-    let mut schema = schema;
-    for _ in 0..FOLLOW_LIMIT {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'));
-        match target.and_then(|target| pointer::find(root, target)) {
-            Some(target) => schema = target,
-            None => break,
-        }
-    }
-    schema
+    let follow = |schema: &&'a Value<'static>| target(root, schema);
+    std::iter::successors(Some(schema), follow).take(FOLLOW_LIMIT).last().unwrap_or(schema)
+}
+
+/// Where a local reference leads.
+fn target<'a>(root: &'a Value<'static>, schema: &'a Value<'static>) -> Option<&'a Value<'static>> {
+    let reference = schema.get("$ref").and_then(Value::as_str)?;
+    pointer::find(root, reference.strip_prefix('#')?)
 }
 
 /// A schema without what means nothing to data.

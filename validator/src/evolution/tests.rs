@@ -122,6 +122,44 @@ fn references_are_followed_and_may_be_circular() {
 }
 
 #[test]
+fn keywords_beside_a_reference_count() {
+    use Column::Kept;
+    use Level::{Addition, Model, Revision, Same};
+    let schema = |beside: &str, of: &str| {
+        format!(
+            r##"{{"properties":{{"a":{{"$ref":"#/definitions/d"{beside}}}}},
+            "definitions":{{"d":{of}}}}}"##
+        )
+    };
+    let text = r#"{"type":"string"}"#;
+    check_steps(&[
+        (schema("", text), schema(r#","maxLength":3"#, text), Revision, Kept),
+        (schema(r#","maxLength":3"#, text), schema("", text), Addition, Kept),
+        (schema(r#","maxLength":3"#, text), schema(r#","maxLength":4"#, text), Addition, Kept),
+        (
+            schema(r#","maxLength":3"#, text),
+            schema(r#","title":"x","maxLength":3"#, text),
+            Same,
+            Kept,
+        ),
+        (schema(r#","type":"string""#, "{}"), schema(r#","type":"null""#, "{}"), Model, Kept),
+        // What moves to the reference may or may not stay the same: that is not looked into.
+        (schema(r#","maxLength":3"#, "{}"), schema("", r#"{"maxLength":3}"#), Revision, Kept),
+        (a(r#"{"maxLength":3}"#), schema("", r#"{"maxLength":4}"#), Addition, Kept),
+        // References that lead in a circle, with something beside them that leads there, too.
+        (
+            schema(r##","items":{"$ref":"#/definitions/d"}"##, r##"{"$ref":"#/properties/a"}"##),
+            schema(
+                r##","items":{"$ref":"#/definitions/d"}"##,
+                r##"{"$ref":"#/properties/a","minimum":1}"##,
+            ),
+            Revision,
+            Kept,
+        ),
+    ]);
+}
+
+#[test]
 fn a_version_number_must_promise_no_more_than_is_kept() {
     let version = |text: &str| SchemaVer::parse(text).expect("a version");
     let step = |old: &str, new: &str, from: &str, to: &str| {
