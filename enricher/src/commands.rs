@@ -18,6 +18,7 @@ pub mod worker;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::terminal;
@@ -63,7 +64,7 @@ enum Command {
 
 /// Runs the command that was asked for.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
+    let code = match cli.command {
         Command::Enrich(args) => enrich::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Init(args) => init::run(args),
@@ -73,7 +74,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
-    }
+    }?;
+    terminal::written().context("cannot write standard output")?;
+    Ok(code)
 }
 
 /// A mistake in arguments or configuration: what to say, already in full sentences.

@@ -206,6 +206,10 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
+fn unwritten(error: std::io::Error) -> String {
+    format!("the folder of assets cannot be written: {error}")
+}
+
 /// A file that is being written.
 struct Writing {
     file: File,
@@ -215,7 +219,7 @@ struct Writing {
 
 impl Writing {
     async fn to(path: &Path) -> Result<Writing, String> {
-        let file = File::create(path).await.map_err(|error| error.to_string())?;
+        let file = File::create(path).await.map_err(unwritten)?;
         Ok(Writing { file, digest: Md5::new(), bytes: 0 })
     }
 
@@ -225,13 +229,13 @@ impl Writing {
             return Err(format!("it is larger than {BYTES_MAX} bytes"));
         }
         self.digest.update(chunk);
-        self.file.write_all(chunk).await.map_err(|error| error.to_string())
+        self.file.write_all(chunk).await.map_err(unwritten)
     }
 
     /// Makes the file durable, so that what is renamed into place after it is whole.
     async fn finish(mut self, about: Edition) -> Result<Fetched, String> {
-        self.file.flush().await.map_err(|error| error.to_string())?;
-        self.file.sync_all().await.map_err(|error| error.to_string())?;
+        self.file.flush().await.map_err(unwritten)?;
+        self.file.sync_all().await.map_err(unwritten)?;
         let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Fetched::Another(Edition { bytes: self.bytes, digest, ..about }))
     }

@@ -151,34 +151,43 @@ fn write(path: &Path, made: &mut Made) -> anyhow::Result<()> {
     let failed = || format!("cannot write {name}");
     if name == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
-        lines(made, &mut out)?;
+        lines(made, &mut out, &failed)?;
         return out.flush().with_context(failed);
     }
     let mut out = create(path)?;
     if name.ends_with(".bin") {
-        prefixed(made, &mut out)?;
+        prefixed(made, &mut out, &failed)?;
     } else if name.ends_with(".bin.zst") {
         let mut compressed = zstd::Encoder::new(&mut out, 3).with_context(failed)?;
-        prefixed(made, &mut compressed)?;
+        prefixed(made, &mut compressed, &failed)?;
         compressed.finish().with_context(failed)?;
     } else {
-        lines(made, &mut out)?;
+        lines(made, &mut out, &failed)?;
     }
     out.flush().with_context(failed)
 }
 
-fn prefixed(made: &mut Made, out: &mut impl Write) -> anyhow::Result<()> {
+fn prefixed(
+    made: &mut Made,
+    out: &mut impl Write,
+    failed: &impl Fn() -> String,
+) -> anyhow::Result<()> {
     while let Some(payload) = made.next()? {
         let length = u32::try_from(payload.bytes.len()).expect("a payload is some kilobytes");
-        out.write_all(&length.to_be_bytes())?;
-        out.write_all(&payload.bytes)?;
+        out.write_all(&length.to_be_bytes()).with_context(failed)?;
+        out.write_all(&payload.bytes).with_context(failed)?;
     }
     Ok(())
 }
 
-fn lines(made: &mut Made, out: &mut impl Write) -> anyhow::Result<()> {
+fn lines(
+    made: &mut Made,
+    out: &mut impl Write,
+    failed: &impl Fn() -> String,
+) -> anyhow::Result<()> {
     while let Some(payload) = made.next()? {
-        writeln!(out, "{}", base64_simd::STANDARD.encode_to_string(&payload.bytes))?;
+        let line = base64_simd::STANDARD.encode_to_string(&payload.bytes);
+        writeln!(out, "{line}").with_context(failed)?;
     }
     Ok(())
 }

@@ -47,10 +47,16 @@ fn write(target: &Path, body: &[u8]) -> io::Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     std::fs::create_dir_all(folder)?;
     let unfinished = folder.join(format!("{UNFINISHED}{name}"));
-    let mut file = std::fs::File::create(&unfinished)?;
-    file.write_all(body)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, target)
+    let put = || -> io::Result<()> {
+        let mut file = std::fs::File::create(&unfinished)?;
+        file.write_all(body)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, target)
+    };
+    put().inspect_err(|_| {
+        // On a full disk half a file would take the room of a whole one.
+        let _ = std::fs::remove_file(&unfinished);
+    })
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -318,7 +318,7 @@ impl Tries<'_> {
             self.upload.metrics.retried(Retry::Object);
             tracing::warn!(object = name, why = refusal.why, "an object was not written");
             if !refusal.passing && self.backoff.failures() >= LASTING_FAILURES {
-                return Err(Error::failed("writing an object", refusal.why));
+                return Err(Error::failed(format!("writing the object {name}"), refusal.why));
             }
             self.backoff.wait().await;
         }

@@ -66,10 +66,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let keys: Vec<SchemaKey> = keys.into_iter().collect();
     let mut bundle = Vec::new();
     let pulled = resolver.pull(&keys, &mut bundle).await?;
-    let code = report(&args, &pulled, &named, bundle.len());
+    let code = verdict(&pulled, &named);
     if code != EXIT_UNAVAILABLE {
         write(&args.output, &bundle)?;
     }
+    report(&args, &pulled, code, bundle.len());
     Ok(ExitCode::from(code))
 }
 
@@ -124,20 +125,24 @@ async fn seen(resolver: &Resolver, files: Vec<PathBuf>) -> anyhow::Result<BTreeS
     Ok(keys)
 }
 
-/// Says what was had and what was not, and chooses the exit code.
-fn report(args: &Args, pulled: &Pulled, named: &BTreeSet<SchemaKey>, bytes: usize) -> u8 {
-    let mut code = 0;
+/// The exit code: what was seen or listed may be missing, what was named may not.
+fn verdict(pulled: &Pulled, named: &BTreeSet<SchemaKey>) -> u8 {
+    let each = pulled.failed.iter().map(|(key, why)| match why {
+        Unpublished::Unavailable(_) => EXIT_UNAVAILABLE,
+        Unpublished::Missing(_) if named.contains(key) => EXIT_FAULTS,
+        Unpublished::Missing(_) => 0,
+    });
+    each.max().unwrap_or(0)
+}
+
+/// Says what was had and what was not.
+fn report(args: &Args, pulled: &Pulled, code: u8, bytes: usize) {
     let mut failed = Vec::new();
     for (key, why) in &pulled.failed {
         let (word, history) = match why {
             Unpublished::Missing(history) => ("missing", history),
             Unpublished::Unavailable(history) => ("unavailable", history),
         };
-        if word == "unavailable" {
-            code = EXIT_UNAVAILABLE;
-        } else if named.contains(key) {
-            code = code.max(EXIT_FAULTS);
-        }
         failed.push(json!({"uri": key.to_string(), "answer": word, "registries": said(history)}));
         terminal::note(&format!("snowmelt: {word}: {key}\n{}", said(history)));
     }
@@ -151,7 +156,6 @@ fn report(args: &Args, pulled: &Pulled, named: &BTreeSet<SchemaKey>, bytes: usiz
     } else {
         terminal::line(&format!("{} schemas, {bytes} bytes, in {output}", pulled.written));
     }
-    code
 }
 
 /// Puts the file in place at once, so that nobody ever reads half of it.
@@ -165,5 +169,9 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         file.sync_all()?;
         std::fs::rename(&unfinished, path)
     };
-    put().with_context(|| format!("cannot write {}", path.display()))
+    put().with_context(|| {
+        // What failed most likely is the disk, and it needs the room.
+        let _ = std::fs::remove_file(&unfinished);
+        format!("cannot write {}", path.display())
+    })
 }
