@@ -41,7 +41,10 @@ impl AnonIp {
         if let Some(address) = self.readable(text) {
             return match address {
                 IpAddr::V4(address) => self.mapped(text, address, arena),
-                IpAddr::V6(address) => self.expanded(address, arena),
+                IpAddr::V6(address) if self.tells_more(text, address) => {
+                    self.expanded(address, arena)
+                }
+                IpAddr::V6(_) => self.segmented(java_split(text, ':'), arena),
             };
         }
         if text.contains('.') || text.is_empty() {
@@ -58,7 +61,8 @@ impl AnonIp {
         let strict = || text.parse().ok().map(|address: IpAddr| address.to_canonical());
         let lenient = || address::parse_canonical(text).filter(|_| !self.peer_masking);
         // Dotted texts of any spelling are masked part by part, which keeps the peer's output.
-        strict().or_else(|| lenient().filter(|address| address.is_ipv6()))
+        let dotted = text.contains('.') || !text.contains(':');
+        strict().or_else(|| lenient().filter(|address| address.is_ipv6() || !dotted))
     }
 
     /// An IPv4 address, perhaps written as an IPv6 one.
@@ -90,6 +94,19 @@ impl AnonIp {
     fn expanded<'a>(&self, address: Ipv6Addr, arena: &'a Bump) -> &'a str {
         let groups = address.segments().map(|segment| format!("{segment:x}"));
         self.segmented(groups.iter().map(String::as_str).collect(), arena)
+    }
+
+    /// Whether masking the text group by group would not be masking the address: what is one
+    /// without any liberty is written anew, as the peer does; else the groups that stay must not
+    /// be others than the address has.
+    fn tells_more(&self, text: &str, address: Ipv6Addr) -> bool {
+        if text.contains('.') || text.parse::<Ipv6Addr>().is_ok() {
+            return true;
+        }
+        let group = |text: &str| u16::from_str_radix(text.trim_start_matches([' ', '[']), 16).ok();
+        let mut groups = java_split(text, ':').into_iter().map(group);
+        let kept = address.segments().into_iter().take(8 - self.segments);
+        kept.map(Some).any(|segment| groups.next().is_some_and(|group| group != segment))
     }
 
     fn segmented<'a>(&self, groups: Vec<&str>, arena: &'a Bump) -> &'a str {
@@ -152,6 +169,9 @@ mod tests {
             ("192.000.002.013", 2, 2, "192.000.x.x"),
             ("192.0.2.", 2, 2, "192.0.x"),
             ("1..2.", 2, 2, "1..x"),
+            ("[2605:2700::1]:80", 2, 6, "[2605:2700:x:x:x:x:x:x"),
+            ("2605:2700:0003:0:0:0:0:1:80", 2, 2, "2605:2700:0003:0:0:0:x:x"),
+            ("[2605::1]", 2, 8, "x:x:x:x:x:x:x:x"),
             (":::", 2, 2, "x:x:x:x:x:x:x:x"),
             ("localhost", 2, 2, "localhost"),
         ] {
@@ -168,6 +188,9 @@ mod tests {
             ("::ffff:9810:187b", "::ffff:9810:187b", "::ffff:152.16.x.x"),
             ("[2605:2700::1]:80", "[2605:2700::1]:80:x:x:x", "2605:2700:0:0:0:0:x:x"),
             ("2605:2700::1%eth0", "2605:2700::1%eth0:x:x:x:x", "2605:2700:0:0:0:0:x:x"),
+            ("2605:2700::1:http", "2605:2700::1:http:x:x:x", "2605:2700:0:0:0:0:x:x"),
+            ("[::1.2.3.4]:80", "[::1.2.x.x", "0:0:0:0:0:0:x:x"),
+            ("[::ffff:9810:187b]:80", "[::ffff:9810:187b]:80:x:x", "::ffff:152.16.x.x"),
         ] {
             assert_eq!(mask(text, 2, 2, true), peer, "{text}");
             assert_eq!(mask(text, 2, 2, false), ours, "{text}");
