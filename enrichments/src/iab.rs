@@ -105,7 +105,7 @@ impl Iab {
         arena: &'a Bump,
     ) -> Step<Option<Entity<'a>>> {
         let useragent = event.get(Field::Useragent).filter(|ua| !ua.trim().is_empty());
-        let address = event.get(Field::UserIpaddress).and_then(address::parse_canonical);
+        let address = event.get(Field::UserIpaddress).and_then(address::parse_block);
         let (Some(useragent), Some(address)) = (useragent, address) else { return Ok(None) };
         let lower = if useragent.is_ascii() {
             useragent

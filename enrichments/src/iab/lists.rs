@@ -37,18 +37,30 @@ impl Addresses {
     }
 }
 
-/// First and last address of a block; the bits behind its prefix are ignored.
+/// First and last address of a block, in which the bits behind the prefix are ignored, or of an
+/// address alone, which counts only as the JVM writes it: all groups of IPv6, without compression.
 fn block(line: &str) -> Option<(u128, u128)> {
     let (address, prefix) = match line.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
         None => (line, None),
     };
     let address: IpAddr = address.parse().ok()?;
+    if prefix.is_none() && line != written(address) {
+        return None;
+    }
     let width = if address.is_ipv4() { 32 } else { 128 };
     let free = width - prefix.unwrap_or(width).min(width);
     let behind = 1u128.checked_shl(free).map_or(u128::MAX, |size| size - 1);
     let first = number(address) & !behind;
     Some((first, first | behind))
+}
+
+fn written(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => String::new(),
+        IpAddr::V6(address) => address.segments().map(|group| format!("{group:x}")).join(":"),
+    }
 }
 
 fn number(address: IpAddr) -> u128 {
@@ -265,7 +277,7 @@ mod tests {
     fn addresses_are_listed_alone_or_by_block() {
         let list = Addresses::read(
             b"203.0.113.66\n198.51.100.128/25\n192.0.2.77/27\n2001:db8:bad::/48\n\n  10.0.0.0/8\n\
-              2001:db8:0:0:0:0:0:99\n2001:db8::aa\nnonsense\n10.1.0.0/16\n::/0x",
+              2001:db8:0:0:0:0:0:99\n2001:db8::aa\nnonsense\n10.1.0.0/16\n::ffff:1.2.3.4\n::/0x",
         );
         for (address, listed) in [
             ("203.0.113.66", true),
@@ -280,7 +292,8 @@ mod tests {
             ("2001:db8:bad::1", true),
             ("2001:db8:bae::1", false),
             ("2001:db8::99", true),
-            ("2001:db8::aa", true),
+            ("2001:db8::aa", false),
+            ("1.2.3.4", false),
         ] {
             let address: IpAddr = address.parse().expect("an address");
             assert_eq!(list.contain(address), listed, "{address}");
