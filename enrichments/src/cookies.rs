@@ -38,7 +38,8 @@ impl Cookies {
         let cookies = headers.iter().filter_map(|header| header.split_once(':'));
         for (_, text) in cookies.filter(|(name, _)| name.eq_ignore_ascii_case("cookie")) {
             let wanted = |(name, _): &(Cow<'_, str>, _)| self.names.iter().any(|n| n == name);
-            for (name, value) in (Pairs { rest: text }).filter(wanted) {
+            for (name, value) in (Pairs { rest: text.trim_start_matches(is_space) }).filter(wanted)
+            {
                 let data = named(&name, value.as_deref(), scratch, arena);
                 entities.push(Entity::new(URI, data));
             }
@@ -47,7 +48,7 @@ impl Cookies {
     }
 }
 
-/// The pairs of a cookie header. Inside quotes a semicolon separates nothing.
+/// The pairs of a cookie header: the names and values between semicolons, empty ones too.
 struct Pairs<'h> {
     rest: &'h str,
 }
@@ -56,50 +57,72 @@ impl<'h> Iterator for Pairs<'h> {
     type Item = (Cow<'h, str>, Option<Cow<'h, str>>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.rest.is_empty() {
-                return None;
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (name, rest) = token(self.rest, &['=', ';'], false);
+        let (value, rest) = match rest.strip_prefix('=') {
+            Some(rest) => {
+                let (value, rest) = token(rest, &[';'], true);
+                (Some(value), rest)
             }
-            let end = unquoted(self.rest, b';').unwrap_or(self.rest.len());
-            let pair = &self.rest[..end];
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
-            match unquoted(pair, b'=') {
-                Some(at) => return Some((unquote(&pair[..at]), Some(unquote(&pair[at + 1..])))),
-                None if !pair.trim_ascii().is_empty() => return Some((unquote(pair), None)),
-                None => {}
+            None => (None, rest),
+        };
+        self.rest = rest.strip_prefix(';').unwrap_or(rest);
+        Some((name, value))
+    }
+}
+
+/// The text up to one of some ends, without white space around it and with one space for any
+/// inside, and what follows. Quotes may be read, too: what they hold stays as it is.
+fn token<'h>(text: &'h str, ends: &[char], quotes: bool) -> (Cow<'h, str>, &'h str) {
+    let is_special = |c: char| ends.contains(&c) || (quotes && c == '"');
+    let end = text.find(is_special).unwrap_or(text.len());
+    let plain = text[..end].trim_matches(is_space);
+    let stays = !plain.contains("  ") && !plain.contains(['\t', '\r', '\n']);
+    if stays && !text[end..].starts_with('"') {
+        return (plain.into(), &text[end..]);
+    }
+    let (mut token, mut gap) = (String::new(), false);
+    let mut characters = text.chars();
+    loop {
+        let rest = characters.as_str();
+        match characters.next() {
+            Some(end) if ends.contains(&end) => return (token.into(), rest),
+            None => return (token.into(), rest),
+            Some(space) if is_space(space) => gap = true,
+            Some(character) => {
+                if std::mem::take(&mut gap) && !token.is_empty() {
+                    token.push(' ');
+                }
+                if quotes && character == '"' {
+                    quoted(&mut characters, &mut token);
+                } else {
+                    token.push(character);
+                }
             }
         }
     }
 }
 
-/// Where a character first stands outside quotes. A backslash in quotes escapes the next one.
-fn unquoted(text: &str, wanted: u8) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.bytes().position(|byte| {
-        let found = byte == wanted && !quoted;
-        if byte == b'"' && !escaped {
-            quoted = !quoted;
-        }
-        escaped = quoted && byte == b'\\' && !escaped;
-        found
-    })
-}
-
-/// The text without white space around it and without quotes and their escapes.
-fn unquote(text: &str) -> Cow<'_, str> {
-    let text = text.trim_ascii();
-    let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return text.into();
-    };
-    if !inside.contains('\\') {
-        return inside.into();
-    }
-    let mut characters = inside.chars();
-    let mut unescaped = String::with_capacity(inside.len());
+/// Reads up to the closing quote, or the end. A backslash escapes quotes and backslashes.
+fn quoted(characters: &mut std::str::Chars<'_>, token: &mut String) {
     while let Some(character) = characters.next() {
-        unescaped.extend(if character == '\\' { characters.next() } else { Some(character) });
+        match character {
+            '"' => return,
+            '\\' => match characters.next() {
+                Some(escaped @ ('"' | '\\')) => token.push(escaped),
+                Some(other) => token.extend(['\\', other]),
+                None => {}
+            },
+            '\r' | '\n' => {}
+            other => token.push(other),
+        }
     }
-    unescaped.into()
+}
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
 #[cfg(test)]
@@ -132,12 +155,22 @@ mod tests {
             ),
             ("Cookie: sp=a%20b%3B", &[r#"{"name":"sp","value":"a%20b%3B"}"#]),
             ("Cookie: =x; sp=1", &[r#"{"name":"sp","value":"1"}"#]),
+            (
+                "Cookie: sp=a  b\n c \t; ck=1,",
+                &[r#"{"name":"sp","value":"a b c"}"#, r#"{"name":"ck","value":"1,"}"#],
+            ),
+            ("Cookie: sp=\"a\"b \"c  d\"", &[r#"{"name":"sp","value":"ab c  d"}"#]),
+            ("Cookie: sp=\"a; ck=1 ", &[r#"{"name":"sp","value":"a; ck=1 "}"#]),
+            (r#"Cookie: sp="a\d\"#, &[r#"{"name":"sp","value":"a\\d"}"#]),
+            ("Cookie: \"sp\"=1; \"a;sp=2", &[r#"{"name":"sp","value":"2"}"#]),
             ("Cookie: ", &[]),
             ("NoColon", &[]),
         ] {
             assert_eq!(run(&["sp", "ck"], &[header]), expected, "{header}");
         }
         assert_eq!(run(&[""], &["Cookie: =x"]), [r#"{"name":"","value":"x"}"#]);
+        let nothing = r#"{"name":"","value":null}"#;
+        assert_eq!(run(&[""], &["Cookie: ; sp=1;; "]), [nothing, nothing, nothing]);
         assert_eq!(run(&["a", "b"], &["Cookie: b=1", "Host: x", "Cookie: a=2"]).len(), 2);
     }
 
