@@ -42,6 +42,15 @@ pub(super) fn invariant_children_after_parents(shard: &ShardId, stream: &Stream)
     Ok(())
 }
 
+/// A lease that says it is of this stream is of a shard of it.
+pub(super) fn invariant_leases_are_of_the_stream_they_name(
+    lease: &Lease,
+    stream: &Stream,
+) -> Verdict {
+    let foreign = lease.is_foreign_to(Some(stream.created));
+    ensure(foreign || stream.has(lease.key.shard()), || format!("stream: {lease:?}"))
+}
+
 /// A write moves the counter by one; a request for a lease leaves it alone.
 pub(super) fn invariant_counters_step_by_one(old: &Lease, new: &Lease, asked: bool) -> Verdict {
     let step = u64::from(!asked);

@@ -92,6 +92,7 @@ impl Table {
         if self.get(&lease.key).is_some() {
             return Ok(false);
         }
+        invariants::invariant_leases_are_of_the_stream_they_name(&lease, stream)?;
         if !lease.is_foreign_to(Some(stream.created)) {
             invariants::invariant_done_shards_are_not_begun_again(&lease, stream)?;
         }
@@ -160,6 +161,7 @@ impl Table {
             bug.after_store(&write, &mut new);
         }
         let asked = matches!(write.change, Change::Ask { .. } | Change::Note { .. });
+        invariants::invariant_leases_are_of_the_stream_they_name(&new, stream)?;
         invariants::invariant_counters_step_by_one(&old, &new, asked)?;
         invariants::invariant_checkpoints_never_go_back(&old, &new)?;
         invariants::invariant_checkpoints_cover_durable_records_only(&new, stream)?;
