@@ -150,7 +150,8 @@ impl Pii {
                             note(Change { field: *column, original, modified, inside });
                         })
                     };
-                    event.set(*column, Some(entities(text, criterion, arena, &mut hashed)));
+                    let text = entities(text, criterion, arena, &mut hashed);
+                    event.set(*column, Some(tree::respelled(text, arena)));
                 }
             }
         }
@@ -201,7 +202,7 @@ impl Pii {
     ) -> &'a str {
         let tree = Tree::parse(data);
         let mut replacements = Vec::new();
-        for text in tree.texts(&path.find(&tree)) {
+        for text in tree.texts(&path.find_in_turn(&tree)) {
             let Some(original) = json::unescape(tree.raw(text), arena) else { continue };
             let modified = self.hashed(original, arena);
             note(original, modified);

@@ -4,6 +4,8 @@
 
 mod filter;
 
+use std::cmp::Reverse;
+
 use super::tree::{Id, Kind, Tree};
 use filter::Filter;
 
@@ -33,6 +35,7 @@ enum Select {
 impl Path {
     /// Reads a path; the error says what cannot be followed.
     pub(super) fn parse(text: &str) -> Result<Path, String> {
+        let text = text.trim_end_matches(' ');
         let mut rest = text.strip_prefix('$').ok_or("it does not start with $")?;
         // The length of what was found is not a value; what was found counts.
         if let Some(path) = [".length()", ".size()"].iter().find_map(|f| rest.strip_suffix(f)) {
@@ -64,6 +67,27 @@ impl Path {
     /// The nodes that the path finds; the root alone is nothing.
     pub(super) fn find(&self, tree: &Tree<'_>) -> Vec<Id> {
         if self.steps.is_empty() || tree.is_empty() { Vec::new() } else { self.from(0, tree) }
+    }
+
+    /// The same in the order in which a peer changes them: by name or position, the last first, but
+    /// as they come where the path ends in a list of names.
+    pub(super) fn find_in_turn(&self, tree: &Tree<'_>) -> Vec<Id> {
+        let mut found = self.find(tree);
+        let last = self.steps.last().map(|step| &step.select);
+        if found.len() < 2 || matches!(last, Some(Select::Names(names)) if names.len() > 1) {
+            return found;
+        }
+        let positions = tree.positions();
+        if found.iter().all(|id| tree.key(*id).is_empty()) {
+            found.sort_by_key(|id| Reverse(positions[*id]));
+        } else {
+            let name = |id: Id| match tree.key(id) {
+                "" => positions[id].to_string(),
+                key => key.trim_matches('"').to_owned(),
+            };
+            found.sort_by_cached_key(|id| Reverse(name(*id)));
+        }
+        found
     }
 
     /// The nodes found from some node.
@@ -109,12 +133,13 @@ impl Select {
                 let to = to.map_or(elements.len(), bound);
                 found.extend(elements.get(from..to).unwrap_or_default());
             }
-            Select::Filter(filter) => {
-                let candidates: Vec<Id> =
-                    if array { tree.children(id).collect() } else { vec![id] };
-                found.extend(candidates.into_iter().filter(|id| filter.holds(*id, tree)));
+            Select::Filter(filter) if array => {
+                found.extend(tree.children(id).filter(|id| filter.holds(*id, tree)));
             }
-            Select::Names(_) | Select::Indexes(_) | Select::Slice(..) => {}
+            Select::Filter(filter) if kind == Kind::Object => {
+                found.extend(Some(id).filter(|id| filter.holds(*id, tree)));
+            }
+            Select::Names(_) | Select::Indexes(_) | Select::Slice(..) | Select::Filter(_) => {}
         }
     }
 }
@@ -216,10 +241,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_is_changed_from_the_last_to_the_first() {
+        let data = r#"{"b":"1","a":["2","3",{"b":"4"}],"c":"5"}"#;
+        let tree = Tree::parse(data);
+        for (text, expected) in [
+            ("$.*", &["\"5\"", "\"1\""][..]),
+            ("$.a[*]", &["\"3\"", "\"2\""]),
+            ("$['b','c']", &["\"1\"", "\"5\""]),
+            ("$..b", &["\"1\"", "\"4\""]),
+            ("$.a[0:2]", &["\"3\"", "\"2\""]),
+        ] {
+            let path = Path::parse(text).expect(text);
+            let found = path.find_in_turn(&tree).into_iter();
+            let texts = found.filter(|id| tree.kind(*id) == Kind::Text).map(|id| tree.raw(id));
+            assert_eq!(texts.collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn paths_find_what_a_peer_finds() {
         for (path, expected) in [
             ("$", &[][..]),
             ("$.email", &[r#""john""#]),
+            ("$.email  ", &[r#""john""#]),
+            ("$.email[?(!(@.x))]", &[]),
             ("$.Email", &[]),
             ("$['email']", &[r#""john""#]),
             ("$[\"email\"]", &[r#""john""#]),
@@ -262,6 +307,7 @@ mod tests {
             "$email",
             "$.[[",
             "$ .email",
+            " $.email",
             "$.",
             "$..",
             "$.a.",

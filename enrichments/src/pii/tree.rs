@@ -121,6 +121,19 @@ impl<'j> Tree<'j> {
         id..self.nodes[id].after
     }
 
+    /// Where each element stands in its array, for all nodes.
+    pub(super) fn positions(&self) -> Vec<usize> {
+        let mut positions = vec![0; self.nodes.len()];
+        for id in 0..self.nodes.len() {
+            if self.kind(id) == Kind::Array {
+                for (position, element) in self.children(id).enumerate() {
+                    positions[element] = position;
+                }
+            }
+        }
+        positions
+    }
+
     /// Whether there is anything at all.
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -143,6 +156,15 @@ impl<'j> Tree<'j> {
     /// Prints the tree with some texts replaced (in their order) by others that need no escapes,
     /// and with numbers in the form of [`number`].
     pub(super) fn print<'a>(&self, replaced: &[(Id, &str)], arena: &'a Bump) -> &'a str {
+        self.written(replaced, number, arena)
+    }
+
+    fn written<'a>(
+        &self,
+        replaced: &[(Id, &str)],
+        number: impl Fn(&str) -> Option<String>,
+        arena: &'a Bump,
+    ) -> &'a str {
         let size = self.text.len() + replaced.iter().map(|(_, text)| text.len()).sum::<usize>();
         let mut out = bumpalo::collections::String::with_capacity_in(size, arena);
         let mut replaced = replaced.iter().peekable();
@@ -164,6 +186,51 @@ impl<'j> Tree<'j> {
         }
         out.push_str(&self.text[copied..]);
         out.into_bump_str()
+    }
+}
+
+/// JSON with its numbers as a running peer prints them after reading them once.
+pub(super) fn respelled<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+    let exponent = |w: &[u8]| w[0].is_ascii_digit() && matches!(w[1], b'e' | b'E');
+    if text.as_bytes().windows(2).any(|w| exponent(w) || w == b"-0") {
+        Tree::parse(text).written(&[], once_read, arena)
+    } else {
+        text
+    }
+}
+
+/// A number with an exponent or a negative zero as the JVM's decimals print it. `None` for all
+/// others, which stay.
+fn once_read(text: &str) -> Option<String> {
+    let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let zero = mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    let sign = if zero { "" } else { sign };
+    if unsigned == mantissa {
+        return (zero && text.len() > unsigned.len()).then(|| unsigned.to_owned());
+    }
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [whole, fraction].concat();
+    let digits = all.trim_start_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    let scale = fraction.len() as i64 - exponent.parse::<i64>().ok()?;
+    Some(format!("{sign}{}", decimal(digits, scale)))
+}
+
+/// `digits` times ten to the power of minus `scale`, as the JVM prints it.
+fn decimal(digits: &str, scale: i64) -> String {
+    let adjusted = digits.len() as i64 - 1 - scale;
+    if scale < 0 || adjusted < -6 {
+        let (first, rest) = digits.split_at(1);
+        let rest = if rest.is_empty() { String::new() } else { format!(".{rest}") };
+        let exponent = if adjusted == 0 { String::new() } else { format!("E{adjusted:+}") };
+        return format!("{first}{rest}{exponent}");
+    }
+    let point = digits.len() as i64 - scale;
+    match usize::try_from(point) {
+        _ if scale == 0 => digits.to_owned(),
+        Ok(point) if point > 0 => format!("{}.{}", &digits[..point], &digits[point..]),
+        _ => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
     }
 }
 
@@ -203,16 +270,7 @@ fn number(text: &str) -> Option<String> {
     if scale <= 0 && adjusted < MOST_DIGITS {
         return Some(format!("{sign}{digits}{}", "0".repeat(scale.unsigned_abs() as usize)));
     }
-    if scale > 0 && adjusted >= -6 {
-        let point = digits.len() as i64 - scale;
-        return Some(match usize::try_from(point) {
-            Ok(point) if point > 0 => format!("{sign}{}.{}", &digits[..point], &digits[point..]),
-            _ => format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
-        });
-    }
-    let (first, rest) = digits.split_at(1);
-    let rest = if rest.is_empty() { String::new() } else { format!(".{rest}") };
-    Some(format!("{sign}{first}{rest}E{adjusted:+}"))
+    Some(format!("{sign}{}", decimal(digits, scale)))
 }
 
 #[cfg(test)]
@@ -241,6 +299,29 @@ mod tests {
         }
         assert_eq!(number("9007199254740993"), None);
         assert_eq!(number("-12"), None);
+    }
+
+    #[test]
+    fn numbers_that_are_read_and_written_once_keep_their_digits() {
+        for (text, expected) in [
+            ("1e-07", "1E-7"),
+            ("1.50e2", "150"),
+            ("1.50e1", "15.0"),
+            ("1e5", "1E+5"),
+            ("10e-1", "1.0"),
+            ("-2.5E+10", "-2.5E+10"),
+            ("-0.0", "0.0"),
+            ("-0", "0"),
+            ("0e5", "0E+5"),
+            ("-0e0", "0"),
+            ("0.00e-5", "0E-7"),
+            ("1.10", "1.10"),
+            ("\"1e5\"", "\"1e5\""),
+        ] {
+            assert_eq!(respelled(text, &Bump::new()), expected, "{text}");
+        }
+        let text = r#"{"a":[1e-07,"x"],"b":-0.0,"c":1.50}"#;
+        assert_eq!(respelled(text, &Bump::new()), r#"{"a":[1E-7,"x"],"b":0.0,"c":1.50}"#);
     }
 
     #[test]
