@@ -120,6 +120,32 @@ fn flat_json_is_the_analytics_sdks() {
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn every_rule_is_found_from_its_cases() {
+    let table = std::fs::read_to_string(folder().join("README.md")).expect("it is there");
+    let listed: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    for group in GROUPS.iter().filter(|group| group.starts_with("core-")) {
+        for case in cases(&folder().join("cases").join(format!("{group}.jsonl"))) {
+            let name = case.name();
+            let rule = name.split_inclusive('/').next().unwrap_or_default();
+            assert!(listed.contains(&rule), "{name}: no row of `{rule}` in vectors/README.md");
+        }
+    }
+    let links = table.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.contains("://")) {
+        assert!(folder().join(link).exists(), "vectors/README.md: there is no {link}");
+    }
+    let code: Vec<String> = tests::repository::files()
+        .iter()
+        .filter(|file| file.path.ends_with(".rs"))
+        .filter_map(tests::repository::File::text)
+        .collect();
+    for test in listed.iter().filter(|word| word.contains('_') && !word.contains(['/', '.', '-'])) {
+        let is_there = code.iter().any(|text| text.contains(&format!("fn {test}(")));
+        assert!(is_there || ["_sp", "derived_tstamp"].contains(test), "there is no test {test}");
+    }
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
 }
