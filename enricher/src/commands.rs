@@ -34,7 +34,7 @@ pub const EXIT_GRACE: u8 = 75;
 
 /// Enriches collector payloads from Kinesis, offline files or an embedded stream.
 #[derive(Debug, Parser)]
-#[command(name = "snowmelt", version, disable_help_subcommand = true)]
+#[command(name = "snowmelt", version)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
