@@ -169,7 +169,8 @@ async fn enrich_from_a_bucket(scratch: &Path) -> Result<()> {
     enrich.arg("--enrichments").arg(&place.configs).arg("--input").arg(&payloads);
     let output = tokio::task::spawn_blocking(move || enrich.output()).await??;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    ensure!(source_in(output.stdout.trim_ascii_end())? == "One");
+    let line = output.stdout.strip_suffix(b"\n").context("no line")?;
+    ensure!(source_in(line)? == "One");
     Ok(())
 }
 

@@ -68,28 +68,29 @@ impl Aws {
     /// A client of Kinesis.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         let mut config = aws_sdk_kinesis::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoint(&self.settings.kinesis_endpoint));
+        if let Some(endpoint) = &self.settings.kinesis_endpoint {
+            config = config.endpoint_url(endpoint);
+        }
         aws_sdk_kinesis::Client::from_conf(config.build())
     }
 
     /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoint(&self.settings.dynamodb_endpoint));
+        if let Some(endpoint) = &self.settings.dynamodb_endpoint {
+            config = config.endpoint_url(endpoint);
+        }
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// A client of S3.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let mut config = aws_sdk_s3::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoint(&self.settings.s3_endpoint));
+        if let Some(endpoint) = &self.settings.s3_endpoint {
+            config = config.endpoint_url(endpoint);
+        }
         let config = config.force_path_style(self.settings.s3_path_style);
         aws_sdk_s3::Client::from_conf(config.build())
-    }
-
-    fn endpoint(&self, own: &Option<String>) -> Option<String> {
-        let common = || self.config.endpoint_url().map(str::to_owned);
-        own.clone().or_else(common)
     }
 }
 
