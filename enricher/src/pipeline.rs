@@ -290,50 +290,53 @@ impl Run<'_> {
             v_etl: arena.alloc_str(&self.v_etl),
             etl_tstamp: arena.alloc_str(&self.etl_tstamp),
         };
-        let Transformed { mut event, times, failures } = transform::event(raw, start, arena);
+        // An event is large, so it stays where it is.
+        let mut done = transform::event(raw, start, arena);
+        let Transformed { event, times, failures } = &mut done;
+        let times = *times;
         if event.get(Field::EventId).is_none() {
             let id = identity::event_id(self.work.stream, &self.work.batch.shard, at);
             event.set(Field::EventId, Some(arena.alloc_str(&id)));
         }
         if !failures.is_empty() {
-            return self.failed(index, Failed::new(&failures, &event, raw), arena);
+            return self.failed(index, Failed::new(failures, event, raw), arena);
         }
-        let found = match entities::extract(&mut event, &mut self.check, arena) {
+        let found = match entities::extract(event, &mut self.check, arena) {
             Ok(found) => found,
-            Err(Stop::Pending) => return self.undecided(at, &event),
+            Err(Stop::Pending) => return self.undecided(at, event),
             Err(Stop::Refused(reasons)) => {
-                return self.violated(index, &reasons, &event, raw, arena);
+                return self.violated(index, &reasons, event, raw, arena);
             }
         };
         let input = Input { raw, times, unstruct: found.unstruct.as_ref(), fingerprint };
-        let derived = self.pipeline.enrichments.run(&mut event, &input, caches, arena);
+        let derived = self.pipeline.enrichments.run(event, &input, caches, arena);
         if !derived.failures.is_empty() {
-            return self.failed(index, Failed::new(&derived.failures, &event, raw), arena);
+            return self.failed(index, Failed::new(&derived.failures, event, raw), arena);
         }
-        match self.derived_contexts(&mut event, &derived.entities, &found, arena) {
-            Err(Pending) => return self.undecided(at, &event),
+        match self.derived_contexts(event, &derived.entities, &found, arena) {
+            Err(Pending) => return self.undecided(at, event),
             Ok(failures) if !failures.is_empty() => {
                 let valid = valid(&derived.entities, &failures);
-                let failed = Failed::new(&failures, &event, raw);
+                let failed = Failed::new(&failures, event, raw);
                 return self.failed(index, Failed { derived: &valid, ..failed }, arena);
             }
             Ok(_) => {}
         }
         let headers = raw.payload.headers;
-        let changes = self.pipeline.enrichments.anonymise(&mut event, headers, arena);
+        let changes = self.pipeline.enrichments.anonymise(event, headers, arena);
         if self.pipeline.settings.lengths == Lengths::Enforced {
             let limits = &self.pipeline.settings.limits;
-            let too_long = limits.too_long(&event);
+            let too_long = limits.too_long(event);
             if !too_long.is_empty() {
                 let failures = limits.failures(&too_long);
-                let failed = Failed::new(&failures, &event, raw);
+                let failed = Failed::new(&failures, event, raw);
                 let failed = Failed { masked: Masked::Yes, invalid: &too_long, ..failed };
                 return self.failed(index, failed, arena);
             }
         }
-        self.enriched(index, &event);
+        self.enriched(index, event);
         if self.output.verdicts.last() == Some(&(index, Verdict::Enriched)) {
-            self.pii(at, &event, &changes, arena);
+            self.pii(at, event, &changes, arena);
         }
     }
 

@@ -43,7 +43,7 @@ impl Limits {
 
     /// The fields whose text is longer than allowed, in output order.
     pub fn too_long(&self, event: &Event<'_>) -> Vec<Field> {
-        let fields = event.iter().zip(self.0);
+        let fields = event.iter().zip(self.0.iter().copied());
         // A text has at most as many code units as bytes: most need no counting.
         let long = fields.filter_map(|((field, value), limit)| {
             value.filter(|text| text.len() > limit as usize).map(|text| (field, text, limit))

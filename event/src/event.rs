@@ -29,7 +29,7 @@ impl<'a> Event<'a> {
 
     /// Every field with its text, in output order.
     pub fn iter(&self) -> impl Iterator<Item = (Field, Option<&'a str>)> + '_ {
-        FIELDS.into_iter().zip(self.values)
+        FIELDS.iter().copied().zip(self.values.iter().copied())
     }
 }
 

@@ -108,10 +108,20 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The bytes that any part of a URI may hold.
+const ALLOWED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// A part of a URI up to its slash, and what follows the slash.
 fn part(text: &str, dots: bool) -> Result<(&str, &str), ParseError> {
-    let allowed =
-        |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || (dots && b == b'.');
+    let allowed = |b: u8| ALLOWED[usize::from(b)] || (dots && b == b'.');
     let end = text.bytes().position(|b| !allowed(b)).ok_or(ParseError::InvalidIgluUri)?;
     if end == 0 || text.as_bytes()[end] != b'/' {
         return Err(ParseError::InvalidIgluUri);

@@ -9,10 +9,14 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     // All tabs first, so that an unset field is one step and no write: most are unset.
     out.resize(start + text + COUNT - 1, b'\t');
-    let mut rest = &mut out[start..];
-    for value in event.iter().map(|(_, value)| value.unwrap_or_default().as_bytes()) {
-        rest[..value.len()].copy_from_slice(value);
-        rest = rest.get_mut(value.len() + 1..).unwrap_or_default();
+    let line = &mut out[start..];
+    let mut at = 0;
+    for (_, value) in event.iter() {
+        if let Some(value) = value {
+            line[at..at + value.len()].copy_from_slice(value.as_bytes());
+            at += value.len();
+        }
+        at += 1;
     }
 }
 
