@@ -305,6 +305,7 @@ impl Configuration {
                     let wanted = format!("iglu:{vendor}/{name}/jsonschema/{model}-{revision}-*");
                     return schema.wrong(&wanted);
                 }
+                data.only(fields(known.name));
                 self.set(&key, &uri, &data, options);
             }
         }
@@ -336,6 +337,16 @@ impl Configuration {
             "client_hints_config" => self.client_hints = without_parameters(&parameters),
             other => unreachable!("{other} is not among the enrichments that run"),
         }
+    }
+}
+
+/// The fields of a configuration: a misspelt one would otherwise be one that is left out.
+fn fields(name: &str) -> &'static [&'static str] {
+    match name {
+        "pii_enrichment_config" => {
+            &["vendor", "name", "enabled", "parameters", "emitEvent", "anonymousOnly"]
+        }
+        _ => &["vendor", "name", "enabled", "parameters"],
     }
 }
 

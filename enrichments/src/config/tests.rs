@@ -33,6 +33,25 @@ fn errors(files: &[(&str, &str)], options: &Options) -> Vec<String> {
 }
 
 #[test]
+fn a_field_beside_the_parameters_must_be_known() {
+    let pii = "pii_enrichment_config/jsonschema/2-0-1";
+    let data = r#""enabled":true,"emitEvnt":true,"parameters":{"pii":[],"strategy":
+        {"pseudonymize":{"hashFunction":"MD5","salt":"s"}}}"#;
+    let pii = format!(r#"{{"schema":"iglu:{ENRICHMENTS}/{pii}","data":{{{data}}}}}"#);
+    let woothee = r#"{"schema":"iglu:snowmelt/woothee_config/jsonschema/1-0-0",
+        "data":{"enabled":true,"emitEvent":true}}"#;
+    assert_eq!(
+        errors(&[("1.json", &pii), ("2.json", woothee)], &Options::default()),
+        [
+            "1.json /data/emitEvnt: a known field (vendor, name, enabled, parameters, emitEvent, \
+             anonymousOnly), \"emitEvnt\"",
+            "2.json /data/emitEvent: a known field (vendor, name, enabled, parameters), \
+             \"emitEvent\"",
+        ]
+    );
+}
+
+#[test]
 fn every_mistake_of_every_file_is_reported_at_once() {
     let anon = configuration(
         "anon_ip/jsonschema/1-0-1",
