@@ -182,7 +182,15 @@ fn bracket(text: &str) -> Result<(Select, &str), String> {
     };
     let select = match (inside, inside.split_once(':')) {
         ("*", _) => Select::All,
-        (_, Some((from, to))) => Select::Slice(bound(from)?, bound(to)?),
+        (_, Some((from, to))) => {
+            // A step between elements means nothing, as for a peer.
+            let (to, step) = to.split_once(':').unwrap_or((to, ""));
+            bound(step)?;
+            match (bound(from)?, bound(to)?) {
+                (None, None) => return Err("a slice needs a bound".to_owned()),
+                (from, to) => Select::Slice(from, to),
+            }
+        }
         _ => Select::Indexes(inside.split(',').map(number).collect::<Result<_, _>>()?),
     };
     Ok((select, rest))
@@ -292,11 +300,77 @@ mod tests {
             ("$.friends[?(@.email =~ /F1.*/i)].email", &[r#""f1@x""#]),
             ("$.friends[?(@.email == 'f2@x')].n", &["2"]),
             ("$.friends[?(@['email'] != \"f2@x\")].n", &["1", "3"]),
+            ("$.friends[0:2:2].n", &["1", "2"]),
+            ("$.friends[1::1].n", &["2", "3"]),
         ] {
             assert_eq!(find(path), expected, "{path}");
         }
         assert_eq!(find("$.*").len(), 8);
         assert_eq!(find("$..*").len(), 20);
+    }
+
+    #[test]
+    fn filters_hold_where_a_peer_says_so() {
+        let data = r#"[{"e":"f1","n":1,"z":""},{"e":"f2","n":2,"z":"zz"},{"n":3,"b":true,"z":null},{"e":"1"}]"#;
+        let tree = Tree::parse(data);
+        let elements: Vec<Id> = tree.children(0).collect();
+        for (condition, expected) in [
+            ("@.n == '2'", &[1][..]),
+            ("@.n == '1.0'", &[0]),
+            ("@.e == 1", &[3]),
+            ("@.n != '2'", &[0, 2, 3]),
+            ("@.n < '2'", &[]),
+            ("@.n === 2", &[1]),
+            ("@.n === '2'", &[]),
+            ("@.n !== '2'", &[0, 1, 2, 3]),
+            ("@.z == null", &[2, 3]),
+            ("@.q == null", &[0, 1, 2, 3]),
+            ("@.q != null", &[]),
+            ("@.q <= 1", &[]),
+            ("@.e in ['f1','q']", &[0]),
+            ("@.e  IN  [ \"f1\" , 'f2', ]", &[0, 1]),
+            ("@.e nin ['f1','q']", &[1, 2, 3]),
+            ("@.n in [1,'2']", &[0, 1]),
+            ("@.b in [true]", &[2]),
+            ("@.z in [null]", &[2, 3]),
+            ("@.e in []", &[]),
+            ("@.q in ['x']", &[]),
+            ("@.q nin ['x']", &[0, 1, 2, 3]),
+            ("@.e in ['f1', 'f2'] && @.n == 2", &[1]),
+            ("!(@.e in ['f1', 'f2'])", &[2, 3]),
+            ("@.e contains 'f'", &[0, 1]),
+            ("@.e contains @.z", &[0]),
+            ("'f1x' contains @.e", &[0, 3]),
+            ("@.n contains '1'", &[]),
+            ("@.q contains 'x'", &[]),
+            ("@.e size 2", &[0, 1]),
+            ("@.z size 0", &[0]),
+            ("@.z size -1", &[]),
+            ("@.z size 2.9", &[1]),
+            ("@.n size 1", &[]),
+            ("@.z empty true", &[0]),
+            ("@.z empty false", &[1]),
+            ("@.q empty true", &[]),
+        ] {
+            let path = Path::parse(&format!("$[?({condition})]")).expect(condition);
+            let held = path.find(&tree).into_iter();
+            let places = held.filter_map(|id| elements.iter().position(|element| *element == id));
+            assert_eq!(places.collect::<Vec<_>>(), expected, "{condition}");
+        }
+    }
+
+    /// Where a peer finds nothing, or everything.
+    #[test]
+    fn filters_look_into_arrays_and_objects() {
+        for (path, expected) in [
+            ("$[?(@.emails contains 'b')].age", &["42"][..]),
+            ("$[?(@.emails contains 'c')].age", &[]),
+            ("$[?(@.emails size 2)].age", &["42"]),
+            ("$[?(@.friends empty true)].age", &[]),
+            ("$[?(@.name empty false)].age", &["42"]),
+        ] {
+            assert_eq!(find(path), expected, "{path}");
+        }
     }
 
     #[test]
@@ -316,7 +390,15 @@ mod tests {
             "$['a'",
             "$[a]",
             "$.a[?(@.b]",
-            "$.a[?(@.b in ['x'])]",
+            "$.a[?(@.b in 'x')]",
+            "$.a[?(@.b in ['x')]",
+            "$.a[?(@.b in [@.c])]",
+            "$.a[?(@.b in['x'])]",
+            "$.a[?(@.b size 'x')]",
+            "$.a[?(@.b empty null)]",
+            "$.a[?(@.b anyof ['x'])]",
+            "$.a[::2]",
+            "$.a[1:2:x]",
             "$.sum()",
             "$.a[?(@.b =~ /[/)]",
             "$[?()]",
