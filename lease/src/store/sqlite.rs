@@ -165,8 +165,11 @@ impl Open {
         if file(&self.path)? == self.file {
             return Ok(());
         }
-        *self = Open::connect(&self.path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
-        self.transact(make_table)
+        let flags = OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE;
+        let mut other = Open::connect(&self.path, flags)?;
+        other.transact(make_table)?;
+        *self = other;
+        Ok(())
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {

@@ -298,6 +298,26 @@ fn a_file_that_is_replaced_is_followed() {
     });
 }
 
+/// Whoever put the file there may still be writing to it.
+#[test]
+fn a_replaced_file_that_is_busy_is_followed_later() {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let store = Sqlite::open(&file).expect("the file opens");
+    runtime.block_on(store.open()).expect("opens");
+    for file in std::fs::read_dir(folder.path()).expect("a folder") {
+        std::fs::remove_file(file.expect("a file").path()).expect("it is ours to delete");
+    }
+    let other = rusqlite::Connection::open(&file).expect("the file opens");
+    other.pragma_update(None, "journal_mode", "WAL").expect("a setting");
+    other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE other (x INTEGER)").expect("begins");
+    let busy = runtime.block_on(store.scan());
+    assert!(matches!(busy, Err(Error::Unavailable(_))), "{busy:?}");
+    other.execute_batch("COMMIT").expect("commits");
+    assert_eq!(runtime.block_on(store.scan()).expect("reads").leases, []);
+}
+
 /// While a fleet is updated, workers of two versions share a file.
 #[test]
 fn what_a_later_version_adds_is_kept() {
