@@ -4,18 +4,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address, with or without port or service, brackets and zone.
+/// An address, with or without port or service, brackets and zone. An IPv4 address that is mapped
+/// into IPv6, as balancers for both hand it over, is the IPv4 address: not every database has it
+/// under both.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches(|c: char| c <= ' ');
-    host(text).or_else(|| decimal(text))
+    host(text).or_else(|| decimal(text)).map(|address| address.to_canonical())
 }
 
-/// The same, with an IPv4 address that is mapped into IPv6 taken out.
-pub(crate) fn parse_canonical(text: &str) -> Option<IpAddr> {
-    parse(text).map(|address| address.to_canonical())
-}
-
-/// The first address of what may also be a block, canonical as well; zeros always mean octal.
+/// The first address of what may also be a block; zeros always mean octal.
 pub(crate) fn parse_block(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let (first, prefix) = text.split_once('/').unwrap_or((text, "0"));
@@ -139,7 +136,11 @@ mod tests {
             ("[2001:db8:bad::1]:80", "2001:db8:bad::1"),
             ("[2001:db8:bad::1]", "2001:db8:bad::1"),
             ("2001:db8:bad::1%eth0", "2001:db8:bad::1"),
-            ("::ffff:81.2.69.160", "::ffff:81.2.69.160"),
+            ("::ffff:81.2.69.160", "81.2.69.160"),
+            ("::FFFF:5102:45a0", "81.2.69.160"),
+            ("[::ffff:81.2.69.160]:443", "81.2.69.160"),
+            ("0:0:0:0:0:ffff:81.2.69.160%eth0", "81.2.69.160"),
+            ("::81.2.69.160", "::5102:45a0"),
         ] {
             assert_eq!(parse(text).map(|a| a.to_string()), Some(expected.into()), "{text}");
         }

@@ -59,7 +59,7 @@ impl AnonIp {
     /// The address, if the text is one; of odd spellings only what the peer would leave readable.
     fn readable(&self, text: &str) -> Option<IpAddr> {
         let strict = || text.parse().ok().map(|address: IpAddr| address.to_canonical());
-        let lenient = || address::parse_canonical(text).filter(|_| !self.peer_masking);
+        let lenient = || address::parse(text).filter(|_| !self.peer_masking);
         // Dotted texts of any spelling are masked part by part, which keeps the peer's output.
         let dotted = text.contains('.') || !text.contains(':');
         strict().or_else(|| lenient().filter(|address| address.is_ipv6() || !dotted))

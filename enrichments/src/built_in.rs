@@ -66,7 +66,7 @@ pub(crate) fn derived_ms(times: &Times) -> i64 {
     match (times.true_time, times.created, times.sent) {
         (Some(true_time), _, _) => true_time,
         (None, Some(created), Some(sent)) if created < sent => {
-            time::derived(times.collector, created, sent)
+            time::derived(times.collector, created, sent).unwrap_or(times.collector)
         }
         _ => times.collector,
     }
@@ -180,6 +180,8 @@ mod tests {
         assert_eq!(derived_ms(&times(Some(3_500), Some(1_000), None)), 10_000);
         assert_eq!(derived_ms(&times(Some(1_000), None, None)), 10_000);
         assert_eq!(derived_ms(&times(Some(1_000), Some(3_500), Some(5))), 5);
+        let (first, last) = (-62_167_219_200_000, 253_402_300_799_999);
+        assert_eq!(derived_ms(&times(Some(first), Some(last), None)), 10_000);
     }
 
     #[test]

@@ -72,7 +72,12 @@ pub fn write_instant_millis(ms: i64, out: &mut Vec<u8>) {
 /// The wait is a calendar period, not a duration: what lies between `created` and `sent` is
 /// counted in whole years, whole months and a rest, and these are subtracted one after the other,
 /// each landing on the last day of a month that is too short. Up to a month both are the same.
-pub fn derived(collector: i64, created: i64, sent: i64) -> i64 {
+///
+/// None where the result is no time of the years 1 to 9999: a clock that wrong says nothing.
+pub fn derived(collector: i64, created: i64, sent: i64) -> Option<i64> {
+    if ![collector, created, sent].into_iter().all(is_redshift_compatible) {
+        return None;
+    }
     let mut months = month_number(sent) - month_number(created);
     let years = if plus_years(created, months.div_euclid(12)) > sent {
         months.div_euclid(12) - 1
@@ -85,7 +90,8 @@ pub fn derived(collector: i64, created: i64, sent: i64) -> i64 {
         months -= 1;
     }
     let rest = sent - plus_months(from, months);
-    plus_months(plus_years(collector, -years), -months) - rest
+    let derived = plus_months(plus_years(collector, -years), -months) - rest;
+    (1..=9999).contains(&civil(derived.div_euclid(DAY)).0).then_some(derived)
 }
 
 /// Whether the year lies in 0 to 9999, which is what a timestamp column of a warehouse holds.
@@ -350,10 +356,30 @@ mod tests {
                 "2023-05-01 00:00:00.000",
             ),
         ] {
-            let derived = derived(at(collector), at(created), at(sent));
+            let derived = derived(at(collector), at(created), at(sent)).expect("a time");
             assert_eq!(format_ms(derived, &arena), expected, "{created} to {sent}");
         }
     }
+
+    #[test]
+    fn a_wait_longer_than_all_time_says_nothing() {
+        let now = at("2024-05-01 10:11:11.000");
+        let (first, last) = (at("0000-01-01 00:00:00.000"), at("9999-12-31 23:59:59.999"));
+        for (collector, created, sent, expected) in [
+            (now, first, last, None),
+            (now, 0, last, None),
+            (now, at("0001-01-01 00:00:00.000"), at("2024-05-01 10:11:11.000"), Some(first + YEAR)),
+            (now, at("0000-12-31 23:59:59.999"), at("2024-05-01 10:11:11.000"), None),
+            (first, 0, 1, None),
+            (now, i64::MIN, i64::MAX, None),
+            (i64::MAX, 0, 1, None),
+        ] {
+            assert_eq!(derived(collector, created, sent), expected, "{created} to {sent}");
+        }
+    }
+
+    /// The year 0, which the calendar has as a leap year.
+    const YEAR: i64 = 366 * DAY;
 
     proptest! {
         #[test]
@@ -378,7 +404,22 @@ mod tests {
             created in 0_i64..4_000_000_000_000,
             wait in 1_i64..28 * DAY,
         ) {
-            prop_assert_eq!(derived(collector, created, created + wait), collector - wait);
+            prop_assert_eq!(derived(collector, created, created + wait), Some(collector - wait));
+        }
+
+        #[test]
+        fn any_times_have_a_derived_one_within_the_years_or_none(
+            collector in any::<i64>(), created in any::<i64>(), sent in any::<i64>(),
+            within in any::<bool>(),
+        ) {
+            const SPAN: i64 = 315_569_520_000_000; // the years 0 to 9999
+            let time = |ms: i64| if within { ms.rem_euclid(SPAN) - 62_167_219_200_000 } else { ms };
+            let times = (time(collector), time(created), time(sent));
+            if let Some(ms) = derived(times.0, times.1.min(times.2), times.2) {
+                let arena = Bump::new();
+                let text = format_ms(ms, &arena);
+                prop_assert!(parse_ms(text) == Some(ms) && !text.starts_with("0000"), "{}", text);
+            }
         }
     }
 }

@@ -260,7 +260,7 @@ impl Predicted {
         let derived = match (at("true_tstamp"), at("dvce_created_tstamp"), at("dvce_sent_tstamp")) {
             (Some(truth), _, _) => truth,
             (None, Some(created), Some(sent)) if created < sent => {
-                time::derived(collector, created, sent)
+                time::derived(collector, created, sent).unwrap_or(collector)
             }
             _ => collector,
         };

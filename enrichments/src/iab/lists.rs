@@ -39,15 +39,21 @@ impl Addresses {
 
 /// First and last address of a block, in which the bits behind the prefix are ignored, or of an
 /// address alone, which counts only as the JVM writes it: all groups of IPv6, without compression.
+/// An IPv4 address that is mapped into IPv6 is the IPv4 address.
 fn block(line: &str) -> Option<(u128, u128)> {
     let (address, prefix) = match line.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
         None => (line, None),
     };
-    let address: IpAddr = address.parse().ok()?;
-    if prefix.is_none() && line != written(address) {
+    let written_address: IpAddr = address.parse().ok()?;
+    let address = written_address.to_canonical();
+    let mapped = address != written_address;
+    if prefix.is_none() && !mapped && line != written(address) {
         return None;
     }
+    // The prefix may count the bits that the mapping puts before the address.
+    let prefix =
+        prefix.map(|bits| if mapped && bits > 32 { bits.saturating_sub(96) } else { bits });
     let width = if address.is_ipv4() { 32 } else { 128 };
     let free = width - prefix.unwrap_or(width).min(width);
     let behind = 1u128.checked_shl(free).map_or(u128::MAX, |size| size - 1);
@@ -58,7 +64,6 @@ fn block(line: &str) -> Option<(u128, u128)> {
 fn written(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => String::new(),
         IpAddr::V6(address) => address.segments().map(|group| format!("{group:x}")).join(":"),
     }
 }
@@ -242,7 +247,8 @@ fn fields(line: &str) -> Option<Vec<String>> {
 fn date(text: &str) -> Option<i64> {
     let mut parts = text.split('/').map(|part| part.parse::<i64>().ok());
     let (month, day, year) = (parts.next()??, parts.next()??, parts.next()??);
-    let plausible = (1..=12).contains(&month) && (1..=31).contains(&day) && year < 10_000;
+    let plausible = (1..=12).contains(&month) && (1..=31).contains(&day);
+    let plausible = plausible && (0..10_000).contains(&year);
     if parts.next().is_some() || !plausible {
         return None;
     }
@@ -268,6 +274,7 @@ mod tests {
             ("2020-06-30", None),
             ("", None),
             ("13/01/2020", None),
+            ("01/01/-9223372036854775808", None),
         ] {
             assert_eq!(date(text), expected, "{text}");
         }
@@ -277,7 +284,8 @@ mod tests {
     fn addresses_are_listed_alone_or_by_block() {
         let list = Addresses::read(
             b"203.0.113.66\n198.51.100.128/25\n192.0.2.77/27\n2001:db8:bad::/48\n\n  10.0.0.0/8\n\
-              2001:db8:0:0:0:0:0:99\n2001:db8::aa\nnonsense\n10.1.0.0/16\n::ffff:1.2.3.4\n::/0x",
+              2001:db8:0:0:0:0:0:99\n2001:db8::aa\nnonsense\n10.1.0.0/16\n::ffff:1.2.3.4\n::/0x\n\
+              ::ffff:6.7.8.9/120\n::ffff:7.8.9.10/24",
         );
         for (address, listed) in [
             ("203.0.113.66", true),
@@ -293,7 +301,13 @@ mod tests {
             ("2001:db8:bae::1", false),
             ("2001:db8::99", true),
             ("2001:db8::aa", false),
-            ("1.2.3.4", false),
+            ("1.2.3.4", true),
+            ("::ffff:1.2.3.4", true),
+            ("1.2.3.5", false),
+            ("6.7.8.1", true),
+            ("6.7.9.1", false),
+            ("7.8.9.1", true),
+            ("7.8.8.1", false),
         ] {
             let address: IpAddr = address.parse().expect("an address");
             assert_eq!(list.contain(address), listed, "{address}");
