@@ -2,7 +2,8 @@
 //!
 //! Configured by `cookie_extractor_config`. Names of cookies are matched exactly; the header's
 //! name in any case, because HTTP/2 sends it in lower case. A comma is part of a value, as browsers
-//! mean it. Never fails, but a value over the schema's length makes the entity invalid.
+//! mean it, and so is a quote unless the whole value stands in quotes. Never fails, but a value
+//! over the schema's length makes the entity invalid.
 
 use std::borrow::Cow;
 
@@ -60,65 +61,73 @@ impl<'h> Iterator for Pairs<'h> {
         if self.rest.is_empty() {
             return None;
         }
-        let (name, rest) = token(self.rest, &['=', ';'], false);
-        let (value, rest) = match rest.strip_prefix('=') {
-            Some(rest) => {
-                let (value, rest) = token(rest, &[';'], true);
-                (Some(value), rest)
-            }
+        let end = self.rest.find(['=', ';']).unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at(end);
+        let (value, rest) = match rest.strip_prefix('=').map(value) {
+            Some((value, rest)) => (Some(value), rest),
             None => (None, rest),
         };
         self.rest = rest.strip_prefix(';').unwrap_or(rest);
-        Some((name, value))
+        Some((spaced(name), value))
     }
 }
 
-/// The text up to one of some ends, without white space around it and with one space for any
-/// inside, and what follows. Quotes may be read, too: what they hold stays as it is.
-fn token<'h>(text: &'h str, ends: &[char], quotes: bool) -> (Cow<'h, str>, &'h str) {
-    let is_special = |c: char| ends.contains(&c) || (quotes && c == '"');
-    let end = text.find(is_special).unwrap_or(text.len());
-    let plain = text[..end].trim_matches(is_space);
-    let stays = !plain.contains("  ") && !plain.contains(['\t', '\r', '\n']);
-    if stays && !text[end..].starts_with('"') {
-        return (plain.into(), &text[end..]);
+/// The value that a text begins with, and what follows it.
+///
+/// A quote counts only where the whole value stands in quotes. Any other is a character like the
+/// rest, as in a cookie of JSON or of inches, and must not swallow the cookies behind it; the value
+/// then stays as it was sent.
+fn value(text: &str) -> (Cow<'_, str>, &str) {
+    let start = text.trim_start_matches(is_space);
+    if let Some((value, rest)) = start.strip_prefix('"').and_then(quoted) {
+        return (value.into(), rest);
     }
-    let (mut token, mut gap) = (String::new(), false);
+    let (value, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
+    match value.contains('"') {
+        true => (value.trim_matches(is_space).into(), rest),
+        false => (spaced(value), rest),
+    }
+}
+
+/// A text without white space around it and with one space for any inside.
+fn spaced(text: &str) -> Cow<'_, str> {
+    let text = text.trim_matches(is_space);
+    if !text.contains("  ") && !text.contains(['\t', '\r', '\n']) {
+        return text.into();
+    }
+    let words = text.split(is_space).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ").into()
+}
+
+/// What stands in quotes, of which the first has been read, and what follows; none if they are not
+/// closed at the end of the value. A backslash escapes quotes and backslashes. A semicolon may stand
+/// in quotes, but not one that begins another cookie as browsers write it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
     let mut characters = text.chars();
-    loop {
-        let rest = characters.as_str();
-        match characters.next() {
-            Some(end) if ends.contains(&end) => return (token.into(), rest),
-            None => return (token.into(), rest),
-            Some(space) if is_space(space) => gap = true,
-            Some(character) => {
-                if std::mem::take(&mut gap) && !token.is_empty() {
-                    token.push(' ');
-                }
-                if quotes && character == '"' {
-                    quoted(&mut characters, &mut token);
-                } else {
-                    token.push(character);
-                }
-            }
-        }
-    }
-}
-
-/// Reads up to the closing quote, or the end. A backslash escapes quotes and backslashes.
-fn quoted(characters: &mut std::str::Chars<'_>, token: &mut String) {
     while let Some(character) = characters.next() {
         match character {
-            '"' => return,
-            '\\' => match characters.next() {
-                Some(escaped @ ('"' | '\\')) => token.push(escaped),
-                Some(other) => token.extend(['\\', other]),
-                None => {}
+            '"' => {
+                let rest = characters.as_str().trim_start_matches(is_space);
+                return (rest.is_empty() || rest.starts_with(';')).then_some((value, rest));
+            }
+            '\\' => match characters.next()? {
+                escaped @ ('"' | '\\') => value.push(escaped),
+                other => value.extend(['\\', other]),
             },
+            ';' if begins_cookie(characters.as_str()) => return None,
             '\r' | '\n' => {}
-            other => token.push(other),
+            other => value.push(other),
         }
     }
+    None
+}
+
+/// Whether a space, a name and an equals sign come next.
+fn begins_cookie(text: &str) -> bool {
+    let Some(text) = text.strip_prefix(' ') else { return false };
+    let end = text.find(['=', ';', '"', ' ']);
+    end.is_some_and(|end| end > 0 && text[end..].starts_with('='))
 }
 
 fn is_space(character: char) -> bool {
@@ -159,9 +168,7 @@ mod tests {
                 "Cookie: sp=a  b\n c \t; ck=1,",
                 &[r#"{"name":"sp","value":"a b c"}"#, r#"{"name":"ck","value":"1,"}"#],
             ),
-            ("Cookie: sp=\"a\"b \"c  d\"", &[r#"{"name":"sp","value":"ab c  d"}"#]),
-            ("Cookie: sp=\"a; ck=1 ", &[r#"{"name":"sp","value":"a; ck=1 "}"#]),
-            (r#"Cookie: sp="a\d\"#, &[r#"{"name":"sp","value":"a\\d"}"#]),
+            (r#"Cookie: sp="a\d"  "#, &[r#"{"name":"sp","value":"a\\d"}"#]),
             ("Cookie: \"sp\"=1; \"a;sp=2", &[r#"{"name":"sp","value":"2"}"#]),
             ("Cookie: ", &[]),
             ("NoColon", &[]),
@@ -176,8 +183,30 @@ mod tests {
 
     #[test]
     fn keeps_what_a_peer_loses() {
-        let both = [r#"{"name":"sp","value":"a,b"}"#, r#"{"name":"ck","value":"1"}"#];
-        assert_eq!(run(&["sp", "ck"], &["Cookie: sp=a,b; ck=1"]), both);
+        let ck = r#"{"name":"ck","value":"1"}"#;
+        for (value, kept) in [
+            ("a,b", "a,b"),
+            (r#"{\"k\":"v"}"#, r#"{\\\"k\\\":\"v\"}"#),
+            (r#"{"a  b":"c"}"#, r#"{\"a  b\":\"c\"}"#),
+            (r#"["a","b"]"#, r#"[\"a\",\"b\"]"#),
+            (r#"5" tall"#, r#"5\" tall"#),
+            (r#"""#, r#"\""#),
+            (r#""a"#, r#"\"a"#),
+            (r#" "a "#, r#"\"a"#),
+            (r#""a"b "c  d""#, r#"\"a\"b \"c  d\""#),
+            (r#"{"k":"v"}""#, r#"{\"k\":\"v\"}\""#),
+            (r#""{"k":"v"}""#, r#"\"{\"k\":\"v\"}\""#),
+            (r#""C:\"#, r#"\"C:\\"#),
+            (r#""C:\""#, r#"\"C:\\\""#),
+        ] {
+            let sp = format!(r#"{{"name":"sp","value":"{kept}"}}"#);
+            let header = format!("Cookie: sp={value}; ck=1");
+            assert_eq!(run(&["sp", "ck"], &[&header]), [&sp, ck], "{header}");
+            let header = format!("Cookie: sp={value}; x=2; ck=1; y=\"3\"");
+            assert_eq!(run(&["sp", "ck"], &[&header]), [&sp, ck], "{header}");
+        }
+        assert_eq!(run(&["ck"], &["Cookie: sp=\"a;b; ck=1; y=\""]), [ck]);
+        assert_eq!(run(&["ck"], &["Cookie: sp={\"a;b\":1}; ck=1"]), [ck]);
         assert_eq!(run(&["sp"], &["cookie: sp=1"]), [r#"{"name":"sp","value":"1"}"#]);
     }
 }
