@@ -89,16 +89,30 @@ pub struct Bucket {
 /// Reads every object of a bucket.
 pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Bucket> {
     let mut found = Bucket::default();
+    for key in objects(s3, bucket).await? {
+        let answer = s3.get_object().bucket(bucket).key(&key).send().await?;
+        let bytes = answer.body.collect().await?.into_bytes();
+        found.add(&key, &bytes).with_context(|| format!("object {key}"))?;
+    }
+    Ok(found)
+}
+
+/// The names of all objects of a bucket.
+pub async fn objects(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
     let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
     while let Some(page) = pages.next().await {
         for object in page?.contents() {
-            let key = object.key().context("an object without a key")?;
-            let answer = s3.get_object().bucket(bucket).key(key).send().await?;
-            let bytes = answer.body.collect().await?.into_bytes();
-            found.add(key, &bytes).with_context(|| format!("object {key}"))?;
+            names.push(object.key().context("an object without a key")?.to_owned());
         }
     }
-    Ok(found)
+    Ok(names)
+}
+
+/// Whether the usual readers of a bucket pass an object over: it, or a folder of it, begins with an
+/// underscore.
+pub fn is_hidden(key: &str) -> bool {
+    key.split('/').any(|part| part.starts_with('_'))
 }
 
 impl Bucket {
@@ -106,6 +120,9 @@ impl Bucket {
         if key.contains("/_manifests/") {
             let manifest: serde_json::Value = serde_json::from_slice(bytes)?;
             self.lines_in_manifests += manifest["lines"].as_u64().context("no lines")?;
+            return Ok(());
+        }
+        if is_hidden(key) {
             return Ok(());
         }
         self.objects += 1;

@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod arrivals;
 pub mod emulators;
+pub mod faults;
 pub mod leases;
 pub mod repository;
 pub mod scratch;

@@ -23,9 +23,13 @@ pub struct Worker {
     log: PathBuf,
 }
 
-/// The binary under test, with credentials that the emulators take.
+/// The binary under test, with credentials that the emulators take. `SNOWMELT_BINARY` names another
+/// than the release build, such as one for development.
 pub fn snowmelt() -> Result<Command> {
-    let binary = repository::target().join("release/snowmelt");
+    let binary = match std::env::var_os("SNOWMELT_BINARY") {
+        Some(binary) => PathBuf::from(binary),
+        None => repository::target().join("release/snowmelt"),
+    };
     ensure!(binary.exists(), "{} is missing: cargo build --release -p enricher", binary.display());
     let mut command = Command::new(binary);
     command
@@ -45,19 +49,27 @@ impl Worker {
         config: &str,
         scratch: &Path,
     ) -> Result<Worker> {
-        let file = scratch.join(format!("{name}.toml"));
-        std::fs::write(&file, config)?;
-        let log = scratch.join(format!("{name}.log"));
-        let output = std::fs::File::create(&log)?;
-        let child = snowmelt()?
-            .args(["worker", "--config"])
-            .arg(&file)
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
-        let mut worker = Worker { name: name.to_owned(), admin, child, log };
+        let mut worker = Worker::spawn(name, admin, config, scratch, snowmelt()?, None)?;
         worker.wait_until_live().await?;
         Ok(worker)
+    }
+
+    /// Starts a worker that may end before it is live. Its log lines go to `log`, or to a file.
+    pub fn spawn(
+        name: &str,
+        admin: SocketAddr,
+        config: &str,
+        scratch: &Path,
+        mut command: Command,
+        log: Option<Stdio>,
+    ) -> Result<Worker> {
+        let file = scratch.join(format!("{name}.toml"));
+        std::fs::write(&file, config)?;
+        let path = scratch.join(format!("{name}.log"));
+        let output = std::fs::File::create(&path)?;
+        command.args(["worker", "--config"]).arg(&file).stdout(output.try_clone()?);
+        let child = command.stderr(log.unwrap_or_else(|| output.into())).spawn()?;
+        Ok(Worker { name: name.to_owned(), admin, child, log: path })
     }
 
     /// Ends it at once, with nothing written any more.
@@ -72,8 +84,37 @@ impl Worker {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(sent.success(), "{} is gone already", self.name);
+        self.end(within).await
+    }
+
+    /// Waits for its end.
+    pub async fn end(&mut self, within: Duration) -> Result<ExitStatus> {
         let what = format!("the end of {}", self.name);
-        wait::until(&what, within, async || Ok(self.child.try_wait()?)).await
+        let ended = wait::until(&what, within, async || Ok(self.child.try_wait()?)).await;
+        ended.with_context(|| self.log().unwrap_or_default())
+    }
+
+    /// How it has ended; `None` while it runs.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// What it writes its log lines to, where that is a pipe of the test's.
+    pub fn pipe(&mut self) -> Option<std::process::ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// The most memory that it has had resident, in bytes.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")).context("no VmHWM")?;
+        Ok(peak.trim().parse::<u64>()? * 1024)
+    }
+
+    /// The sum of a metric over its labels; 0 where it is not there yet.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        Ok(admin::metric(&self.get("/metrics").await?.body, name).unwrap_or_default())
     }
 
     /// Whether an owner in the lease table is this worker: its name and the ending of its start.
@@ -91,7 +132,8 @@ impl Worker {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    async fn wait_until_live(&mut self) -> Result<()> {
+    /// Waits until its admin port answers.
+    pub async fn wait_until_live(&mut self) -> Result<()> {
         let what = format!("{} to be live", self.name);
         let live = wait::until(&what, STARTS_WITHIN, async || {
             if self.child.try_wait()?.is_some() {

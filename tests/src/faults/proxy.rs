@@ -1,0 +1,262 @@
+//! The proxy of one service: takes a request whole, asks what is to become of it, and passes it on.
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use hyper::http::request;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::{Desk, Fault, Service};
+
+/// Listens on a port of its own; returns where.
+pub(super) async fn serve(
+    servers: &mut JoinSet<()>,
+    service: Service,
+    upstream: &str,
+    desk: Arc<Desk>,
+) -> Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let proxy = Proxy { service, upstream: upstream.to_owned(), client, desk };
+    servers.spawn(accept(listener, Arc::new(proxy)));
+    Ok(url)
+}
+
+async fn accept(listener: TcpListener, proxy: Arc<Proxy>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.expect("a listening socket accepts");
+                connections.spawn(converse(stream, Arc::clone(&proxy)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, proxy: Arc<Proxy>) {
+    let answer = service_fn(move |request| {
+        let proxy = Arc::clone(&proxy);
+        async move { proxy.answer(request).await }
+    });
+    let connection = hyper::server::conn::http1::Builder::new();
+    // An error is a connection that a fault has closed, or one that its client has.
+    let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+}
+
+struct Proxy {
+    service: Service,
+    upstream: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    desk: Arc<Desk>,
+}
+
+impl Proxy {
+    /// An `Err` closes the connection without an answer.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let action = action(self.service, &head);
+        let text = String::from_utf8_lossy(&body);
+        let shard = self.shard(&action, &text);
+        let subject = format!("{} {text} {}", head.uri, shard.as_deref().unwrap_or_default());
+        let fault = self.desk.judge(self.service, &action, &subject);
+        match fault {
+            Some(Fault::Refuse(status, code, message)) => {
+                return Ok(refusal(self.service, status, code, message));
+            }
+            Some(Fault::Throttle) => return Ok(throttled(self.service)),
+            Some(Fault::Answer(status, kind, body)) => {
+                return Ok(whole(status, kind, Bytes::from_static(body.as_bytes())));
+            }
+            Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Reset) => bail!("reset"),
+            _ => {}
+        }
+        let (answer, body) = self.pass_on(head, body).await?;
+        self.note_iterator(&action, shard, &body);
+        match fault {
+            Some(Fault::LoseAnswer) => bail!("the answer is lost"),
+            Some(Fault::CutAnswer) => Ok(cut(answer, &body)),
+            Some(Fault::Rewrite(change)) => Ok(rewritten(answer, &body, change)),
+            _ => Ok(Response::from_parts(answer, Answer::Whole(Full::new(body)))),
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        mut head: request::Parts,
+        body: Bytes,
+    ) -> Result<(hyper::http::response::Parts, Bytes)> {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        head.uri = format!("{}{path}", self.upstream).parse::<Uri>()?;
+        // The body is whole here; hyper says anew how long it is.
+        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            head.headers.remove(name);
+        }
+        let request = Request::from_parts(head, Full::new(body));
+        let (mut answer, body) = match self.client.request(request).await {
+            Ok(answer) => answer.into_parts(),
+            Err(error) => {
+                let text = Bytes::from(error.to_string());
+                let (answer, _) = Response::builder().status(502).body(())?.into_parts();
+                return Ok((answer, text));
+            }
+        };
+        let body = body.collect().await?.to_bytes();
+        answer.headers.remove(TRANSFER_ENCODING);
+        // What answers a HEAD keeps the length of the body that it leaves out.
+        if !body.is_empty() {
+            answer.headers.remove(CONTENT_LENGTH);
+        }
+        Ok((answer, body))
+    }
+
+    /// The shard that a request for records reads.
+    fn shard(&self, action: &str, body: &str) -> Option<String> {
+        let name = match action {
+            "GetRecords" => "ShardIterator",
+            "GetShardIterator" => "ShardId",
+            _ => return None,
+        };
+        let body: serde_json::Value = serde_json::from_str(body).ok()?;
+        let value = body[name].as_str()?;
+        if action == "GetRecords" { self.desk.shard_of(value) } else { Some(value.to_owned()) }
+    }
+
+    fn note_iterator(&self, action: &str, shard: Option<String>, answer: &Bytes) {
+        let name = if action == "GetRecords" { "NextShardIterator" } else { "ShardIterator" };
+        let Some(shard) = shard else { return };
+        let Ok(answer) = serde_json::from_slice::<serde_json::Value>(answer) else { return };
+        if let Some(iterator) = answer[name].as_str() {
+            self.desk.reads(iterator.to_owned(), shard);
+        }
+    }
+}
+
+/// The name that AWS gives what a request asks for.
+fn action(service: Service, head: &request::Parts) -> String {
+    if service != Service::S3 {
+        let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        return target.and_then(|name| name.rsplit('.').next()).unwrap_or("none").to_owned();
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    let key = head.uri.path().trim_matches('/').contains('/');
+    let name = match head.method {
+        Method::PUT if has("partNumber") => "UploadPart",
+        Method::PUT if key => "PutObject",
+        Method::PUT => "CreateBucket",
+        Method::POST if has("uploads") => "CreateMultipartUpload",
+        Method::POST if has("uploadId") => "CompleteMultipartUpload",
+        Method::GET if key => "GetObject",
+        Method::GET => "ListObjectsV2",
+        Method::HEAD if key => "HeadObject",
+        Method::HEAD => "HeadBucket",
+        Method::DELETE if has("uploadId") => "AbortMultipartUpload",
+        Method::DELETE => "DeleteObject",
+        _ => "none",
+    };
+    name.to_owned()
+}
+
+fn throttled(service: Service) -> Response<Answer> {
+    match service {
+        Service::S3 => refusal(service, 503, "SlowDown", "Please reduce your request rate."),
+        _ => refusal(service, 400, "ProvisionedThroughputExceededException", "Rate exceeded"),
+    }
+}
+
+fn refusal(service: Service, status: u16, code: &str, message: &str) -> Response<Answer> {
+    let (kind, body) = match service {
+        Service::S3 => (
+            "application/xml",
+            format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"),
+        ),
+        Service::Kinesis => ("application/x-amz-json-1.1", in_json(code, message)),
+        Service::Dynamodb => ("application/x-amz-json-1.0", in_json(code, message)),
+    };
+    whole(status, kind, Bytes::from(body))
+}
+
+fn in_json(code: &str, message: &str) -> String {
+    serde_json::json!({ "__type": code, "message": message }).to_string()
+}
+
+fn whole(status: u16, kind: &str, body: Bytes) -> Response<Answer> {
+    let answer = Response::builder().status(status).header(CONTENT_TYPE, kind);
+    answer.body(Answer::Whole(Full::new(body))).expect("rules have valid statuses and types")
+}
+
+fn cut(mut answer: hyper::http::response::Parts, body: &Bytes) -> Response<Answer> {
+    answer.headers.insert(CONTENT_LENGTH, (body.len() as u64 + 1).into());
+    let half = body.slice(..body.len() / 2);
+    Response::from_parts(answer, Answer::Cut(Some(half)))
+}
+
+fn rewritten(
+    mut answer: hyper::http::response::Parts,
+    body: &Bytes,
+    change: fn(&mut serde_json::Value),
+) -> Response<Answer> {
+    let body = match serde_json::from_slice(body) {
+        Ok(mut json) if answer.status == StatusCode::OK => {
+            change(&mut json);
+            answer.headers.remove("x-amz-crc32");
+            Bytes::from(json.to_string())
+        }
+        _ => body.clone(),
+    };
+    Response::from_parts(answer, Answer::Whole(Full::new(body)))
+}
+
+/// What is sent back.
+enum Answer {
+    Whole(Full<Bytes>),
+    /// Some bytes, and then the connection closes.
+    Cut(Option<Bytes>),
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match self.get_mut() {
+            Answer::Whole(body) => {
+                Pin::new(body).poll_frame(context).map_err(|never: Infallible| match never {})
+            }
+            Answer::Cut(half) => Poll::Ready(Some(match half.take() {
+                Some(bytes) => Ok(Frame::data(bytes)),
+                None => Err(std::io::Error::other("cut")),
+            })),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Answer::Whole(body) => body.size_hint(),
+            Answer::Cut(_) => SizeHint::default(),
+        }
+    }
+}
