@@ -92,7 +92,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 
 /// Says what failed, with its causes, and chooses the exit code.
 pub fn failed(error: &anyhow::Error) -> ExitCode {
-    terminal::note(&format!("snowmelt: {error:#}"));
+    terminal::last_note(format!("snowmelt: {error:#}"));
     let usage = error.chain().any(|cause| cause.is::<Usage>());
     if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 pub use file::{Error, explain, load, parse};
 pub use value::{Bytes, FieldLimits, Span, Text, instant};
 
+use crate::log::Levels;
 use crate::sink;
 use crate::sink::object::Compression;
 
@@ -285,7 +286,7 @@ pub struct Admin {
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `info`, or levels by module as in `warn,lease=debug`.
-    pub level: Text,
+    pub level: Levels,
 }
 
 impl Config {
@@ -396,7 +397,7 @@ impl Default for Admin {
 
 impl Default for Log {
     fn default() -> Log {
-        Log { level: Text::from("info") }
+        Log { level: Levels::parse("info").expect("it is a level") }
     }
 }
 

@@ -47,6 +47,7 @@ pub struct Metrics {
     schemas_changed: IntCounter,
     registry_requests: IntCounterVec,
     assets: AssetMetrics,
+    log_lines_dropped: IntCounter,
 }
 
 /// A few counts at one moment.
@@ -147,6 +148,7 @@ impl Metrics {
                 "Requests to schema registries.",
                 &["registry", "result"],
             ),
+            log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
             registry,
         }
     }
@@ -352,6 +354,7 @@ impl Metrics {
 
     /// The text that a scrape gets.
     pub fn text(&self) -> String {
+        raise(&self.log_lines_dropped, crate::log::dropped());
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }

@@ -4,6 +4,8 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// The first failure to write a result.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -22,6 +24,21 @@ pub fn line(text: &str) {
 /// Whether all lines were written.
 pub fn written() -> io::Result<()> {
     FAILED.lock().expect("nothing panics with it").take().map_or(Ok(()), Err)
+}
+
+/// How long a last word may take: a pipe that nobody reads must not keep a process from ending.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// Writes a process's last line to standard error, or gives up.
+pub fn last_note(text: String) {
+    let (written, told) = channel();
+    let thread = std::thread::Builder::new().spawn(move || {
+        note(&text);
+        let _ = written.send(());
+    });
+    if thread.is_ok() {
+        let _ = told.recv_timeout(LAST_WORD);
+    }
 }
 
 /// Writes a line to standard error.

@@ -128,8 +128,7 @@ impl Desk {
         let state = &mut *self.lock();
         let chance = &mut state.chance;
         let rules = state.rules.iter_mut();
-        let fault =
-            rules.filter_map(|rule| rule.harm(service, action, subject, chance)).next();
+        let fault = rules.filter_map(|rule| rule.harm(service, action, subject, chance)).next();
         let count = state.counts.entry((service, action.to_owned())).or_default();
         count.requests += 1;
         count.harmed += u64::from(fault.is_some());

@@ -98,7 +98,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !(0.0..=1.0).contains(&args.bad) {
         return Err(Usage("--bad is a share from 0 to 1".to_owned()).into());
     }
-    log::start("warn");
+    let quiet = log::Levels::parse("warn").expect("it is a level");
+    let _log = log::start(&quiet).map_err(Usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(demo(args))
 }

@@ -26,7 +26,7 @@ pub struct Args {
 /// Runs `snowmelt worker`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = config::load(&args.config).map_err(|error| Usage(error.to_string()))?;
-    log::start(&config.log.level);
+    let _log = log::start(&config.log.level).map_err(Usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(work(&config, args.check));
     // What still runs after a drain that was cut off is not waited for.

@@ -10,6 +10,7 @@ use enrichments::limits::Limits;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::InitialPosition;
+use crate::log::Levels;
 use crate::sink::kinesis::Key;
 use crate::sink::object::Compression;
 
@@ -232,6 +233,12 @@ impl<'de> Deserialize<'de> for InitialPosition {
                 ))
             }),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Levels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Levels::parse(&Text::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
