@@ -10,15 +10,15 @@ use bytes::Bytes;
 use enricher::assets::source::{Fetched, Fetcher, Source};
 use enricher::assets::{Assets, Settings};
 use enricher::commands::enrich::this_program;
-use enricher::generate::requests;
 use enricher::metrics::Metrics;
-use enricher::pipeline::{self, Outcome, Pipeline};
 use enricher::source::{Batch, Record};
 use enrichments::{Configuration, Enrichments, Options};
 use event::Field;
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::{Outcome, Pipeline};
 use tests::emulators::Emulators;
 use tests::{scratch, wait, workers};
+use traffic::requests;
 use validator::Resolver;
 
 const BUCKET: &str = "assets";
@@ -260,7 +260,8 @@ fn source_of(enrichments: Enrichments) -> Result<String> {
     let records = vec![Record { sequence, sub_sequence: 0, data }];
     let batch = Batch { shard: ShardId::new("shard"), records, lag: None, end };
     let pipeline = Pipeline::new(pipeline::Settings::new(this_program()), Arc::new(enrichments));
-    let outcome = pipeline.process(&batch, &Resolver::embedded().schemas(), 1_714_558_272_345);
+    let outcome =
+        pipeline.process(&batch.view(), &Resolver::embedded().schemas(), 1_714_558_272_345);
     let Outcome::Done(output) = outcome else { anyhow::bail!("page views need no schema") };
     let line = output.enriched.iter().next().context("no event was enriched")?;
     source_in(line)

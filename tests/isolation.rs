@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::generate::Generator;
-use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use traffic::Generator;
 use validator::Resolver;
 
 const NOW_MS: i64 = 1_767_225_600_000;
@@ -73,7 +73,7 @@ impl Parts {
         let batch = Batch { shard: ShardId::new("s"), records, lag: None, end };
         let mut schemas = self.resolver.schemas();
         loop {
-            match self.pipeline.process(&batch, &schemas, NOW_MS) {
+            match self.pipeline.process(&batch.view(), &schemas, NOW_MS) {
                 Outcome::Done(output) => return output,
                 Outcome::Need(keys) => {
                     schemas = self.runtime.block_on(self.resolver.resolve(&keys));

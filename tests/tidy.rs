@@ -20,12 +20,14 @@ const WORDS_NOT_USED: [&str; 7] =
 const ENDINGS_NOT_USED: [&str; 4] = ["Data", "Impl", "Info", "Service"];
 
 /// The drawing in ARCHITECTURE.md: each crate and the siblings it may use.
-const CRATES: [(&str, &[&str]); 5] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("event", &[]),
     ("lease", &[]),
     ("validator", &["event"]),
     ("enrichments", &["event"]),
-    ("enricher", &["event", "validator", "enrichments", "lease"]),
+    ("pipeline", &["event", "validator", "enrichments", "traffic"]),
+    ("traffic", &["event"]),
+    ("enricher", &["event", "validator", "enrichments", "pipeline", "lease", "traffic"]),
 ];
 
 /// What pure modules do without: clocks, chance, the environment, the network, and who brings them.
@@ -52,7 +54,7 @@ const PURE: [(&str, bool); 6] = [
     ("lease/src/plan", true),
     ("lease/src/position", true),
     ("lease/src/shards", true),
-    ("enricher/src/pipeline", true),
+    ("pipeline/src/", true),
     ("enrichments/src/", false),
 ];
 

@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::pipeline::load::RecordEncoding;
-use enricher::pipeline::{Format, Lengths, Outcome, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
 use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use event::{Bump, json, tsv};
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::load::RecordEncoding;
+use pipeline::{Format, Lengths, Outcome, Pipeline, Settings, Verdict};
 use validator::Resolver;
 
 /// Groups of cases, in `vectors/cases`.
@@ -227,7 +227,7 @@ impl Run {
         let output = RESOLVER.with(|(resolver, runtime)| {
             let mut schemas = resolver.schemas();
             loop {
-                match pipeline.process(&batch, &schemas, NOW_MS) {
+                match pipeline.process(&batch.view(), &schemas, NOW_MS) {
                     Outcome::Done(output) => break output,
                     Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
                 }

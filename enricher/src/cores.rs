@@ -6,10 +6,10 @@ use std::sync::Arc;
 use event::SchemaKey;
 use validator::Schemas;
 
-use crate::pipeline::output::Verdict;
-use crate::pipeline::{Outcome, Output, Pipeline};
 use crate::pool::{Panicked, Pool};
 use crate::source::Batch;
+use pipeline::output::Verdict;
+use pipeline::{Outcome, Output, Pipeline};
 
 /// A chunk has at least so many payload bytes: below, handing it over costs more than it saves.
 const CHUNK: usize = 64 * 1024;
@@ -29,7 +29,7 @@ pub async fn process(
         .collect();
     let jobs = chunks.into_iter().map(|chunk| {
         let (pipeline, schemas) = (Arc::clone(pipeline), schemas.clone());
-        move || pipeline.process(&chunk, &schemas, now_ms)
+        move || pipeline.process(&chunk.view(), &schemas, now_ms)
     });
     let outcomes = pool.run_all(jobs.collect()).await?;
     let outcome = rejoin(outcomes.into_iter().zip(starts));

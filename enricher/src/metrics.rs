@@ -13,10 +13,10 @@ use prometheus::{
 
 use validator::Figures;
 
-use crate::pipeline::Output;
-use crate::pipeline::output::Verdict;
 use crate::sink::Route;
 use crate::source::Batch;
+use pipeline::Output;
+use pipeline::output::Verdict;
 
 /// The counters of one worker.
 #[derive(Clone, Debug)]

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
 use crate::metrics::Step;
-use crate::pipeline::{Outcome, Output};
 use crate::sink::{self, Origin};
 use crate::source::{self, Batch, Batches};
 use crate::worker::Worker;
 use crate::{clock, cores, pool};
 use caution::Caution;
+use pipeline::{Outcome, Output};
 
 /// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
 /// them in practice; this keeps a shard of tiny batches from making tasks without end.

@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::budget::Permit;
-pub use crate::pipeline::Route;
-use crate::pipeline::{Lines, Output};
 use crate::source::{Batch, Pending};
+pub use pipeline::Route;
+use pipeline::{Lines, Output};
 
 /// One place that takes the lines of one route.
 pub trait Sink: Send + Sync {

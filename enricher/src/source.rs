@@ -81,6 +81,18 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         self.records.iter().map(|record| record.data.len()).sum()
     }
+
+    /// What the pipeline looks at.
+    pub fn view(&self) -> pipeline::Batch<'_> {
+        let view = |record| {
+            let Record { sequence, sub_sequence, data } = record;
+            pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
+        };
+        pipeline::Batch {
+            shard: self.shard.as_str(),
+            records: self.records.iter().map(view).collect(),
+        }
+    }
 }
 
 /// The batches of one shard, read ahead by one. Dropping it stops the reader.

@@ -5,10 +5,10 @@ use std::process::{Command, Output};
 
 use axum::Router;
 use axum::routing::get;
-use enricher::generate::requests;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use traffic::requests;
 
 const NAME: &str = "referers.json";
 const LIST: &str = r#"{"search":{"Found":{"domains":["found.example"],"parameters":["q"]}}}"#;

@@ -13,10 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enricher::budget::{Budget, Hurry};
-use enricher::generate::{Generator, requests};
 use enricher::metrics::Metrics;
-use enricher::pipeline::parked::{Parked, Reason};
-use enricher::pipeline::{Pipeline, Settings};
 use enricher::pool::Pool;
 use enricher::signal::Stop;
 use enricher::sink::{Error, Part, Route, Sink, Sinks, Written, guard};
@@ -26,6 +23,9 @@ use enricher::worker::{self, End, Worker};
 use event::bad_row::Processor;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, ShardId, WorkerId};
+use pipeline::parked::{Parked, Reason};
+use pipeline::{Pipeline, Settings};
+use traffic::{Generator, requests};
 use validator::Resolver;
 
 const FOLDER: &str = "SNOWMELT_KILLER_TEST_FOLDER";

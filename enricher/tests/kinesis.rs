@@ -10,12 +10,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
-use enricher::pipeline::Lines;
 use enricher::sink::kinesis::{Fallback, Key, Kinesis as Stream};
 use enricher::sink::{Origin, Part, Route, Sink, Written};
 use enricher::source::kinesis::{Kinesis, Settings};
 use enricher::source::{Batch, Batches, Record, Source};
 use lease::{Held, Keeper, Leases, Position, SequenceNumber, Shard, ShardId, WorkerId};
+use pipeline::Lines;
 use serde_json::{Value, json};
 
 /// Status and body.

@@ -6,11 +6,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::generate::requests::{self, body};
-use enricher::pipeline::{Outcome, Pipeline, Settings};
 use enricher::source::{Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::{Outcome, Pipeline, Settings};
+use traffic::requests::{self, body};
 use validator::Resolver;
 
 /// Bytes at the peak for each byte of the record. A payload that fails is in the batch once, in
@@ -105,7 +105,7 @@ fn peak(record: Vec<u8>) -> usize {
     let before = LIVE.get();
     PEAK.set(before);
     loop {
-        match pipeline.process(&batch, &schemas, 1_714_558_272_345) {
+        match pipeline.process(&batch.view(), &schemas, 1_714_558_272_345) {
             Outcome::Done(output) => {
                 assert!(!output.verdicts.is_empty());
                 return PEAK.get() - before;

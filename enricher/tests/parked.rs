@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enricher::generate::requests;
-use enricher::pipeline::parked::{Parked, Reason};
-use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Unavailable, Verdict};
 use enricher::source::{Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::parked::{Parked, Reason};
+use pipeline::{Outcome, Output, Pipeline, Settings, Unavailable, Verdict};
+use traffic::requests;
 use validator::{Resolver, Schemas};
 
 /// A schema that is not embedded.
@@ -22,7 +22,7 @@ const UNSTRUCT: &str = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsons
 fn an_event_waits_alone_and_is_replayed_under_its_id() {
     let pipeline = pipeline(Unavailable::Park);
     let batch = batch();
-    let output = resolving(&down(), |schemas| pipeline.process(&batch, schemas, 1));
+    let output = resolving(&down(), |schemas| pipeline.process(&batch.view(), schemas, 1));
     assert_eq!(verdicts(&output), [Verdict::Enriched, Verdict::Enriched, Verdict::Parked]);
     assert_eq!(output.parked.len(), 1);
     let parked = Parked::parse(output.parked.last()).expect("a parked line");
@@ -33,12 +33,12 @@ fn an_event_waits_alone_and_is_replayed_under_its_id() {
     let folder = tempfile::tempdir().expect("a folder");
     let resolver = Resolver::embedded().with_folder(with_thing(folder.path()));
     let other = Pipeline::new(Settings::new(processor()), Arc::default());
-    let replayed = resolving(&resolver, |schemas| other.replay(&parked, &batch, schemas, 1));
+    let replayed = resolving(&resolver, |schemas| other.replay(&parked, &batch.view(), schemas, 1));
     assert_eq!(replayed.verdicts, [(0, Verdict::Enriched)]);
     assert_eq!(event_id(&replayed, 0), waiting[0].event_id);
 
     // What would have come of the whole record at once.
-    let whole = resolving(&resolver, |schemas| pipeline.process(&batch, schemas, 1));
+    let whole = resolving(&resolver, |schemas| pipeline.process(&batch.view(), schemas, 1));
     let mut ids = [event_id(&output, 0), waiting[0].event_id.clone(), event_id(&output, 1)];
     assert_eq!([0, 1, 2].map(|n| event_id(&whole, n)), ids);
     ids.sort();
@@ -49,9 +49,9 @@ fn an_event_waits_alone_and_is_replayed_under_its_id() {
 fn what_still_cannot_be_had_is_parked_again_as_it_was() {
     let pipeline = pipeline(Unavailable::Park);
     let batch = batch();
-    let output = resolving(&down(), |schemas| pipeline.process(&batch, schemas, 1));
+    let output = resolving(&down(), |schemas| pipeline.process(&batch.view(), schemas, 1));
     let parked = Parked::parse(output.parked.last()).expect("a parked line");
-    let again = resolving(&down(), |schemas| pipeline.replay(&parked, &batch, schemas, 1));
+    let again = resolving(&down(), |schemas| pipeline.replay(&parked, &batch.view(), schemas, 1));
     assert_eq!(again.verdicts, [(0, Verdict::Parked)]);
     assert_eq!(again.parked.as_bytes(), output.parked.as_bytes());
 }
@@ -59,7 +59,7 @@ fn what_still_cannot_be_had_is_parked_again_as_it_was() {
 #[test]
 fn by_choice_it_is_a_bad_row() {
     let pipeline = pipeline(Unavailable::Bad);
-    let output = resolving(&down(), |schemas| pipeline.process(&batch(), schemas, 1));
+    let output = resolving(&down(), |schemas| pipeline.process(&batch().view(), schemas, 1));
     let bad = Verdict::Bad(BadKind::SchemaViolations);
     assert_eq!(verdicts(&output), [Verdict::Enriched, bad, Verdict::Enriched]);
     assert!(output.parked.is_empty());
@@ -68,9 +68,9 @@ fn by_choice_it_is_a_bad_row() {
 #[test]
 fn a_record_that_killed_workers_is_kept_whole_either_way() {
     let batch = batch();
-    let parked = pipeline(Unavailable::Park).park(&batch, 3, 1);
+    let parked = pipeline(Unavailable::Park).park(&batch.view(), 3, 1);
     assert_eq!(parked.verdicts, [(0, Verdict::Parked)]);
-    let bad = pipeline(Unavailable::Bad).park(&batch, 3, 1);
+    let bad = pipeline(Unavailable::Bad).park(&batch.view(), 3, 1);
     assert_eq!(bad.verdicts, [(0, Verdict::Bad(BadKind::GenericError))]);
     let record = event::base64::encode(&batch.records[0].data);
     for line in [parked.parked.last(), bad.bad.last()] {

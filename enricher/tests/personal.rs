@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::generate::requests;
-use enricher::pipeline::protection::Personal;
-use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
 use enrichments::{Enrichments, Options};
 use event::bad_row::{BadKind, Processor};
 use event::{Field, thrift, tsv};
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::protection::Personal;
+use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use traffic::requests;
 use validator::Resolver;
 
 const USER: &str = "jane@acme.example";
@@ -112,7 +112,7 @@ fn process(change: impl FnOnce(&mut Settings)) -> Output {
     let runtime = runtime.expect("a runtime starts");
     let mut schemas = resolver.schemas();
     let output = loop {
-        match pipeline.process(&batch(), &schemas, 1) {
+        match pipeline.process(&batch().view(), &schemas, 1) {
             Outcome::Done(output) => break output,
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
         }

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::generate::Generator;
-use enricher::generate::requests::{self, body};
-use enricher::pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
 use enricher::source::{Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use event::{json, thrift};
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use traffic::Generator;
+use traffic::requests::{self, body};
 use validator::Resolver;
 
 /// How many broken records are tried; each takes well under a millisecond.
@@ -51,7 +51,7 @@ fn broken_captures_get_a_verdict_and_never_panic() {
         bytes
     });
     let records: Vec<Vec<u8>> = records.collect();
-    for format in [enricher::pipeline::Format::Tsv, enricher::pipeline::Format::Json] {
+    for format in [pipeline::Format::Tsv, pipeline::Format::Json] {
         let settings = Settings { format, ..settings() };
         every_record_has_a_verdict(&process_with(settings, records.clone()), MUTATIONS, seed);
     }
@@ -185,7 +185,7 @@ fn json_too_large_for_a_line_leaves_its_columns_in_base64() {
     let payload = post(&body(&format!(r#"{{"e":"pv","p":"web","tv":"x","page":"{title}"}}"#)));
     for (line_bytes_max, whole) in [(2_000, true), (900, false)] {
         let mut settings = settings();
-        settings.format = enricher::pipeline::Format::Json;
+        settings.format = pipeline::Format::Json;
         settings.line_bytes_max = line_bytes_max;
         let output = process_with(settings, vec![payload.clone()]);
         let row = std::str::from_utf8(output.bad.iter().next().expect("a bad row")).expect("UTF-8");
@@ -266,7 +266,7 @@ fn process_with(settings: Settings, records: Vec<Vec<u8>>) -> Output {
     let runtime = runtime.expect("a runtime starts");
     let mut schemas = resolver.schemas();
     loop {
-        match pipeline.process(&batch, &schemas, 1_714_558_272_345) {
+        match pipeline.process(&batch.view(), &schemas, 1_714_558_272_345) {
             Outcome::Done(output) => return output,
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
         }

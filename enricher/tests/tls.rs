@@ -8,12 +8,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enricher::generate::requests;
 use event::SchemaKey;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
+use traffic::requests;
 use validator::{Lookup, Resolver};
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";

@@ -12,6 +12,7 @@
 
 pub mod bad_row;
 pub mod base64;
+pub mod calendar;
 pub mod convert;
 pub mod entity;
 pub mod event;
@@ -29,6 +30,7 @@ pub mod tsv;
 pub mod url;
 
 pub use bumpalo::Bump;
+pub use calendar::Utc;
 pub use entity::Entity;
 pub use event::Event;
 pub use fields::{Field, Kind};

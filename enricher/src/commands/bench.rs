@@ -21,10 +21,10 @@ use tokio::time::Instant;
 
 use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::allocations;
-use crate::pipeline::{Settings, Validation};
 use crate::process;
 use crate::source::{Batch, Record};
 use crate::terminal;
+use pipeline::{Settings, Validation};
 
 /// What `snowmelt bench` was asked for.
 #[derive(Debug, clap::Args)]

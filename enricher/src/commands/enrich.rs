@@ -25,13 +25,13 @@ use crate::clock;
 use crate::commands::Usage;
 use crate::commands::rules::Rules;
 use crate::commands::tolerance::Tolerance;
-use crate::pipeline::parked::Parked;
-use crate::pipeline::{Outcome, Pipeline, Settings, protection};
 use crate::source::{Batch, Record};
 use crate::terminal;
 use account::Account;
 use input::Input;
 use output::{Destination, Writer};
+use pipeline::parked::Parked;
+use pipeline::{Outcome, Pipeline, Settings, protection};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
@@ -107,7 +107,7 @@ enum Format {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut settings = args.transform.settings();
     if args.format == Format::Json {
-        settings.format = crate::pipeline::Format::Json;
+        settings.format = pipeline::Format::Json;
     }
     let transform = Transform::new(&args.transform, settings)?;
     let destination = Destination { folder: args.output, compression: args.compress };
@@ -189,7 +189,7 @@ impl Transform {
         &self,
         mut input: Input,
         threads: usize,
-        mut each: impl FnMut(Chunk, crate::pipeline::Output) -> anyhow::Result<()>,
+        mut each: impl FnMut(Chunk, pipeline::Output) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if threads == 1 {
             while let Some(chunk) = next_chunk(&mut input)? {
@@ -231,8 +231,9 @@ impl Transform {
     }
 
     /// Processes one batch, resolving what it needs.
-    pub fn process(&self, batch: &Batch) -> crate::pipeline::Output {
-        self.resolving(|schemas, now| self.pipeline.process(batch, schemas, now))
+    pub fn process(&self, batch: &Batch) -> pipeline::Output {
+        let batch = batch.view();
+        self.resolving(|schemas, now| self.pipeline.process(&batch, schemas, now))
     }
 
     /// The schemas resolved so far.
@@ -240,12 +241,13 @@ impl Transform {
         self.resolver.schemas()
     }
 
-    fn chunk(&self, chunk: &Chunk) -> crate::pipeline::Output {
+    fn chunk(&self, chunk: &Chunk) -> pipeline::Output {
         let Some(parked) = &chunk.parked else { return self.process(&chunk.batch) };
-        self.resolving(|schemas, now| self.pipeline.replay(parked, &chunk.batch, schemas, now))
+        let batch = chunk.batch.view();
+        self.resolving(|schemas, now| self.pipeline.replay(parked, &batch, schemas, now))
     }
 
-    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> crate::pipeline::Output {
+    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> pipeline::Output {
         let now = self.now.unwrap_or_else(clock::now_ms);
         let mut schemas = self.resolver.schemas();
         loop {
@@ -261,8 +263,8 @@ impl Transform {
 
 /// Hands over what arrives in any order in the order of the records.
 fn in_order(
-    done: mpsc::Receiver<(Chunk, crate::pipeline::Output)>,
-    each: &mut impl FnMut(Chunk, crate::pipeline::Output) -> anyhow::Result<()>,
+    done: mpsc::Receiver<(Chunk, pipeline::Output)>,
+    each: &mut impl FnMut(Chunk, pipeline::Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;

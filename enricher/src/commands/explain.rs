@@ -19,11 +19,11 @@ use tokio::time::Instant;
 
 use super::Usage;
 use super::enrich::{Transform, TransformArgs, input::Input};
-use crate::pipeline::schema_check::{SchemaCheck, Stop, Verdict as Checked};
-use crate::pipeline::transform::{Start, Transformed};
-use crate::pipeline::{Output, Settings, Verdict, adapt, entities, load, transform};
 use crate::source::{Batch, Record};
 use crate::terminal;
+use pipeline::schema_check::{SchemaCheck, Stop, Verdict as Checked};
+use pipeline::transform::{Start, Transformed};
+use pipeline::{Output, Settings, Verdict, adapt, entities, load, transform};
 
 /// What `snowmelt explain` was asked for.
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,8 @@ use super::Usage;
 use crate::aws::{self, Aws};
 use crate::backoff::Backoff;
 use crate::clock;
-use crate::generate::{Generator, Payload};
 use crate::terminal;
+use traffic::{Generator, Payload};
 
 /// The most records of one request; at a few kilobytes each they stay below its 5 MiB.
 const REQUEST_RECORDS: usize = 500;

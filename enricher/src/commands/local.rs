@@ -22,9 +22,7 @@ use super::Usage;
 use super::rules::Rules;
 use super::tolerance::Tolerance;
 use crate::budget::{Budget, Hurry};
-use crate::generate::Generator;
 use crate::metrics::Metrics;
-use crate::pipeline;
 use crate::pool::Pool;
 use crate::signal::Stop;
 use crate::sink::local::Folder;
@@ -34,6 +32,7 @@ use crate::source::local::{Local, Put};
 use crate::worker::enriching::{self, Renewal};
 use crate::worker::{self, End, Worker};
 use crate::{aws, clock, config, log, terminal};
+use traffic::Generator;
 
 /// What `snowmelt local` was asked for.
 #[derive(Debug, clap::Args)]

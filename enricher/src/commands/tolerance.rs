@@ -4,8 +4,8 @@ use enrichments::limits::Limits;
 use event::Field;
 
 use crate::config::explain;
-use crate::pipeline::load::RecordEncoding;
-use crate::pipeline::{Lengths, Settings};
+use pipeline::load::RecordEncoding;
+use pipeline::{Lengths, Settings};
 
 /// Flags by which the transform is told to be more lenient or stricter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]

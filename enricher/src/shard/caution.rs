@@ -17,10 +17,10 @@ use lease::{Held, Position, Suspect};
 use super::{Error, finish, process};
 use crate::clock;
 use crate::in_order::InOrder;
-use crate::pipeline::Output;
 use crate::sink::Origin;
 use crate::source::{Batch, COST, Record};
 use crate::worker::Worker;
+use pipeline::Output;
 
 /// So many owners died without advancing the shard: one may have been unlucky.
 const FRUITLESS: u64 = 2;
@@ -100,7 +100,7 @@ impl Caution {
             Some(records) if killer => {
                 tracing::error!(shard = %held.shard(), record = %records.first,
                     "workers died on this record; it is parked");
-                worker.pipeline.borrow().park(&piece, self.deaths.max(1) as u32, now_ms)
+                worker.pipeline.borrow().park(&piece.view(), self.deaths.max(1) as u32, now_ms)
             }
             Some(records) => {
                 held.announce(Some(records)).await;

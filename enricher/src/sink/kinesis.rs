@@ -184,7 +184,7 @@ impl Kinesis {
         match &self.fallback {
             Fallback::Elsewhere => Ok(Written::Durable),
             Fallback::Sink(sink) => {
-                let mut lines = crate::pipeline::Lines::default();
+                let mut lines = pipeline::Lines::default();
                 for line in oversized {
                     lines.push_with(|out| out.extend_from_slice(line));
                 }

@@ -24,13 +24,13 @@ pub use frame::Compression;
 
 use crate::backoff::Backoff;
 use crate::budget::Hurry;
-use crate::clock::Utc;
 use crate::metrics::{Metrics, Retry};
 use crate::pool::Pool;
 use crate::sink::local::Folder;
 use crate::sink::s3::Bucket;
 use crate::sink::{Error, Origin, Part, Route, Sink, Written, guard};
 use crate::source::Pending;
+use event::Utc;
 
 /// The most objects being written at once for one route: enough to keep a connection busy while
 /// another starts, and few enough that an outage does not open hundreds.

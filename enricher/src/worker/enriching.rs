@@ -10,7 +10,7 @@ use crate::aws;
 use crate::commands::rules::Rules;
 use crate::config;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
+use pipeline::Pipeline;
 
 /// Hands out the newest pipeline.
 pub type Newest = watch::Receiver<Arc<Pipeline>>;

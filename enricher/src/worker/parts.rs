@@ -15,15 +15,14 @@ use crate::commands::Usage;
 use crate::commands::rules::Rules;
 use crate::config::{self, Config, InitialPosition};
 use crate::metrics::Metrics;
-use crate::pipeline;
-use crate::pipeline::load::RecordEncoding;
-use crate::pipeline::protection::Personal;
 use crate::pool::Pool;
 use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
 use crate::sink::object::{Objects, Place, Settings};
 use crate::sink::s3::Bucket;
 use crate::sink::{Route, Sink, Sinks};
 use crate::source;
+use pipeline::load::RecordEncoding;
+use pipeline::protection::Personal;
 
 /// A worker with what it needs besides.
 pub struct Parts {

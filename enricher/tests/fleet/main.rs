@@ -8,11 +8,11 @@ mod stage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enricher::pipeline::parked::Parked;
 use enricher::signal::Stop;
 use enricher::sink::{self, Route, Sinks, memory};
 use enricher::worker::End;
 use lease::{Position, ShardId};
+use pipeline::parked::Parked;
 
 use stage::{PATIENCE, Parts, Stage, after, until};
 

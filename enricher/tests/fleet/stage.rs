@@ -7,9 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use enricher::budget::{Budget, Hurry};
 use enricher::commands::enrich::this_program;
-use enricher::generate::Generator;
 use enricher::metrics::Metrics;
-use enricher::pipeline::{Pipeline, Settings};
 use enricher::pool::Pool;
 use enricher::signal::Stop;
 use enricher::sink::{Route, Sinks, memory};
@@ -20,7 +18,9 @@ use lease::{
     Change, Counter, Lease, LeaseKey, LeaseStore, Position, ShardId, Suspect, WorkerId, Write,
     WriteId,
 };
+use pipeline::{Pipeline, Settings};
 use tokio::task::JoinHandle;
+use traffic::Generator;
 
 /// Short, so that a test is; nothing here depends on how long it takes.
 const LEASE: Duration = Duration::from_secs(1);

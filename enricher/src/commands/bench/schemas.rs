@@ -22,10 +22,10 @@ use validator::{Figures, Resolver};
 use super::batches;
 use crate::commands::enrich::input::Input;
 use crate::commands::enrich::this_program;
-use crate::pipeline::{Outcome, Pipeline, Settings};
 use crate::source::Batch;
 use crate::{clock, terminal};
 use hosting::{Corpus, Hosting};
+use pipeline::{Outcome, Pipeline, Settings};
 
 /// What `snowmelt bench schemas` was asked for.
 #[derive(Debug, clap::Args)]
@@ -139,9 +139,9 @@ impl Bench {
     fn pass(&self, resolver: &Resolver) -> (u64, u64) {
         let (mut events, mut waits) = (0, 0);
         for batch in &self.batches {
-            let mut schemas = resolver.schemas();
+            let (batch, mut schemas) = (batch.view(), resolver.schemas());
             loop {
-                match self.pipeline.process(batch, &schemas, clock::now_ms()) {
+                match self.pipeline.process(&batch, &schemas, clock::now_ms()) {
                     Outcome::Done(output) => {
                         events += black_box(output).verdicts.len() as u64;
                         break;

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Chunk;
 use super::input::Progress;
-use crate::pipeline::{Output, Verdict};
 use crate::process;
+use pipeline::{Output, Verdict};
 
 /// Counts of a run.
 pub(super) struct Account {

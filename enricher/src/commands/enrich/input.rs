@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
-use crate::pipeline::parked::Parked;
 use blocks::Blocks;
+use pipeline::parked::Parked;
 
 /// All records of all files.
 pub struct Input {

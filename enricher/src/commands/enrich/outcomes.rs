@@ -10,7 +10,7 @@ use event::fields::FIELDS;
 use event::json::{Members, member, write_string};
 use event::{Field, tsv};
 
-use crate::pipeline::{Output, Verdict};
+use pipeline::{Output, Verdict};
 
 /// The lines of a batch of `records` records, the first of which has that number.
 pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {

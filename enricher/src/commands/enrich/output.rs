@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Format, outcomes};
-use crate::pipeline::{Lines, Output, Route};
 use crate::source::Batch;
+use pipeline::{Lines, Output, Route};
 
 /// Where results go.
 #[derive(Clone, Debug)]

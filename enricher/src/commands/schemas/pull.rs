@@ -18,8 +18,8 @@ use super::{Sources, parse_key, said};
 use crate::commands::enrich::input::Input;
 use crate::commands::enrich::{next_chunk, this_program};
 use crate::commands::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
-use crate::pipeline::{Outcome, Pipeline, Settings};
 use crate::{clock, terminal};
+use pipeline::{Outcome, Pipeline, Settings};
 
 /// What `snowmelt schemas pull` was asked for.
 #[derive(Debug, clap::Args)]
@@ -116,8 +116,8 @@ async fn seen(resolver: &Resolver, files: Vec<PathBuf>) -> anyhow::Result<BTreeS
     let mut input = Input::open(files);
     let mut schemas = resolver.schemas();
     while let Some(chunk) = next_chunk(&mut input)? {
-        while let Outcome::Need(needed) = pipeline.process(&chunk.batch, &schemas, clock::now_ms())
-        {
+        let batch = chunk.batch.view();
+        while let Outcome::Need(needed) = pipeline.process(&batch, &schemas, clock::now_ms()) {
             schemas = resolver.resolve(&needed).await;
             keys.extend(needed);
         }

@@ -17,9 +17,9 @@ use validator::Resolver;
 
 use super::Args;
 use crate::commands::rules::Rules;
-use crate::pipeline::{Outcome, Pipeline};
 use crate::source::Batch;
 use crate::{aws, clock};
+use pipeline::{Outcome, Pipeline};
 
 /// The name of the registry under test.
 pub(super) const NAME: &str = "Under Test";
@@ -56,7 +56,8 @@ impl Corpus {
         let mut keys = Vec::new();
         let mut schemas = resolver.schemas();
         for batch in batches {
-            while let Outcome::Need(needed) = pipeline.process(batch, &schemas, clock::now_ms()) {
+            let batch = batch.view();
+            while let Outcome::Need(needed) = pipeline.process(&batch, &schemas, clock::now_ms()) {
                 schemas = runtime.block_on(resolver.resolve(&needed));
                 keys.extend(needed);
             }

@@ -10,7 +10,7 @@ use event::schema_key::Parts;
 use event::{Bump, CollectorPayload, query};
 
 use super::{Events, find, in_map_order, map, unstruct};
-use crate::pipeline::schema_check::{SelfDescribing, Stop};
+use crate::schema_check::{SelfDescribing, Stop};
 
 const VERSION: &str = "com.snowplowanalytics.iglu-v1";
 const JSON: [&str; 2] = ["application/json", "application/json; charset=utf-8"];

@@ -11,7 +11,7 @@ use event::reason::Reason;
 use event::{Bump, CollectorPayload, base64};
 
 use super::{Events, find, in_map_order, map, one, overlay, unstruct};
-use crate::pipeline::schema_check::Stop;
+use crate::schema_check::Stop;
 
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
 

@@ -10,7 +10,7 @@ use super::companions::{self, Why};
 use super::parked::{self, Parked, Waiting};
 use super::protection::Masked;
 use super::{Format, Place, Route, Run, Verdict};
-use crate::source::Record;
+use crate::Record;
 
 /// An event that failed.
 #[derive(Clone, Copy)]
@@ -136,13 +136,13 @@ impl Run<'_> {
     pub(super) fn panicked(
         &mut self,
         index: u32,
-        record: &Record,
+        record: &Record<'_>,
         panic: &(dyn std::any::Any + Send),
     ) {
         let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
         let message = message.unwrap_or_else(|| "unexpected failure".to_owned());
-        let payload = self.shown_text(&record.data, base64::encode);
+        let payload = self.shown_text(record.data, base64::encode);
         self.bad(index, BadKind::GenericError, |stamp, out| {
             bad_row::generic_error(stamp, &[&message], &payload, out);
         });
@@ -193,7 +193,7 @@ impl Run<'_> {
     }
 
     /// Parks events of a record, or all of it.
-    pub(super) fn park(&mut self, index: u32, record: &Record, events: Option<Vec<Waiting>>) {
+    pub(super) fn park(&mut self, index: u32, record: &Record<'_>, events: Option<Vec<Waiting>>) {
         let schemas = std::mem::take(&mut self.check.unavailable);
         if schemas.is_empty() {
             return;
@@ -201,12 +201,12 @@ impl Run<'_> {
         let verdicts = events.as_ref().map_or(1, Vec::len);
         let origin = parked::Origin {
             stream: self.work.stream,
-            shard: self.work.batch.shard.as_str(),
-            sequence: record.sequence.as_str(),
+            shard: self.work.batch.shard,
+            sequence: record.sequence,
             sub_sequence: record.sub_sequence,
         };
         let reason = parked::Reason::SchemasUnavailable(schemas);
-        let parked = Parked::new(reason, events, origin, &record.data, self.stamp.now_ms);
+        let parked = Parked::new(reason, events, origin, record.data, self.stamp.now_ms);
         self.output.parked.push_with(|out| parked.write(out));
         self.output.verdicts.extend(std::iter::repeat_n((index, Verdict::Parked), verdicts));
     }

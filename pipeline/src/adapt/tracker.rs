@@ -8,7 +8,7 @@ use event::reason::Reason;
 use event::{Bump, CollectorPayload, Criterion};
 
 use super::{Events, map, one, overlay, payload_data};
-use crate::pipeline::schema_check::{SchemaCheck, SelfDescribing, Stop};
+use crate::schema_check::{SchemaCheck, SelfDescribing, Stop};
 
 const PAYLOAD_DATA: Criterion =
     Criterion::one_zero("com.snowplowanalytics.snowplow", "payload_data");

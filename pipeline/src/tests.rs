@@ -1,32 +1,29 @@
 //! That a panic is confined to the event in which it happens.
 
-use bytes::Bytes;
 use event::bad_row::BadKind;
 use event::base64;
-use lease::{Position, SequenceNumber, ShardId};
+use traffic::requests;
 use validator::Resolver;
 
 use super::*;
-use crate::generate::requests;
 
 const NOW_MS: i64 = 1_714_558_272_345;
 
 /// A record of three page views, told apart by their application.
-fn batch() -> Batch {
+fn record() -> Vec<u8> {
     let event = |app: &str| format!(r#"{{"e":"pv","p":"web","tv":"x","aid":"{app}"}}"#);
     let events = ["a", "b", "c"].map(event).join(",");
-    let data = requests::record(&requests::post(&requests::body(&events)));
-    let sequence = SequenceNumber::parse("1").expect("a number");
-    let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let records = vec![Record { sequence, sub_sequence: 0, data: Bytes::from(data) }];
-    Batch { shard: ShardId::new("s"), records, lag: None, end }
+    requests::record(&requests::post(&requests::body(&events)))
 }
 
 #[test]
 fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
     let pipeline = Pipeline::new(Settings::new(processor), Arc::default());
-    let (batch, schemas) = (batch(), Resolver::embedded().schemas());
+    let data = record();
+    let record = Record { sequence: "1", sub_sequence: 0, data: &data };
+    let batch = Batch { shard: "s", records: vec![record] };
+    let schemas = Resolver::embedded().schemas();
     let Outcome::Done(sound) = pipeline.process(&batch, &schemas, NOW_MS) else {
         panic!("page views need no schema that is not embedded");
     };
@@ -36,7 +33,7 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     let mut run = Run::new(&pipeline, work, &schemas, NOW_MS);
     let (arena, mut caches) = (Bump::new(), Caches::default());
     let record = &batch.records[0];
-    let payload = load::payload(&record.data, RecordEncoding::Plain, &arena).expect("a payload");
+    let payload = load::payload(record.data, RecordEncoding::Plain, &arena).expect("a payload");
     let events = adapt::events(&payload, &mut run.check, &arena).expect("three events");
     for (place, parameters) in events.iter().enumerate() {
         let raw = RawEvent { payload: &payload, parameters };
@@ -63,5 +60,5 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     assert_eq!(output.bad.len(), 1);
     let row = std::str::from_utf8(output.bad.last()).expect("UTF-8");
     assert!(row.contains("something nobody thought of"), "{row}");
-    assert!(row.contains(&base64::encode(&record.data)), "the record is kept: {row}");
+    assert!(row.contains(&base64::encode(record.data)), "the record is kept: {row}");
 }

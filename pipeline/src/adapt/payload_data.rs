@@ -9,7 +9,7 @@ use event::Bump;
 use event::raw_event::Parameter;
 
 use super::Events;
-use crate::pipeline::parameters::Parameter as Known;
+use crate::parameters::Parameter as Known;
 
 /// The events of a valid body; `None` for every other body.
 pub(super) fn events<'a>(body: &'a str, arena: &'a Bump) -> Option<Events<'a>> {

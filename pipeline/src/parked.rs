@@ -11,7 +11,7 @@ use validator::Schemas;
 
 use super::output::{Output, Verdict};
 use super::{Pipeline, Run, Unavailable, Work};
-use crate::source::Batch;
+use crate::Batch;
 
 /// One line of the route `parked`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ impl Parked {
 impl Pipeline {
     /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is
     /// to be parked they are bad rows, with the record in them.
-    pub fn park(&self, batch: &Batch, deaths: u32, now_ms: i64) -> Output {
+    pub fn park(&self, batch: &Batch<'_>, deaths: u32, now_ms: i64) -> Output {
         if self.settings.unavailable == Unavailable::Bad {
             let (schemas, stream) = (Schemas::default(), self.settings.stream.as_str());
             let mut run = Run::new(self, Work { batch, stream, only: None }, &schemas, now_ms);
@@ -122,12 +122,12 @@ impl Pipeline {
         for (index, record) in (0..).zip(&batch.records) {
             let origin = Origin {
                 stream: &self.settings.stream,
-                shard: batch.shard.as_str(),
-                sequence: record.sequence.as_str(),
+                shard: batch.shard,
+                sequence: record.sequence,
                 sub_sequence: record.sub_sequence,
             };
             let reason = Reason::KilledWorkers(deaths);
-            let parked = Parked::new(reason, None, origin, &record.data, now_ms);
+            let parked = Parked::new(reason, None, origin, record.data, now_ms);
             output.parked.push_with(|out| parked.write(out));
             output.verdicts.push((index, Verdict::Parked));
         }

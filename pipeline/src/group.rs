@@ -17,7 +17,7 @@ use event::{Bump, CollectorPayload, RawEvent, base64};
 use super::adapt::{self, Events};
 use super::schema_check::Stop;
 use super::{Bench, Place, Run, load};
-use crate::source::Record;
+use crate::Record;
 
 /// Events of a group, all but the last record's: enough to keep the lanes of a hash filled, few
 /// enough that what was read of them is still in the core's cache when they are processed.
@@ -68,7 +68,7 @@ impl Run<'_> {
     }
 
     /// A record taken apart, confined: a panic costs this record alone.
-    fn loaded<'a>(&mut self, record: &'a Record, arena: &'a Bump) -> Loaded<'a> {
+    fn loaded<'a>(&mut self, record: &Record<'a>, arena: &'a Bump) -> Loaded<'a> {
         let whole = AssertUnwindSafe(|| self.load(record, arena));
         catch_unwind(whole).unwrap_or_else(|panic| {
             self.check.unavailable.clear();
@@ -76,9 +76,9 @@ impl Run<'_> {
         })
     }
 
-    fn load<'a>(&mut self, record: &'a Record, arena: &'a Bump) -> Loaded<'a> {
+    fn load<'a>(&mut self, record: &Record<'a>, arena: &'a Bump) -> Loaded<'a> {
         let encoding = self.pipeline.settings.record_encoding;
-        let payload = match load::payload(&record.data, encoding, arena) {
+        let payload = match load::payload(record.data, encoding, arena) {
             Ok(payload) => &*arena.alloc(payload),
             Err(reasons) => return Loaded::Unreadable(reasons),
         };
@@ -117,7 +117,7 @@ impl Run<'_> {
                 self.events((index, record), (payload, &events), fingerprints, caches, arena);
             }
             Loaded::Unreadable(reasons) => {
-                let shown = self.shown_text(&record.data, base64::encode);
+                let shown = self.shown_text(record.data, base64::encode);
                 for reason in self.shown_reasons(&reasons, &[]) {
                     self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
                         bad_row::format_violation(stamp, &reason, &shown, out);
@@ -149,7 +149,7 @@ impl Run<'_> {
 
     fn events<'a>(
         &mut self,
-        (index, record): (u32, &Record),
+        (index, record): (u32, &Record<'_>),
         (payload, events): (&'a CollectorPayload<'a>, &[&'a [Parameter<'a>]]),
         mut fingerprints: impl Iterator<Item = &'a str>,
         caches: &mut Caches,

@@ -12,6 +12,7 @@
 //! and it keeps this code free of waiting.
 
 pub mod adapt;
+mod batch;
 mod companions;
 pub mod entities;
 mod envelopes;
@@ -38,7 +39,7 @@ use event::reason::{EnrichmentId, Failure, Reason};
 use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
 use validator::Schemas;
 
-use crate::source::{Batch, Record};
+pub use batch::{Batch, Record};
 use entities::Entities;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
@@ -164,13 +165,19 @@ impl Pipeline {
     }
 
     /// Processes a batch. `now_ms` is stamped on every event and bad row of it.
-    pub fn process(&self, batch: &Batch, schemas: &Schemas, now_ms: i64) -> Outcome {
+    pub fn process(&self, batch: &Batch<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
         self.run(Work { batch, stream: &self.settings.stream, only: None }, schemas, now_ms)
     }
 
     /// Processes what a parked record stands for: a batch of that one record, of which only the
     /// events named there are looked at, under the ids they would have had.
-    pub fn replay(&self, parked: &Parked, batch: &Batch, schemas: &Schemas, now: i64) -> Outcome {
+    pub fn replay(
+        &self,
+        parked: &Parked,
+        batch: &Batch<'_>,
+        schemas: &Schemas,
+        now: i64,
+    ) -> Outcome {
         self.run(Work { batch, stream: &parked.stream, only: Some(parked) }, schemas, now)
     }
 
@@ -197,7 +204,7 @@ impl Pipeline {
 /// What is to be processed.
 #[derive(Clone, Copy)]
 struct Work<'r> {
-    batch: &'r Batch,
+    batch: &'r Batch<'r>,
     /// The stream that the records were read from.
     stream: &'r str,
     /// Where only some events of the records are meant.
@@ -234,7 +241,7 @@ struct Run<'r> {
 struct Place<'r> {
     /// The record's index in the batch.
     index: u32,
-    record: &'r Record,
+    record: &'r Record<'r>,
     /// The event's index in the record.
     place: usize,
 }
@@ -295,7 +302,7 @@ impl Run<'_> {
         let Transformed { event, times, failures } = &mut done;
         let times = *times;
         if event.get(Field::EventId).is_none() {
-            let id = identity::event_id(self.work.stream, &self.work.batch.shard, at);
+            let id = identity::event_id(self.work.stream, self.work.batch.shard, at);
             event.set(Field::EventId, Some(arena.alloc_str(&id)));
         }
         if !failures.is_empty() {

@@ -25,7 +25,7 @@ impl Run<'_> {
         if changes.is_empty() || !self.pipeline.settings.pii_events {
             return;
         }
-        let id = identity::pii_event_id(self.work.stream, &self.work.batch.shard, at);
+        let id = identity::pii_event_id(self.work.stream, self.work.batch.shard, at);
         let (id, now) = (&*arena.alloc_str(&id), &*arena.alloc_str(&self.etl_tstamp));
         let event = self.pipeline.enrichments.pii_event(parent, changes, id, now, arena);
         if let Some(event) = event {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::uuid;
 use super::visitor::Visitor;
-use crate::clock::Utc;
+use event::Utc;
 
 /// A self-describing event.
 pub(super) fn event(random: &mut Rng) -> Value {

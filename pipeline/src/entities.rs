@@ -169,7 +169,7 @@ mod tests {
     use validator::{Lookup, Schema, Schemas};
 
     use super::*;
-    use crate::pipeline::Settings;
+    use crate::Settings;
 
     const CARRIER: &str = r#"{"type":"object","properties":{"schema":{"type":"string",
         "pattern":"^iglu:[a-zA-Z0-9-_.]+/[a-zA-Z0-9-_]+/[a-zA-Z0-9-_]+/[0-9]+-[0-9]+-[0-9]+$"},

@@ -4,22 +4,21 @@
 //! can be found by them.
 
 use super::Place;
-use lease::ShardId;
 use md5::{Digest, Md5};
 
 /// A UUID (version 4 in shape) for the event at that place of a shard of a stream.
-pub(super) fn event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
+pub(super) fn event_id(stream: &str, shard: &str, at: Place<'_>) -> String {
     id(stream, shard, at, "")
 }
 
 /// As above, for the event that tells what was pseudonymised in that one.
-pub(super) fn pii_event_id(stream: &str, shard: &ShardId, at: Place<'_>) -> String {
+pub(super) fn pii_event_id(stream: &str, shard: &str, at: Place<'_>) -> String {
     id(stream, shard, at, "pii")
 }
 
-fn id(stream: &str, shard: &ShardId, at: Place<'_>, kind: &str) -> String {
+fn id(stream: &str, shard: &str, at: Place<'_>, kind: &str) -> String {
     let mut hash = Md5::new();
-    for part in [stream, shard.as_str(), at.record.sequence.as_str()] {
+    for part in [stream, shard, at.record.sequence] {
         hash.update(part);
         hash.update([0]);
     }

@@ -1,0 +1,29 @@
+//! What the pipeline is given: records of one shard, with as much of their places in the stream as
+//! the ids of events are made of. A view of what a reader holds; whoever reads streams has more.
+
+/// Consecutive records of one shard.
+#[derive(Clone, Debug)]
+pub struct Batch<'r> {
+    /// The name of the shard.
+    pub shard: &'r str,
+    /// The records, oldest first.
+    pub records: Vec<Record<'r>>,
+}
+
+/// One record of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'r> {
+    /// Its sequence number.
+    pub sequence: &'r str,
+    /// Its index inside an aggregated record; 0 for any other.
+    pub sub_sequence: u64,
+    /// What a collector wrote: the payload, encoded.
+    pub data: &'r [u8],
+}
+
+impl Batch<'_> {
+    /// The payload bytes of all records.
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.data.len()).sum()
+    }
+}
