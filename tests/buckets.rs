@@ -16,10 +16,10 @@ use enrichments::{Configuration, Enrichments, Options};
 use event::Field;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Pipeline};
+use resolver::Resolver;
 use tests::emulators::Emulators;
 use tests::{scratch, wait, workers};
 use traffic::requests;
-use validator::Resolver;
 
 const BUCKET: &str = "assets";
 const KEY: &str = "lists/referers.json";

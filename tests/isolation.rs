@@ -8,8 +8,8 @@ use enricher::source::{Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use resolver::Resolver;
 use traffic::Generator;
-use validator::Resolver;
 
 const NOW_MS: i64 = 1_767_225_600_000;
 const ROUNDS: u64 = 200;

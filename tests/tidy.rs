@@ -20,14 +20,18 @@ const WORDS_NOT_USED: [&str; 7] =
 const ENDINGS_NOT_USED: [&str; 4] = ["Data", "Impl", "Info", "Service"];
 
 /// The drawing in ARCHITECTURE.md: each crate and the siblings it may use.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("event", &[]),
     ("lease", &[]),
     ("validator", &["event"]),
     ("enrichments", &["event"]),
     ("pipeline", &["event", "validator", "enrichments", "traffic"]),
+    ("resolver", &["event", "validator"]),
     ("traffic", &["event"]),
-    ("enricher", &["event", "validator", "enrichments", "pipeline", "lease", "traffic"]),
+    (
+        "enricher",
+        &["event", "validator", "enrichments", "pipeline", "resolver", "lease", "traffic"],
+    ),
 ];
 
 /// What pure modules do without: clocks, chance, the environment, the network, and who brings them.
@@ -49,12 +53,13 @@ const NOT_PURE: [&str; 15] = [
     "UdpSocket",
 ];
 /// Pure by path; those marked `false` may read files, as assets are opened where they are used.
-const PURE: [(&str, bool); 6] = [
+const PURE: [(&str, bool); 7] = [
     ("event/src/", true),
     ("lease/src/plan", true),
     ("lease/src/position", true),
     ("lease/src/shards", true),
     ("pipeline/src/", true),
+    ("validator/src/", true),
     ("enrichments/src/", false),
 ];
 

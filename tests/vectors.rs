@@ -24,7 +24,7 @@ use event::{Bump, json, tsv};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::load::RecordEncoding;
 use pipeline::{Format, Lengths, Outcome, Pipeline, Settings, Verdict};
-use validator::Resolver;
+use resolver::Resolver;
 
 /// Groups of cases, in `vectors/cases`.
 ///

@@ -11,8 +11,8 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use event::SchemaKey;
 use event::reason::RegistryError;
+use resolver::{Answer, Asking, BucketPlace, Listing, Registry, SCHEMA_LIMIT, Unlisted, key_at};
 use tokio::sync::OnceCell;
-use validator::{Answer, Asking, BucketPlace, Listing, Registry, SCHEMA_LIMIT, Unlisted, key_at};
 
 use crate::aws::{self, Aws};
 

@@ -11,7 +11,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use validator::Figures;
+use resolver::Figures;
 
 use crate::sink::Route;
 use crate::source::Batch;
@@ -431,10 +431,10 @@ mod tests {
         metrics.wrote(Route::Enriched, "kinesis", 3, 300);
         metrics.retried(Retry::Entries);
         metrics.leases(&lease::Status { held: 2, ..lease::Status::default() });
-        let registry = validator::RegistryFigures {
+        let registry = resolver::RegistryFigures {
             name: "Acme".to_owned(),
             unchanged: 7,
-            ..validator::RegistryFigures::default()
+            ..resolver::RegistryFigures::default()
         };
         let registries = vec![registry];
         metrics.schemas(&Figures { stale: 2, registries, ..Figures::default() });

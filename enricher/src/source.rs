@@ -84,14 +84,15 @@ impl Batch {
 
     /// What the pipeline looks at.
     pub fn view(&self) -> pipeline::Batch<'_> {
-        let view = |record| {
-            let Record { sequence, sub_sequence, data } = record;
-            pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
-        };
-        pipeline::Batch {
-            shard: self.shard.as_str(),
-            records: self.records.iter().map(view).collect(),
-        }
+        let records = self.records.iter().map(Record::view).collect();
+        pipeline::Batch { shard: self.shard.as_str(), records }
+    }
+}
+
+impl Record {
+    fn view(&self) -> pipeline::Record<'_> {
+        let Record { sequence, sub_sequence, data } = self;
+        pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
     }
 }
 

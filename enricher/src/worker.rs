@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lease::LeaseStore;
-use validator::Resolver;
+use resolver::Resolver;
 
 use crate::budget::{Budget, Hurry};
 use crate::fleet::{Fleet, chain};

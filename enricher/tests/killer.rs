@@ -25,8 +25,8 @@ use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, ShardId, WorkerId};
 use pipeline::parked::{Parked, Reason};
 use pipeline::{Pipeline, Settings};
+use resolver::Resolver;
 use traffic::{Generator, requests};
-use validator::Resolver;
 
 const FOLDER: &str = "SNOWMELT_KILLER_TEST_FOLDER";
 const SHARDS: usize = 2;

@@ -10,8 +10,8 @@ use enricher::source::{Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Pipeline, Settings};
+use resolver::Resolver;
 use traffic::requests::{self, body};
-use validator::Resolver;
 
 /// Bytes at the peak for each byte of the record. A payload that fails is in the batch once, in
 /// the bad row once or twice (Base64, or JSON in JSON), and whole in the line set aside for its

@@ -10,8 +10,9 @@ use event::bad_row::{BadKind, Processor};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::parked::{Parked, Reason};
 use pipeline::{Outcome, Output, Pipeline, Settings, Unavailable, Verdict};
+use resolver::Resolver;
 use traffic::requests;
-use validator::{Resolver, Schemas};
+use validator::Schemas;
 
 /// A schema that is not embedded.
 const THING: &str = "iglu:com.acme/thing/jsonschema/1-0-0";

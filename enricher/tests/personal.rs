@@ -11,8 +11,8 @@ use event::{Field, thrift, tsv};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::protection::Personal;
 use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use resolver::Resolver;
 use traffic::requests;
-use validator::Resolver;
 
 const USER: &str = "jane@acme.example";
 const ADDRESS: &str = "198.51.100.23";

@@ -9,9 +9,9 @@ use event::bad_row::{BadKind, Processor};
 use event::{json, thrift};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
+use resolver::Resolver;
 use traffic::Generator;
 use traffic::requests::{self, body};
-use validator::Resolver;
 
 /// How many broken records are tried; each takes well under a millisecond.
 const MUTATIONS: usize = 4_000;

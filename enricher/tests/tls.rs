@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use event::SchemaKey;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use resolver::Resolver;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 use traffic::requests;
-use validator::{Lookup, Resolver};
+use validator::Lookup;
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";
 const LIST: &str = r#"{"search":{"Found":{"domains":["found.example"],"parameters":["q"]}}}"#;

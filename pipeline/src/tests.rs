@@ -3,7 +3,6 @@
 use event::bad_row::BadKind;
 use event::base64;
 use traffic::requests;
-use validator::Resolver;
 
 use super::*;
 
@@ -23,7 +22,7 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     let data = record();
     let record = Record { sequence: "1", sub_sequence: 0, data: &data };
     let batch = Batch { shard: "s", records: vec![record] };
-    let schemas = Resolver::embedded().schemas();
+    let schemas = validator::embedded::snapshot();
     let Outcome::Done(sound) = pipeline.process(&batch, &schemas, NOW_MS) else {
         panic!("page views need no schema that is not embedded");
     };

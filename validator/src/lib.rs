@@ -1,14 +1,17 @@
-//! Validates self-describing JSON against schemas from Iglu registries.
+//! Validates self-describing JSON against schemas.
 //!
-//! A [`Resolver`] asks the registries, in the peer's order, and keeps what they said; it is the
-//! only part that does I/O. What is known at one moment is a [`Schemas`], an immutable snapshot
-//! that any thread reads without a lock. Each answer is a [`Lookup`]: found, missing (every
-//! eligible registry said so) or unavailable (no verdict on the data). A [`Schema`] is compiled
-//! once and then checks compact JSON texts.
+//! A [`Schema`] is compiled once and then checks compact JSON texts. What is known of schemas at
+//! one moment is a [`Schemas`], an immutable snapshot that any thread reads without a lock. Each
+//! answer in it is a [`Lookup`]: found, missing (every eligible registry said so) or unavailable
+//! (no verdict on the data). Some schemas are [`embedded`]. [`lint`] and [`evolution`] judge
+//! schemas instead of data.
+//!
+//! Pure: registries are asked by the crate `resolver`.
 //!
 //! What becomes of an event whose schema is missing or unavailable is the caller's decision.
 
 mod document;
+pub mod embedded;
 pub mod evolution;
 mod explanation;
 mod format;
@@ -16,17 +19,9 @@ pub mod lint;
 mod number;
 mod pattern;
 mod pointer;
-mod registry;
 mod schema;
 mod schemas;
 
-mod resolver;
-
 pub use explanation::Explanation;
-pub use registry::{Answer, Asking, Listing, Registry, SCHEMA_LIMIT, Unlisted, key_at};
-pub use resolver::{
-    BucketPlace, BundleError, ConfigError, Figures, Listed, OpenBucket, Published, Pulled,
-    RegistryFigures, Resolver, Unpublished, distance,
-};
-pub use schema::Schema;
-pub use schemas::{Lookup, Schemas};
+pub use schema::{Schema, superseding_version};
+pub use schemas::{Known, Lookup, Schemas};

@@ -61,7 +61,7 @@ impl Schema {
     }
 
     /// The same schema, as what another version that it superseded is checked against.
-    pub(crate) fn superseding(mut self, version: SchemaVer) -> Schema {
+    pub fn superseding(mut self, version: SchemaVer) -> Schema {
         self.superseded_by = Some(version);
         self
     }
@@ -182,6 +182,18 @@ fn is_absolute(id: &str) -> bool {
 
 fn issue(path: &str, message: &str) -> SchemaIssue {
     SchemaIssue { path: path.to_owned(), message: message.to_owned() }
+}
+
+/// The version that superseded a schema, by its own text; the error is the value that names none.
+pub fn superseding_version(text: &str) -> Result<Option<SchemaVer>, String> {
+    // The word is rare and reading the document is not free.
+    if !text.contains("$supersededBy") {
+        return Ok(None);
+    }
+    let Ok(document) = document::parse(text, DEPTH_LIMIT) else { return Ok(None) };
+    let Some(value) = document.get("$supersededBy") else { return Ok(None) };
+    let version = value.as_str().and_then(|text| SchemaVer::parse(text).ok());
+    version.map(Some).ok_or_else(|| value.to_json())
 }
 
 fn whole_document(message: &str) -> Violation {

@@ -49,15 +49,20 @@ impl Schemas {
 
 /// An answer, and whether anybody wanted it of late.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) lookup: Lookup,
+pub struct Known {
+    lookup: Lookup,
     used: AtomicBool,
 }
 
 impl Known {
     /// An answer that nobody has read yet.
-    pub(crate) fn new(lookup: Lookup) -> Known {
+    pub fn new(lookup: Lookup) -> Known {
         Known { lookup, used: AtomicBool::new(false) }
+    }
+
+    /// The answer.
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
     }
 
     /// Written only when it changes, so that readers on many cores share the cache line.
@@ -68,7 +73,7 @@ impl Known {
     }
 
     /// Whether it was used since this was last asked.
-    pub(crate) fn take_used(&self) -> bool {
+    pub fn take_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
     }
 }
@@ -82,6 +87,7 @@ impl FromIterator<(String, Lookup)> for Schemas {
 }
 
 impl FromIterator<(Arc<str>, Arc<Known>)> for Schemas {
+    /// A snapshot of answers that whoever keeps them shares with it, by Iglu URI.
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Arc<Known>)>>(known: I) -> Schemas {
         Schemas { known: Arc::new(known.into_iter().collect()) }
     }

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use enrichments::Enrichments;
 use event::bad_row::Processor;
 use lease::{Position, ShardId};
-use validator::{Resolver, Schemas};
+use resolver::Resolver;
+use validator::Schemas;
 
 use crate::aws;
 use crate::clock;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options};
-use validator::{BucketPlace, Registry, Resolver};
+use resolver::{BucketPlace, Registry, Resolver};
 
 use super::Usage;
 use crate::assets::source::Fetcher;

@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use event::SchemaKey;
 use event::reason::{RegistryError, RegistryHistory};
-use validator::{Resolver, Unpublished};
+use resolver::{Resolver, Unpublished};
 
 use super::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
 use crate::aws;
@@ -183,5 +183,5 @@ fn words(error: &RegistryError) -> &str {
 fn key_of_place(path: &Path) -> Option<SchemaKey> {
     let parts: Vec<_> = path.iter().rev().take(4).map(|part| part.to_string_lossy()).collect();
     let [version, format, name, vendor] = parts.as_slice() else { return None };
-    validator::key_at(&format!("{vendor}/{name}/{format}/{version}"))
+    resolver::key_at(&format!("{vendor}/{name}/{format}/{version}"))
 }

@@ -97,7 +97,7 @@ impl Stage {
         let worker = Worker {
             source: Arc::new(self.stream.clone()),
             pipeline: enricher::worker::enriching::fixed(pipeline),
-            resolver: validator::Resolver::embedded(),
+            resolver: resolver::Resolver::embedded(),
             pool: parts.pool,
             sinks,
             budget: parts.budget,

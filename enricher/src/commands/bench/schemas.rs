@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use resolver::{Figures, Resolver};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use validator::{Figures, Resolver};
 
 use super::batches;
 use crate::commands::enrich::input::Input;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use event::SchemaKey;
+use resolver::Resolver;
 use serde_json::json;
 use serde_json::value::RawValue;
-use validator::{Explanation, Resolver, Schema, lint};
+use validator::{Explanation, Schema, lint};
 
 use super::{Named, Sources, Table, key_of_place, named};
 use crate::commands::EXIT_FAULTS;
@@ -133,6 +134,6 @@ async fn nearest(named: &Named, json: &str, resolver: &Resolver) -> Option<Strin
         let accepted = Schema::compile(&text).check(json).is_ok();
         (key.version != own && described && accepted).then_some(key)
     };
-    let far = |key: &SchemaKey| validator::distance(own, key.version);
+    let far = |key: &SchemaKey| resolver::distance(own, key.version);
     beside.filter_map(accepts).min_by_key(far).map(|key| key.to_string())
 }

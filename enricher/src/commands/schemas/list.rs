@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use resolver::Unlisted;
 use serde_json::json;
-use validator::Unlisted;
 
 use super::{Named, Sources, Table, named};
 use crate::commands::EXIT_UNAVAILABLE;

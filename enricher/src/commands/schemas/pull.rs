@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use event::SchemaKey;
+use resolver::{Pulled, Resolver, Unlisted, Unpublished};
 use serde_json::json;
-use validator::{Pulled, Resolver, Unlisted, Unpublished};
 
 use super::{Sources, parse_key, said};
 use crate::commands::enrich::input::Input;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use event::SchemaKey;
+use resolver::Resolver;
 use tokio::time::Instant;
-use validator::Resolver;
 
 use super::hosting::{Corpus, configured};
 use super::{Args, Bench};

@@ -11,9 +11,9 @@ use axum::extract::Request;
 use axum::http::header::{ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use event::SchemaKey;
+use resolver::Resolver;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
-use validator::Resolver;
 
 use super::Args;
 use crate::commands::rules::Rules;

@@ -11,8 +11,7 @@ use event::SchemaKey;
 use event::reason::RegistryHistory;
 use hashbrown::HashMap;
 use tokio::time::Instant;
-
-use crate::schemas::{Known, Lookup, Schemas};
+use validator::{Known, Lookup, Schemas};
 
 /// How long answers stand.
 #[derive(Clone, Debug)]
@@ -80,7 +79,7 @@ pub(super) enum Written {
 
 impl Entry {
     fn is_found(&self) -> bool {
-        matches!(self.known.lookup, Lookup::Found(_))
+        matches!(self.known.lookup(), Lookup::Found(_))
     }
 }
 
@@ -92,7 +91,7 @@ impl Book {
 
     /// What was last said of a key that no registry gave.
     pub(super) fn history(&self, uri: &str) -> Option<&[RegistryHistory]> {
-        match &self.entries.get(uri)?.known.lookup {
+        match self.entries.get(uri)?.known.lookup() {
             Lookup::Missing(history) | Lookup::Unavailable(history) => Some(history),
             Lookup::Found(_) => None,
         }
@@ -203,7 +202,7 @@ impl Book {
     pub(super) fn counts(&self) -> [usize; 3] {
         let mut counts = [0; 3];
         for entry in self.entries.values() {
-            counts[match entry.known.lookup {
+            counts[match entry.known.lookup() {
                 Lookup::Found(_) => 0,
                 Lookup::Missing(_) => 1,
                 Lookup::Unavailable(_) => 2,

@@ -12,6 +12,7 @@ mod book;
 mod config;
 mod published;
 mod registered;
+mod registry;
 mod settle;
 
 use std::fs::File;
@@ -25,19 +26,20 @@ use hashbrown::HashMap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::registry::Registry;
-use crate::registry::bundle::Bundle;
-pub use crate::registry::bundle::BundleError;
-use crate::registry::embedded::Embedded;
-use crate::registry::folder::Folder;
-use crate::registry::http::Http;
-use crate::schemas::Schemas;
+use validator::Schemas;
+
 use book::{Book, Terms};
 pub use config::{BucketPlace, ConfigError};
 use config::{Connection, Place, Repository};
 pub use published::{Listed, Published, Pulled, Unpublished, distance};
 pub use registered::RegistryFigures;
 use registered::{Class, Registered};
+use registry::bundle::Bundle;
+pub use registry::bundle::BundleError;
+use registry::embedded::Embedded;
+use registry::folder::Folder;
+use registry::http::Http;
+pub use registry::{Answer, Asking, Listing, Registry, SCHEMA_LIMIT, Unlisted, key_at};
 pub use settle::Figures;
 
 /// Requests to registries at the same time, all keys together.

@@ -8,12 +8,12 @@ use std::io::{self, Write};
 use event::reason::RegistryHistory;
 use event::{SchemaKey, SchemaVer};
 use tokio::task::JoinSet;
+use validator::Schema;
 
+use crate::Resolver;
 use crate::registry::Unlisted;
 use crate::registry::bundle::write_line;
-use crate::resolver::Resolver;
-use crate::resolver::settle::Outcome;
-use crate::schema::Schema;
+use crate::settle::Outcome;
 
 /// How many versions are asked for where registries give no lists.
 const PROBES: u32 = 100;

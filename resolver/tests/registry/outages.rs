@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use event::SchemaKey;
+use resolver::Resolver;
 use tokio::task::JoinSet;
-use validator::{Lookup, Resolver};
+use validator::Lookup;
 
 use crate::server::{Reply, Server, ok, with};
 use crate::{PATH, URI, ask, resolver};
@@ -199,5 +200,5 @@ async fn what_an_iglu_server_lists_can_be_pulled_into_a_bundle() {
     let mute = Server::start().await;
     let listed = resolver(&mute.uri, None).list().await;
     let acme = listed.iter().find(|listed| listed.registry == "Acme").expect("it is configured");
-    assert_eq!(acme.keys, Err(validator::Unlisted::Unable));
+    assert_eq!(acme.keys, Err(resolver::Unlisted::Unable));
 }

@@ -8,15 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use event::reason::{RegistryError, RegistryHistory};
 use event::{SchemaKey, SchemaVer};
 use tokio::time::Instant;
+use validator::{Lookup, Schema, superseding_version};
 
-use crate::document;
+use crate::Inner;
+use crate::book::{Origin, Written};
+use crate::published::Published;
+use crate::registered::{Registered, RegistryFigures};
 use crate::registry::Answer;
-use crate::resolver::Inner;
-use crate::resolver::book::{Origin, Written};
-use crate::resolver::published::Published;
-use crate::resolver::registered::{Registered, RegistryFigures};
-use crate::schema::{DEPTH_LIMIT, Schema};
-use crate::schemas::Lookup;
 
 /// Different errors of one registry that a bad row reports, as the peer bounds them.
 const ERRORS_LIMIT: usize = 32;
@@ -321,24 +319,17 @@ fn text(answer: Answer) -> Result<(String, Option<Box<str>>), Answer> {
 
 /// The version that a schema says superseded it.
 fn superseding(text: &str, key: &SchemaKey) -> Result<Option<SchemaVer>, Answer> {
-    let refused = |message: String| Err(Answer::Refused(RegistryError::ClientFailure(message)));
-    // The word is rare and reading the document is not free.
-    if !text.contains("$supersededBy") {
-        return Ok(None);
-    }
-    let Ok(document) = document::parse(text, DEPTH_LIMIT) else { return Ok(None) };
-    let Some(value) = document.get("$supersededBy") else { return Ok(None) };
-    let Some(version) = value.as_str().and_then(|text| SchemaVer::parse(text).ok()) else {
-        let value = value.to_json();
-        return refused(format!("Error while trying to decode superseding version: {value}"));
-    };
-    if version <= key.version {
-        return refused(format!(
+    let refused = |message: String| Answer::Refused(RegistryError::ClientFailure(message));
+    let version = superseding_version(text).map_err(|value| {
+        refused(format!("Error while trying to decode superseding version: {value}"))
+    })?;
+    match version {
+        Some(version) if version <= key.version => Err(refused(format!(
             "Superseding version {version} isn't greater than the version of schema {}",
             key.path()
-        ));
+        ))),
+        version => Ok(version),
     }
-    Ok(Some(version))
 }
 
 /// Bad rows tell when a registry was last asked.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use event::reason::RegistryError;
 use tokio::time::Instant;
+use validator::Lookup;
 
 use super::*;
 use crate::registry::memory::Memory;
 use crate::registry::{Answer, Asking};
-use crate::schemas::Lookup;
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";
 

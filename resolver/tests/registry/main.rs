@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use event::SchemaKey;
 use event::reason::{RegistryError, RegistryHistory};
+use resolver::Resolver;
 use server::{Reply, Server, ok, with};
-use validator::{Lookup, Resolver};
+use validator::Lookup;
 
 const URI: &str = "iglu:com.acme/click/jsonschema/1-0-0";
 const PATH: &str = "/schemas/com.acme/click/jsonschema/1-0-0";

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use event::SchemaKey;
 use event::reason::{ClientError, RegistryError, RegistryHistory, SchemaIssue, Violation};
+use resolver::Resolver;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use validator::{Lookup, Resolver, Schemas};
+use validator::{Lookup, Schemas};
 
 /// The recordings, or `None` with a word to whoever runs the tests.
 fn recordings() -> Option<PathBuf> {
