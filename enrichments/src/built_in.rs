@@ -3,7 +3,7 @@
 //! They follow a running peer in what they accept, write and say when they fail, except that a
 //! cross-domain parameter of dots alone sets nothing instead of failing the whole payload.
 
-use event::query::Charset;
+use event::charset::Charset;
 use event::raw_event::Parameter;
 use event::schema_key::Parts;
 use event::url::{CrossDomainError, Url};

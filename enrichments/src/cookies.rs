@@ -99,9 +99,9 @@ fn spaced(text: &str) -> Cow<'_, str> {
     words.collect::<Vec<_>>().join(" ").into()
 }
 
-/// What stands in quotes, of which the first has been read, and what follows; none if they are not
-/// closed at the end of the value. A backslash escapes quotes and backslashes. A semicolon may stand
-/// in quotes, but not one that begins another cookie as browsers write it.
+/// What stands in quotes, of which the first was read, and what follows; none if they are not
+/// closed at the end of the value. A backslash escapes quotes and backslashes. A semicolon may
+/// stand in quotes, but not one that begins another cookie as browsers write it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.chars();

@@ -100,7 +100,7 @@ mod tests {
             .map(|failure| format!("{:?}", failure.reason))
             .collect();
         assert_eq!(texts.len(), 3);
-        assert!(texts[1].contains("Field mkt_clickid longer than maximum allowed size 128"));
+        assert!(texts[1].contains("Field mkt_clickid longer than maximum allowed size 1000"));
         assert!(texts[2].contains("Field geo_country longer than maximum allowed size 2"));
         assert!(Limits::default().failures(&[]).is_empty());
     }

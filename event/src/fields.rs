@@ -2,7 +2,9 @@
 //!
 //! The names and their order are the enriched TSV's, as every loader and analytics SDK expects
 //! them. Lengths are the limits of the `atomic` schema that a running peer enforces, counted in
-//! UTF-16 code units; 0 means that the field has none.
+//! UTF-16 code units; 0 means that the field has none. One is longer: click identifiers outgrew
+//! the schema's 128, and an event is worth more than the identifier, so they have the 1,000 that
+//! newer peers allow.
 
 /// How a field's text is to be read, and so how it is printed where JSON has types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +189,7 @@ fields! {
     TiPriceBase, "ti_price_base", Decimal, 0;
     BaseCurrency, "base_currency", Text, 3;
     GeoTimezone, "geo_timezone", Text, 64;
-    MktClickid, "mkt_clickid", Text, 128;
+    MktClickid, "mkt_clickid", Text, 1000;
     MktNetwork, "mkt_network", Text, 64;
     EtlTags, "etl_tags", Text, 500;
     DvceSentTstamp, "dvce_sent_tstamp", Timestamp, 0;

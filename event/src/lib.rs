@@ -13,6 +13,7 @@
 pub mod bad_row;
 pub mod base64;
 pub mod calendar;
+pub mod charset;
 pub mod convert;
 pub mod entity;
 pub mod event;

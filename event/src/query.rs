@@ -8,146 +8,10 @@
 use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 
-use crate::convert;
+use crate::charset::Charset;
 use crate::convert::digits;
 use crate::raw_event::Parameter;
 use crate::url::chars::{self, Class, MalformedEscape};
-
-/// The charset that a collector says its query strings are in.
-///
-/// Collectors say UTF-8. The others are here because a JVM must know them; it may know more, which
-/// are not worth carrying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charset {
-    /// UTF-8.
-    Utf8,
-    /// ISO-8859-1.
-    Latin1,
-    /// ISO-8859-15.
-    Latin9,
-    /// The western code page of Windows.
-    Windows1252,
-    /// US-ASCII.
-    Ascii,
-    /// UTF-16 in the order of its byte order mark, else with the high byte first.
-    Utf16,
-    /// UTF-16 with the high byte first.
-    Utf16Be,
-    /// UTF-16 with the low byte first.
-    Utf16Le,
-}
-
-impl Charset {
-    /// The charset of that name or alias, in any case.
-    pub fn named(name: &str) -> Option<Charset> {
-        const NAMES: [(Charset, &[&str]); 8] = [
-            (Charset::Utf8, &["UTF-8", "UTF8", "unicode-1-1-utf-8"]),
-            (
-                Charset::Latin1,
-                &[
-                    "ISO-8859-1",
-                    "ISO8859-1",
-                    "ISO8859_1",
-                    "ISO_8859-1",
-                    "ISO_8859_1",
-                    "8859_1",
-                    "latin1",
-                    "l1",
-                    "cp819",
-                    "csISOLatin1",
-                ],
-            ),
-            (
-                Charset::Latin9,
-                &["ISO-8859-15", "ISO8859-15", "ISO8859_15", "ISO_8859-15", "latin9", "l9"],
-            ),
-            (Charset::Windows1252, &["windows-1252", "cp1252", "ibm-1252", "ibm1252"]),
-            (
-                Charset::Ascii,
-                &["US-ASCII", "ASCII", "ISO646-US", "us", "cp367", "csASCII", "646", "default"],
-            ),
-            (Charset::Utf16, &["UTF-16", "UTF_16", "UTF16", "unicode", "UnicodeBig"]),
-            (Charset::Utf16Be, &["UTF-16BE", "UTF_16BE", "UnicodeBigUnmarked"]),
-            (Charset::Utf16Le, &["UTF-16LE", "UTF_16LE", "UnicodeLittleUnmarked"]),
-        ];
-        let of_name = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        NAMES.into_iter().find(|(_, names)| of_name(names)).map(|(charset, _)| charset)
-    }
-
-    /// The name to print.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Charset::Utf8 => "UTF-8",
-            Charset::Latin1 => "ISO-8859-1",
-            Charset::Latin9 => "ISO-8859-15",
-            Charset::Windows1252 => "windows-1252",
-            Charset::Ascii => "US-ASCII",
-            Charset::Utf16 => "UTF-16",
-            Charset::Utf16Be => "UTF-16BE",
-            Charset::Utf16Le => "UTF-16LE",
-        }
-    }
-
-    /// Whether an ASCII text encodes itself.
-    const fn extends_ascii(self) -> bool {
-        !matches!(self, Charset::Utf16 | Charset::Utf16Be | Charset::Utf16Le)
-    }
-
-    fn decode<'a>(self, bytes: &'a [u8], arena: &'a Bump) -> &'a str {
-        let (charset, bytes) = match (self, bytes) {
-            (Charset::Utf8, _) => return convert::utf8(bytes, arena),
-            (Charset::Utf16, [0xff, 0xfe, rest @ ..]) => (Charset::Utf16Le, rest),
-            (Charset::Utf16, [0xfe, 0xff, rest @ ..]) => (Charset::Utf16Be, rest),
-            _ => (self, bytes),
-        };
-        let mut text = ArenaString::with_capacity_in(bytes.len() * 2, arena);
-        let units = bytes.chunks(2).map(|unit| match (charset, unit) {
-            (_, [_]) => 0xd800, // half a unit: as broken as half a pair
-            (Charset::Utf16Le, [low, high, ..]) => u16::from_be_bytes([*high, *low]),
-            (_, unit) => u16::from_be_bytes([unit[0], unit[1]]),
-        });
-        match charset {
-            Charset::Latin1 => text.extend(bytes.iter().map(|byte| char::from(*byte))),
-            Charset::Latin9 => text.extend(bytes.iter().map(|byte| latin9(*byte))),
-            Charset::Windows1252 => text.extend(bytes.iter().map(|byte| windows_1252(*byte))),
-            Charset::Ascii => text.extend(bytes.iter().map(|byte| match byte {
-                0..0x80 => char::from(*byte),
-                _ => char::REPLACEMENT_CHARACTER,
-            })),
-            _ => text.extend(
-                char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)),
-            ),
-        }
-        text.into_bump_str()
-    }
-}
-
-const fn latin9(byte: u8) -> char {
-    match byte {
-        0xa4 => '€',
-        0xa6 => 'Š',
-        0xa8 => 'š',
-        0xb4 => 'Ž',
-        0xb8 => 'ž',
-        0xbc => 'Œ',
-        0xbd => 'œ',
-        0xbe => 'Ÿ',
-        _ => byte as char,
-    }
-}
-
-const fn windows_1252(byte: u8) -> char {
-    /// What stands in the place of the control characters 0x80 to 0x9F; five bytes are nothing.
-    const UPPER_CONTROLS: [char; 32] = [
-        '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž',
-        '\u{fffd}', '\u{fffd}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ',
-        '\u{fffd}', 'ž', 'Ÿ',
-    ];
-    match byte {
-        0x80..=0x9f => UPPER_CONTROLS[byte as usize - 0x80],
-        _ => byte as char,
-    }
-}
 
 /// The pairs of a query string in order, decoded.
 ///
@@ -208,12 +72,14 @@ fn checked(query: &str) -> Result<&str, String> {
     }
 }
 
-/// Undoes the form encoding.
+/// Undoes the form encoding. What a sender should have encoded and did not stands for itself,
+/// whatever the charset.
 fn decode<'a>(text: &'a str, charset: Charset, arena: &'a Bump) -> &'a str {
     let plain = memchr::memchr2(b'%', b'+', text.as_bytes()).is_none();
-    if plain && charset.extends_ascii() && text.is_ascii() {
+    if plain && charset.extends_ascii() {
         return text;
     }
+    let mut decoded = ArenaString::new_in(arena);
     let mut bytes = ArenaVec::with_capacity_in(text.len(), arena);
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -221,12 +87,46 @@ fn decode<'a>(text: &'a str, charset: Charset, arena: &'a Bump) -> &'a str {
             '+' => bytes.push(b' '),
             '%' => bytes.push(escape(&mut rest)),
             _ if c.is_ascii() => bytes.push(c as u8),
-            // Not encoded, which a sender must not do: the low bytes of its UTF-16 units are all
-            // that a peer keeps.
-            _ => bytes.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| *unit as u8)),
+            _ if charset == Charset::Utf8 => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+            _ => {
+                let before = std::mem::replace(&mut bytes, ArenaVec::new_in(arena));
+                decoded.push_str(charset.decode(before.into_bump_slice(), arena));
+                decoded.push(c);
+            }
         }
     }
-    charset.decode(bytes.into_bump_slice(), arena)
+    let rest = charset.decode(bytes.into_bump_slice(), arena);
+    if decoded.is_empty() {
+        return rest;
+    }
+    decoded.push_str(rest);
+    decoded.into_bump_str()
+}
+
+/// A form in another charset as one in UTF-8: the same names and values, escaped anew. A form that
+/// is not well-formed stays as it is.
+pub fn form_to_utf8<'a>(form: &'a str, charset: Charset, arena: &'a Bump) -> &'a str {
+    if checked(form).is_err() {
+        return form;
+    }
+    let mut out = ArenaString::with_capacity_in(form.len() * 2, arena);
+    for part in form.split_inclusive(['=', '&', ';', '#']) {
+        let (text, separator) = match part.strip_suffix(['=', '&', ';', '#']) {
+            Some(text) => (text, &part[text.len()..]),
+            None => (part, ""),
+        };
+        for byte in decode(text, charset, arena).bytes() {
+            match byte {
+                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b'*' => {
+                    out.push(char::from(byte));
+                }
+                b' ' => out.push('+'),
+                _ => out.push_str(bumpalo::format!(in arena, "%{:02X}", byte).as_str()),
+            }
+        }
+        out.push_str(separator);
+    }
+    out.into_bump_str()
 }
 
 /// The byte of an escape whose percent sign has been read.
@@ -265,22 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn code_pages_decode_as_the_jvm_has_them() {
-        let arena = Bump::new();
-        for (charset, expected) in [
-            ("windows-1252", "€ÿ\u{fffd}Ÿ¤"),
-            ("ISO-8859-15", "\u{80}ÿ\u{81}\u{9f}€"),
-            ("l1", "\u{80}ÿ\u{81}\u{9f}¤"),
-        ] {
-            let pairs = parse("a=%80%ff%81%9f%a4", charset, &arena).expect("a query string");
-            assert_eq!(pairs, [("a", Some(expected))], "{charset}");
-        }
-    }
-
-    #[test]
     fn pairs_come_in_order() {
         let arena = Bump::new();
-        let cases: [(&str, &[Parameter<'_>]); 16] = [
+        let cases: [(&str, &[Parameter<'_>]); 17] = [
             ("", &[]),
             ("a=b&a=c", &[("a", Some("b")), ("a", Some("c"))]),
             ("a", &[("a", None)]),
@@ -296,7 +183,8 @@ mod tests {
             ("%61=%c3%A9&[x]=[1]", &[("a", Some("é")), ("[x]", Some("[1]"))]),
             ("a=%3B%26%3D%2B", &[("a", Some(";&=+"))]),
             ("a=%E9&b=%ED%A0%80", &[("a", Some("\u{fffd}")), ("b", Some("\u{fffd}"))]),
-            ("a=日本&b=😀", &[("a", Some("\u{fffd},")), ("b", Some("=\0"))]),
+            ("a=日本&b=😀", &[("a", Some("日本")), ("b", Some("😀"))]),
+            ("é=%C3é+%C3%A9", &[("é", Some("\u{fffd}é é"))]),
         ];
         for (query, expected) in cases {
             assert_eq!(utf8(query, &arena), expected, "{query}");
@@ -330,7 +218,12 @@ mod tests {
         let arena = Bump::new();
         for (encoding, query, expected) in [
             ("ISO-8859-1", "a=%E9", "é"),
-            ("latin1", "a=é", "é"),
+            ("latin1", "a=é%E9日", "éé日"),
+            ("latin1", "a=日", "日"),
+            ("Shift_JIS", "a=%83e%83X%83g", "テスト"),
+            ("windows-1251", "a=%DF%ED%E4%E5%EA%F1+Я", "Яндекс Я"),
+            ("GB18030", "a=%D6%D0", "中"),
+            ("UTF-16BE", "a=%00H日%00i", "H日i"),
             ("US-ASCII", "a=%E9b", "\u{fffd}b"),
             ("utf-16be", "a=%00H%00i", "Hi"),
             ("UTF-16", "a=%FF%FEH%00", "H"),
@@ -339,8 +232,21 @@ mod tests {
             let pairs = parse(query, encoding, &arena).expect("a query string");
             assert_eq!(pairs[0].1, Some(expected), "{encoding} {query}");
         }
-        assert_eq!(Charset::named("UTF 8"), None);
         assert_eq!(parse("a=b", "UTF 8", &arena), Err("UTF 8".to_owned()));
+    }
+
+    #[test]
+    fn a_form_is_escaped_anew_in_utf8() {
+        let arena = Bump::new();
+        let sjis = Charset::named("Shift_JIS").expect("a charset");
+        for (form, expected) in [
+            ("a=%83e&b+c=d;e=%26", "a=%E3%83%86&b+c=d;e=%26"),
+            ("%83e=テ&=", "%E3%83%86=%E3%83%86&="),
+            ("a=%zz", "a=%zz"),
+            ("", ""),
+        ] {
+            assert_eq!(form_to_utf8(form, sjis, &arena), expected, "{form}");
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ mod strict;
 
 use bumpalo::Bump;
 
+use crate::charset::Charset;
 use crate::convert::{self, TimestampError};
-use crate::query::{self, Charset};
+use crate::query;
 use crate::raw_event::Parameter;
 
 /// A URL in the form that is stored, and its parts, percent-escapes kept.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use event::query::Charset;
+use event::charset::Charset;
 use event::url::{self, CrossDomainError, Url};
 use event::{Bump, convert, query, time};
 use serde_json::Value;
@@ -16,6 +16,16 @@ use serde_json::Value;
 type Columns = BTreeMap<String, String>;
 /// Field and expectation of each refusal; for a URL, what comes before the parsers' own words.
 type Refusals = BTreeSet<(String, String)>;
+
+/// Where a text that should have been percent-encoded stands for itself, as the peer does not have
+/// it: `tests/vectors/deviations.toml` says why.
+const RAW: [&str; 5] = [
+    "qs/raw-e-acute-low-byte",
+    "qs/raw-cjk-low-byte",
+    "qs/raw-emoji",
+    "qs/raw-euro",
+    "cross-domain/unicode-id-raw",
+];
 
 #[test]
 fn conversions_agree_with_a_running_peer() {
@@ -30,8 +40,11 @@ fn conversions_agree_with_a_running_peer() {
                 continue;
             };
             checked += 1;
-            if let Err(message) = check(payload, &case["out"][0]) {
-                wrong.push(format!("{}: {message}", case["name"]));
+            let deviates = RAW.contains(&case["name"].as_str().unwrap_or_default());
+            match check(payload, &case["out"][0]) {
+                Err(message) if !deviates => wrong.push(format!("{}: {message}", case["name"])),
+                Ok(()) if deviates => wrong.push(format!("{}: agrees after all", case["name"])),
+                _ => {}
             }
         }
     }

@@ -11,8 +11,8 @@ use std::net::Ipv6Addr;
 use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 
+use crate::charset::Charset;
 use crate::convert::{self, digits};
-use crate::query::Charset;
 
 /// What to say of a text for which there is no relaxed reading.
 pub(super) const REFUSAL: &str = "Invalid URL could not be parsed";
