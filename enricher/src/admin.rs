@@ -24,7 +24,8 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until dropped. Live as long as it answers; ready until it is asked to drain.
+/// Answers until dropped. Live as long as it answers; ready while it could lately do what
+/// it is for, and is not asked to drain. Why it is not stands in the answer, a reason a line.
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
@@ -42,12 +43,13 @@ async fn scrape(State(admin): State<Admin>) -> ([(&'static str, &'static str); 1
     ([("content-type", "text/plain; version=0.0.4")], admin.metrics.text())
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
+    let mut reasons = admin.metrics.health().reasons();
     if admin.stop.drain.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        reasons.insert(0, "draining".to_owned());
     }
-    if !admin.metrics.has_listed() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no listing of shards yet\n");
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
     }
-    (StatusCode::OK, "ready\n")
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
 }

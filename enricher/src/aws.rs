@@ -9,7 +9,10 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::{Builder, Connector, proxy, tls};
+
+use crate::fleet::chain;
+use crate::health::Failure;
 
 /// A connection that takes longer is tried again sooner than it would be established.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -17,6 +20,31 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Answers take milliseconds to a few seconds; a 10 MB page or a large object over a slow line
 /// takes longer. Beyond this the connection is presumed dead.
 const ATTEMPT: Duration = Duration::from_secs(60);
+
+/// Answers to small questions take milliseconds to seconds. What asks again and again, and would
+/// otherwise stand still, is not left hanging longer.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A page of 10 MB over a slow line.
+const PAGE: Duration = Duration::from_secs(30);
+
+/// What an upload is given beside [`ATTEMPT`]: one second for each so many bytes.
+const SLOWEST_UPLOAD: u64 = 1 << 20;
+
+/// The timeouts of requests for records: the answer begins soon, or the request is made again.
+pub fn page_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(SOON)
+        .operation_attempt_timeout(PAGE)
+        .build()
+}
+
+/// The timeouts of an upload of so many bytes.
+pub fn upload_timeouts(bytes: usize) -> TimeoutConfig {
+    let time = ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST_UPLOAD);
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(time).build()
+}
 
 /// Where AWS is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,9 +73,18 @@ pub struct Aws {
 impl Aws {
     /// Reads credentials and region as all AWS programs do.
     pub async fn load(settings: Settings) -> Aws {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
+        let http = Builder::new().build_with_connector_fn(|settings, components| {
+            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+            // Ring and the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+            let mut connector = Connector::builder().proxy_config(proxy::ProxyConfig::from_env());
+            if let Some(settings) = settings {
+                connector = connector.connector_settings(settings.clone());
+            }
+            if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+                connector = connector.sleep_impl(sleep);
+            }
+            connector.tls_provider(ring).build()
+        });
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
@@ -94,11 +131,43 @@ impl Aws {
     }
 }
 
-/// Whether the same request may succeed later: throttling, a fault of the service, no answer.
-pub fn passes<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let Some(code) = error.code() else { return !matches!(error, SdkError::ServiceError(_)) };
-    throttled(error) || faulty(error) || code == "InternalFailure"
+impl Failure {
+    /// What an answer of AWS, or its absence, says.
+    pub fn of<E>(action: &'static str, error: &SdkError<E>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            None => error.code().map_or_else(|| chain(error), |_| String::new()),
+        };
+        Failure {
+            action,
+            status: status(error),
+            code: error.code().map(str::to_owned),
+            message,
+            passing: passes(error),
+        }
+    }
 }
+
+/// Whether the same request may succeed later with nobody doing anything: a limit, a fault of the
+/// service or of what lies between, no answer, credentials that are being renewed. The status
+/// counts before the code: what lies between has codes of its own, or none.
+pub fn passes<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        // The request cannot even be made.
+        SdkError::ConstructionFailure(_) => return false,
+        SdkError::ServiceError(_) => {}
+        _ => return true,
+    }
+    let passing_status =
+        status(error).is_some_and(|status| status >= 500 || PASSING.contains(&status));
+    passing_status || throttled(error) || renewed(error)
+}
+
+/// A request that took too long, and one too many.
+const PASSING: [u16; 2] = [408, 429];
 
 /// Whether a limit was hit.
 pub fn throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
@@ -110,15 +179,34 @@ pub fn throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
                 | "KMSThrottlingException"
                 | "ThrottlingException"
                 | "Throttling"
+                | "TooManyRequestsException"
                 | "RequestLimitExceeded"
+                | "RequestThrottled"
                 | "SlowDown"
                 | "ConditionalRequestConflict"
         )
     )
 }
 
-fn faulty<E>(error: &SdkError<E>) -> bool {
-    error.raw_response().is_some_and(|response| response.status().is_server_error())
+/// Whether the credentials have expired, or the request was too long under way: the next one is
+/// signed anew.
+fn renewed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    matches!(
+        error.code(),
+        Some(
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "RequestExpired"
+                | "RequestTimeout"
+                | "RequestTimeoutException"
+                | "RequestTimeTooSkewed"
+                | "InternalFailure"
+        )
+    )
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
 }
 
 /// What an SDK error says, with its causes and the code of the service.
@@ -126,6 +214,6 @@ pub fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkE
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => crate::fleet::chain(error),
+        _ => chain(error),
     }
 }

@@ -30,7 +30,12 @@ impl Backoff {
 
     /// Counts a failure and waits.
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next(fastrand::f64())).await;
+        tokio::time::sleep(self.delay()).await;
+    }
+
+    /// Counts a failure and says how long to wait.
+    pub fn delay(&mut self) -> Duration {
+        self.next(fastrand::f64())
     }
 
     /// The next delay, for a number drawn from 0 to 1. Half of it is fixed: no draw hammers.

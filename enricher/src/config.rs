@@ -104,9 +104,13 @@ pub struct Source {
     /// Where to start where nobody has read yet.
     #[serde(default)]
     pub initial_position: InitialPosition,
-    /// Between two requests to a shard that had nothing more.
+    /// Between two requests to a shard that has records, but no more of them.
     #[serde(default = "poll_interval")]
     pub poll_interval: Span<250, 60_000>,
+    /// Between two requests to a shard that has had no records for a while; `poll_interval` if that
+    /// is longer.
+    #[serde(default = "idle_poll_interval")]
+    pub idle_poll_interval: Span<250, 60_000>,
     /// A batch is complete when it has so many bytes.
     #[serde(default = "batch_bytes")]
     pub batch_bytes: Bytes<{ 1 << 10 }, { 16 << 20 }>,
@@ -403,6 +407,10 @@ impl Default for Log {
 
 fn poll_interval() -> Span<250, 60_000> {
     Span::new(500)
+}
+
+fn idle_poll_interval() -> Span<250, 60_000> {
+    Span::new(1_500)
 }
 
 fn batch_bytes() -> Bytes<{ 1 << 10 }, { 16 << 20 }> {

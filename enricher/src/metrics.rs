@@ -3,16 +3,24 @@
 //! Labels come from closed sets, except `shard`. A value and not a static: several workers can
 //! live in one process, each with its own.
 
+mod make;
+mod progress;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
-
 use resolver::Figures;
 
+pub use progress::{InFlight, Reading};
+
+use make::{counter, counters, gauge, gauges, seconds};
+use progress::Progress;
+
+use crate::health::Health;
 use crate::sink::Route;
 use crate::source::Batch;
 use pipeline::Output;
@@ -25,6 +33,10 @@ pub struct Metrics {
     records: IntCounterVec,
     record_bytes: IntCounterVec,
     lag_millis: IntGaugeVec,
+    undurable_seconds: IntGaugeVec,
+    batches: IntCounter,
+    trimmed: IntCounterVec,
+    trimmed_seconds: IntCounterVec,
     enriched: IntCounter,
     parked: IntCounter,
     bad: IntCounterVec,
@@ -48,6 +60,8 @@ pub struct Metrics {
     registry_requests: IntCounterVec,
     assets: AssetMetrics,
     log_lines_dropped: IntCounter,
+    progress: Arc<Progress>,
+    health: Arc<Health>,
 }
 
 /// A few counts at one moment.
@@ -87,6 +101,8 @@ pub enum Retry {
     Stream,
     /// Writing an object failed.
     Object,
+    /// Writing a manifest failed.
+    Manifest,
 }
 
 /// What came of asking the source of an asset.
@@ -116,6 +132,25 @@ impl Metrics {
             records: counters(r, "records_total", "Records read.", &["shard"]),
             record_bytes: counters(r, "record_bytes_total", "Bytes of records read.", &["shard"]),
             lag_millis: gauges(r, "lag_milliseconds", "Behind the shard's tip.", &["shard"]),
+            undurable_seconds: gauges(
+                r,
+                "undurable_seconds",
+                "Age of the oldest record that is not durable.",
+                &["shard"],
+            ),
+            batches: counter(r, "batches_read_total", "Batches read."),
+            trimmed: counters(
+                r,
+                "trimmed_positions_total",
+                "Positions that were no longer in the stream.",
+                &["shard"],
+            ),
+            trimmed_seconds: counters(
+                r,
+                "trimmed_seconds_total",
+                "Time between such positions and the records after them.",
+                &["shard"],
+            ),
             enriched: counter(r, "events_enriched_total", "Events enriched."),
             parked: counter(r, "events_parked_total", "Events whose verdict waits."),
             bad: counters(r, "bad_rows_total", "Bad rows made.", &["kind"]),
@@ -149,8 +184,20 @@ impl Metrics {
                 &["registry", "result"],
             ),
             log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
+            progress: Arc::default(),
+            health: Arc::default(),
             registry,
         }
+    }
+
+    /// Whether the worker could lately do what it is for.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// A shard is about to be read; an answer of the stream is expected so often.
+    pub fn reading(&self, shard: &str, every: Duration) -> Reading {
+        self.progress.reading(shard, every)
     }
 
     /// A batch was read.
@@ -158,14 +205,20 @@ impl Metrics {
         let shard = [batch.shard.as_str()];
         self.records.with_label_values(&shard).inc_by(batch.records.len() as u64);
         self.record_bytes.with_label_values(&shard).inc_by(batch.bytes() as u64);
-        if let Some(lag) = batch.lag {
-            self.lag_millis.with_label_values(&shard).set(lag.as_millis() as i64);
-        }
+        self.batches.inc();
+    }
+
+    /// A position was no longer in the stream; where it is known, the time until the oldest record
+    /// that still is.
+    pub fn trimmed(&self, shard: &str, gap: Option<Duration>) {
+        self.trimmed.with_label_values(&[shard]).inc();
+        let seconds = gap.unwrap_or_default().as_secs();
+        self.trimmed_seconds.with_label_values(&[shard]).inc_by(seconds);
     }
 
     /// A shard is no longer ours: its lag is somebody else's to tell.
     pub fn shard_left(&self, shard: &str) {
-        let _ = self.lag_millis.remove_label_values(&[shard]);
+        self.progress.forget(shard);
     }
 
     /// A batch has its verdicts.
@@ -213,6 +266,7 @@ impl Metrics {
             Retry::Entries => "entries",
             Retry::Stream => "stream",
             Retry::Object => "object",
+            Retry::Manifest => "manifest",
         };
         self.retries.with_label_values(&[name]).inc();
     }
@@ -226,11 +280,6 @@ impl Metrics {
     pub fn listed(&self, result: Result<(), ()>) {
         let name = if result.is_ok() { "ok" } else { "failed" };
         self.shard_listings.with_label_values(&[name]).inc();
-    }
-
-    /// Whether the stream's shards have ever been listed.
-    pub fn has_listed(&self) -> bool {
-        self.shard_listings.with_label_values(&["ok"]).get() > 0
     }
 
     /// What the keeper reports.
@@ -355,6 +404,12 @@ impl Metrics {
     /// The text that a scrape gets.
     pub fn text(&self) -> String {
         raise(&self.log_lines_dropped, crate::log::dropped());
+        self.lag_millis.reset();
+        self.undurable_seconds.reset();
+        for (shard, lag, undurable) in self.progress.now(crate::clock::now_ms()) {
+            self.lag_millis.with_label_values(&[&shard]).set(lag.as_millis() as i64);
+            self.undurable_seconds.with_label_values(&[&shard]).set(undurable.as_secs() as i64);
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }
@@ -388,37 +443,6 @@ impl Default for Metrics {
 /// Brings a counter up to what somebody else has counted.
 fn raise(counter: &IntCounter, count: u64) {
     counter.inc_by(count.saturating_sub(counter.get()));
-}
-
-fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
-    let metric = made.expect("names and labels of this file are valid");
-    registry.register(Box::new(metric.clone())).expect("each name stands once in this file");
-    metric
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(format!("snowmelt_{name}"), help)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    register(registry, IntCounter::with_opts(options(name, help)))
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, IntCounterVec::new(options(name, help), labels))
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    register(registry, IntGauge::with_opts(options(name, help)))
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(registry, IntGaugeVec::new(options(name, help), labels))
-}
-
-fn seconds(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
-    let options = HistogramOpts::from(options(name, help)).buckets(SECONDS.to_vec());
-    register(registry, HistogramVec::new(options, labels))
 }
 
 #[cfg(test)]

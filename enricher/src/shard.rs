@@ -67,6 +67,7 @@ pub async fn run(worker: &Arc<Worker>, held: Held) -> Result<End, Error> {
 async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
     let asked_back = held.asked_back();
     let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
+    let mut lag = batches.lag();
     let mut in_flight = InOrder::new(IN_FLIGHT);
     let mut caution = Caution::of(held, worker);
     let end = loop {
@@ -74,6 +75,7 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
             biased;
             () = asked_back.cancelled() => break End::HandedOver,
             Some(done) = in_flight.next() => held.advance(done?),
+            lag = lag.next() => held.worked(0, Some(lag)),
             next = batches.next(), if in_flight.has_room() => match next? {
                 Some((batch, permit)) if !caution.is_over() => {
                     // Its pieces take permits of their own.

@@ -131,7 +131,7 @@ impl Sinks {
                 waiting.push(done);
             }
         }
-        permit.shrink_to(held);
+        permit.rest(held);
         for done in waiting {
             done.await.unwrap_or_else(|_| Err(Error::gone()))?;
         }

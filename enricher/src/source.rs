@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::budget::{Budget, Permit};
+use crate::metrics::InFlight;
 
 /// A stream cut into shards.
 pub trait Source: Send + Sync {
@@ -100,6 +101,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Batches {
     batches: mpsc::Receiver<(Batch, Permit)>,
+    lag: watch::Receiver<Option<Duration>>,
     reader: JoinHandle<Result<(), Error>>,
 }
 
@@ -111,6 +113,7 @@ pub(crate) const COST: usize = 3;
 #[derive(Debug)]
 pub struct Outlet {
     batches: mpsc::Sender<(Batch, Permit)>,
+    lag: watch::Sender<Option<Duration>>,
     budget: Arc<Budget>,
 }
 
@@ -128,9 +131,15 @@ impl Batches {
         budget: &Arc<Budget>,
     ) -> Self {
         let (sender, batches) = mpsc::channel(1);
-        let outlet = Outlet { batches: sender, budget: Arc::clone(budget) };
+        let (told, lag) = watch::channel(None);
+        let outlet = Outlet { batches: sender, lag: told, budget: Arc::clone(budget) };
         let reader = tokio::spawn(source.read(shard.clone(), from, outlet));
-        Batches { batches, reader }
+        Batches { batches, lag, reader }
+    }
+
+    /// How far behind its tip the shard is read.
+    pub fn lag(&self) -> Lag {
+        Lag(self.lag.clone())
     }
 
     /// The next batch; `None` after the one that ends the shard. Cancel-safe.
@@ -146,6 +155,25 @@ impl Batches {
     }
 }
 
+/// How far behind its tip a shard is read.
+#[derive(Debug)]
+pub struct Lag(watch::Receiver<Option<Duration>>);
+
+impl Lag {
+    /// Waits until the stream says something new of it, with records or without. Cancel-safe.
+    pub async fn next(&mut self) -> Duration {
+        loop {
+            if self.0.changed().await.is_err() {
+                // The reader has ended, and says why by another way.
+                std::future::pending::<()>().await;
+            }
+            if let Some(lag) = *self.0.borrow_and_update() {
+                return lag;
+            }
+        }
+    }
+}
+
 impl Drop for Batches {
     fn drop(&mut self) {
         self.reader.abort();
@@ -155,7 +183,26 @@ impl Drop for Batches {
 impl Outlet {
     /// Hands a batch over once the budget has room for it.
     pub async fn send(&self, batch: Batch) -> Result<(), Closed> {
+        self.send_with(batch, None).await
+    }
+
+    /// Hands a batch over with what tells how long its records wait.
+    pub async fn send_with(&self, batch: Batch, records: Option<InFlight>) -> Result<(), Closed> {
         let permit = self.budget.take(batch.bytes().saturating_mul(COST)).await;
+        let permit = match records {
+            Some(records) => permit.with(records),
+            None => permit,
+        };
         self.batches.send((batch, permit)).await.map_err(|_| Closed)
+    }
+
+    /// Waits until the budget has room for a page.
+    pub async fn room(&self, bytes: usize) -> Permit {
+        self.budget.take_page(bytes).await
+    }
+
+    /// Says how far behind its tip the shard is read.
+    pub fn behind(&self, lag: Duration) {
+        self.lag.send_if_modified(|last| last.replace(lag) != Some(lag));
     }
 }

@@ -114,6 +114,7 @@ async fn source(script: &Script) -> Kinesis {
     let settings = Settings {
         stream: "raw".to_owned(),
         poll_interval: Duration::from_millis(1),
+        idle_poll_interval: Duration::from_millis(1),
         batch_bytes: 1 << 20,
         batch_age: Duration::ZERO,
     };

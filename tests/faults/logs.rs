@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use tests::faults::{Fault, Rule};
 use tests::workers::{self, Worker};
 use tests::{scratch, wait};
 
@@ -86,6 +87,31 @@ async fn levels_that_do_not_exist_are_refused() -> Result<()> {
             let config = stage.config().with("log.level", level);
             let checked = stage.check(&config, workers::snowmelt()?)?;
             ensure!(checked.status.success(), "{level}: {checked:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_is_told_once_a_minute_with_a_count() -> Result<()> {
+    scratch::run(async |scratch| {
+        let stage = Stage::set(scratch, 2).await?;
+        let worker = stage.start("worker", &stage.config()).await?;
+        stage.wait_until_held(&worker, 2).await?;
+        let before = worker.log()?.lines().count();
+        stage.faults.forget();
+        stage.faults.add(Rule::of("GetRecords", Fault::BROKEN));
+        wait::until("many failed requests", SOON, async || {
+            Ok((stage.faults.count("GetRecords").harmed >= 12).then_some(()))
+        })
+        .await?;
+        let log = worker.log()?;
+        let lines: Vec<&str> = log.lines().skip(before).collect();
+        ensure!(lines.len() <= 2, "{lines:#?}");
+        let told = lines.first().context("nothing was told")?;
+        for part in ["500", "InternalFailure", "GetRecords", "payloads"] {
+            ensure!(told.contains(part), "no {part} in {told}");
         }
         Ok(())
     })

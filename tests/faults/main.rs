@@ -3,4 +3,5 @@
 
 mod logs;
 mod names;
+mod outages;
 mod stage;

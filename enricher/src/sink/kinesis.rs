@@ -11,8 +11,9 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use tokio::sync::Semaphore;
 
-use crate::aws;
 use crate::backoff::Backoff;
+use crate::circuit::{Circuit, Then};
+use crate::health::{Check, Failure, Need};
 use crate::metrics::{Metrics, Retry};
 use crate::sink::{Error, Part, Route, Sink, Written, guard, join};
 use crate::source::Pending;
@@ -32,9 +33,6 @@ pub const LINE_BYTES: usize = RECORD_BYTES - KEY_BYTES;
 /// few enough to keep copies of lines out of the bytes that the budget does not see.
 const REQUESTS: usize = 8;
 
-/// Failures in a row that would not pass by themselves before the worker stops.
-const LASTING_FAILURES: u32 = 8;
-
 /// A stream to write to.
 pub struct Kinesis {
     client: Client,
@@ -43,6 +41,8 @@ pub struct Kinesis {
     key: Key,
     fallback: Fallback,
     requests: Semaphore,
+    check: Arc<Check>,
+    circuit: Circuit,
     metrics: Arc<Metrics>,
 }
 
@@ -76,7 +76,10 @@ impl Kinesis {
         metrics: Arc<Metrics>,
     ) -> Kinesis {
         let (stream, requests) = (stream.into(), Semaphore::new(REQUESTS));
-        Kinesis { client, stream, route, key, fallback, requests, metrics }
+        let what = format!("stream {stream} for {}", route.name());
+        let check = metrics.health().check(what, Need::WhenUsed);
+        let circuit = Circuit::new(Arc::clone(&check));
+        Kinesis { client, stream, route, key, fallback, requests, check, circuit, metrics }
     }
 
     async fn put(&self, part: Arc<Part>) -> Result<Written, Error> {
@@ -118,11 +121,13 @@ impl Kinesis {
         let mut backoff = Backoff::default();
         while !lines.is_empty() {
             let sent = lines.len();
+            // First the semaphore: who waits for the stream to answer is one of few.
             let turn = self.requests.acquire().await.expect("the semaphore is never closed");
             let answer = guard(std::iter::once(&part.origin), self.send(&lines)).await;
             drop(turn);
-            match answer.inspect_err(|_| self.metrics.left(sent))? {
-                Ok(refused) => {
+            match answer.inspect_err(|_| self.metrics.left(sent))?? {
+                None => self.metrics.retried(Retry::Stream),
+                Some(refused) => {
                     let mut refused = refused.into_iter();
                     let taken = |line: &&[u8]| {
                         let refused = refused.next().unwrap_or(true);
@@ -139,23 +144,40 @@ impl Kinesis {
                     if lines.len() < sent {
                         backoff.reset();
                     }
-                }
-                Err((passing, why)) => {
-                    self.metrics.retried(Retry::Stream);
-                    tracing::warn!(stream = self.stream, why, "records were not written");
-                    if !passing && backoff.failures() >= LASTING_FAILURES {
-                        return Err(Error::failed(format!("writing to {}", self.stream), why));
-                    }
+                    backoff.wait().await;
                 }
             }
-            backoff.wait().await;
         }
         Ok(())
     }
 
-    /// One request. Tells of each entry whether it was refused, or why the whole request was and
-    /// whether that may pass.
-    async fn send(&self, lines: &[&[u8]]) -> Result<Vec<bool>, (bool, String)> {
+    /// One request, when it is its turn. Tells of each entry whether it was refused; `None` when
+    /// none was taken and it is worth trying again.
+    async fn send(&self, lines: &[&[u8]]) -> Result<Option<Vec<bool>>, Error> {
+        let turn = self.circuit.turn().await;
+        let failure = match self.put_records(lines).await {
+            Ok(answers) => match answers.iter().find_map(Option::as_ref) {
+                Some(failure) if answers.iter().all(Option::is_some) => failure.clone(),
+                refused => {
+                    turn.succeeded();
+                    if let Some(failure) = refused {
+                        self.check.refused_in_part(failure);
+                    }
+                    return Ok(Some(answers.iter().map(Option::is_some).collect()));
+                }
+            },
+            Err(failure) => failure,
+        };
+        match turn.failed(&failure) {
+            Then::Again => Ok(None),
+            Then::GiveUp => {
+                Err(Error::failed(format!("writing to stream {}", self.stream), failure))
+            }
+        }
+    }
+
+    /// One request; of each entry why it was refused, if it was.
+    async fn put_records(&self, lines: &[&[u8]]) -> Result<Vec<Option<Failure>>, Failure> {
         let entries = lines.iter().map(|line| {
             PutRecordsRequestEntry::builder()
                 .data(Blob::new(*line))
@@ -165,13 +187,18 @@ impl Kinesis {
         });
         let put = self.client.put_records().stream_name(&self.stream);
         let answer = put.set_records(Some(entries.collect())).send().await;
-        let answer = answer.map_err(|error| (aws::passes(&error), aws::words(&error)))?;
+        let answer = answer.map_err(|error| Failure::of(PUT_RECORDS, &error))?;
         let records = answer.records();
         if records.len() != lines.len() {
-            return Err((true, format!("{} answers for {}", records.len(), lines.len())));
+            let message = format!("{} answers for {} records", records.len(), lines.len());
+            return Err(refusal(None, message));
         }
         let refused = |record: &PutRecordsResultEntry| {
-            record.error_code().is_some() || record.sequence_number().is_none()
+            let refused = record.error_code().is_some() || record.sequence_number().is_none();
+            refused.then(|| {
+                let message = record.error_message().unwrap_or("a record was refused");
+                refusal(record.error_code(), message.to_owned())
+            })
         };
         Ok(records.iter().map(refused).collect())
     }
@@ -196,6 +223,14 @@ impl Kinesis {
             }
         }
     }
+}
+
+const PUT_RECORDS: &str = "PutRecords";
+
+/// What may pass: a limit of a shard, or a fault inside the service.
+fn refusal(code: Option<&str>, message: String) -> Failure {
+    let code = code.map(str::to_owned);
+    Failure { action: PUT_RECORDS, status: Some(200), code, message, passing: true }
 }
 
 impl Key {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::sink::object::Refusal;
+use crate::health::Failure;
+use crate::sink::object::Put;
 
 /// A folder of this machine.
 #[derive(Clone, Debug)]
@@ -22,14 +23,26 @@ impl Folder {
         Folder { path: path.into() }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes a file that appears under its name when it is whole.
-    pub async fn put(&self, name: &str, body: Bytes) -> Result<(), Refusal> {
+    pub async fn put(&self, name: &str, body: Bytes) -> Result<Put, Failure> {
         let target = self.path.join(name);
         let written = tokio::task::spawn_blocking(move || write(&target, &body)).await;
+        let failure = |message: String| Failure {
+            action: "write",
+            status: None,
+            code: None,
+            message,
+            passing: false,
+        };
         match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Refusal { passing: false, why: error.to_string() }),
-            Err(error) => Err(Refusal { passing: false, why: error.to_string() }),
+            Ok(Ok(())) => Ok(Put::Written),
+            Ok(Err(error)) => Err(failure(error.to_string())),
+            Err(error) => Err(failure(error.to_string())),
         }
     }
 

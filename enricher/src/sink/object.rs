@@ -11,6 +11,7 @@
 
 pub mod frame;
 pub mod manifest;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,23 +23,24 @@ use tokio::time::Instant;
 
 pub use frame::Compression;
 
-use crate::backoff::Backoff;
 use crate::budget::Hurry;
-use crate::metrics::{Metrics, Retry};
+use crate::health::Failure;
+use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::sink::local::Folder;
 use crate::sink::s3::Bucket;
-use crate::sink::{Error, Origin, Part, Route, Sink, Written, guard};
+use crate::sink::{Error, Origin, Part, Route, Sink, Written};
 use crate::source::Pending;
 use event::Utc;
+use upload::{Later, Upload};
 
 /// The most objects being written at once for one route: enough to keep a connection busy while
 /// another starts, and few enough that an outage does not open hundreds.
 const UPLOADS: usize = 4;
 
-/// Failures in a row that would not pass by themselves (no permission, no such bucket) before the
-/// worker stops. Some do pass: a permission just granted takes a while to be seen everywhere.
-const LASTING_FAILURES: u32 = 8;
+/// The most that an open object reserves before it has any bytes: the usual size of an object, of
+/// which nothing is resident until it is written.
+const RESERVED: usize = 64 << 20;
 
 /// Where objects are kept.
 #[derive(Clone, Debug)]
@@ -49,13 +51,13 @@ pub enum Place {
     Local(Folder),
 }
 
-/// What a place could not do.
-#[derive(Debug)]
-pub struct Refusal {
-    /// Whether trying again may help.
-    pub passing: bool,
-    /// What it said.
-    pub why: String,
+/// What became of an object that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is durable.
+    Written,
+    /// There is one of that name, and it stays as it is.
+    Exists,
 }
 
 /// When objects close, and what they are called.
@@ -80,16 +82,16 @@ pub struct Settings {
 /// The sink. Dropping it abandons what is open; whoever waits for it learns so.
 #[derive(Debug)]
 pub struct Objects {
-    frames: mpsc::Sender<Frame>,
+    frames: mpsc::Sender<(Frame, Vec<u8>)>,
     pool: Arc<Pool>,
     compression: Compression,
     writer: JoinHandle<()>,
 }
 
-/// The lines of one batch, compressed.
+/// The lines of one batch, compressed, among the bytes of an object.
 #[derive(Debug)]
 struct Frame {
-    bytes: Bytes,
+    bytes: usize,
     lines: usize,
     text_bytes: usize,
     origin: Origin,
@@ -109,7 +111,7 @@ impl Objects {
         // One frame may wait: its sender holds its bytes of the budget meanwhile.
         let (frames, receiver) = mpsc::channel(1);
         let compression = settings.compression;
-        let upload = Upload { place, settings: Arc::new(settings), metrics };
+        let upload = Upload::new(place, settings, metrics);
         let calls = hurry.listen();
         let writer = Writer {
             upload,
@@ -119,6 +121,7 @@ impl Objects {
             open: None,
             written: 0,
             uploads: JoinSet::new(),
+            later: Later::default(),
         };
         Objects { frames, pool, compression, writer: tokio::spawn(writer.run()) }
     }
@@ -134,8 +137,8 @@ impl Objects {
             .map_err(|error| Error::failed("compressing lines", error))?;
         let held = bytes.len();
         let (done, answer) = oneshot::channel();
-        let frame = Frame { bytes: Bytes::from(bytes), lines, text_bytes, origin, done };
-        self.frames.send(frame).await.map_err(|_| Error::gone())?;
+        let frame = Frame { bytes: held, lines, text_bytes, origin, done };
+        self.frames.send((frame, bytes)).await.map_err(|_| Error::gone())?;
         Ok(Written::Held { bytes: held, done: answer })
     }
 }
@@ -155,20 +158,21 @@ impl Drop for Objects {
 /// The task behind the sink: owns the open object and those being written.
 struct Writer {
     upload: Upload,
-    frames: mpsc::Receiver<Frame>,
+    frames: mpsc::Receiver<(Frame, Vec<u8>)>,
     calls: watch::Receiver<u64>,
     /// Keeps the calls' other end alive.
     _hurry: Hurry,
     open: Option<Open>,
     written: u64,
-    uploads: JoinSet<()>,
+    uploads: JoinSet<Option<upload::Manifest>>,
+    later: Later,
 }
 
 /// An object that still grows.
 #[derive(Debug)]
 struct Open {
     frames: Vec<Frame>,
-    bytes: usize,
+    bytes: Vec<u8>,
     hour: i64,
     close_at: Instant,
     number: u64,
@@ -180,19 +184,23 @@ impl Writer {
             let close_at = self.open.as_ref().map(|open| open.close_at);
             tokio::select! {
                 frame = self.frames.recv(), if self.uploads.len() < UPLOADS => match frame {
-                    Some(frame) => self.add(frame),
+                    Some((frame, bytes)) => self.add(frame, bytes),
                     None => break,
                 },
                 () = until(close_at) => self.close(),
                 _ = self.calls.changed() => self.close(),
-                Some(_) = self.uploads.join_next() => {}
+                Some(done) = self.uploads.join_next() => {
+                    if let Ok(Some(manifest)) = done {
+                        self.later.add(manifest, &self.upload);
+                    }
+                }
             }
         }
         self.close();
         while self.uploads.join_next().await.is_some() {}
     }
 
-    fn add(&mut self, frame: Frame) {
+    fn add(&mut self, frame: Frame, bytes: Vec<u8>) {
         const HOUR: i64 = 3_600_000;
         let hour = frame.origin.now_ms.div_euclid(HOUR);
         if self.open.as_ref().is_some_and(|open| open.hour != hour) {
@@ -202,11 +210,13 @@ impl Writer {
         let open = self.open.get_or_insert_with(|| {
             self.written += 1;
             let close_at = Instant::now() + settings.object_age;
-            Open { frames: Vec::new(), bytes: 0, hour, close_at, number: self.written }
+            let reserved = settings.object_bytes.min(RESERVED);
+            let bytes = Vec::with_capacity(reserved);
+            Open { frames: Vec::new(), bytes, hour, close_at, number: self.written }
         });
-        open.bytes += frame.bytes.len();
+        open.bytes.extend_from_slice(&bytes);
         open.frames.push(frame);
-        if open.bytes >= settings.object_bytes {
+        if open.bytes.len() >= settings.object_bytes {
             self.close();
         }
     }
@@ -225,115 +235,15 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The writing of one object.
-#[derive(Clone)]
-struct Upload {
-    place: Place,
-    settings: Arc<Settings>,
-    metrics: Arc<Metrics>,
-}
-
-impl Upload {
-    /// Writes an object and its manifest, and tells everybody who waits for it. Tries as long as
-    /// the leases are held; frames of lost ones are left out.
-    async fn write(self, open: Open) {
-        let Open { mut frames, number, .. } = open;
-        let mut version = 0;
-        let mut tries = Tries { upload: &self, backoff: Backoff::default() };
-        loop {
-            let dropped = self.drop_lost(&mut frames);
-            if frames.is_empty() {
-                return;
-            }
-            // Other bytes under a name that may be taken need a name of their own.
-            version += u32::from(dropped);
-            let name = self.settings.name(frames[0].origin.now_ms, number, version);
-            let put = tries.put(&name, joined(&frames));
-            match guard(frames.iter().map(|frame| &frame.origin), put).await {
-                Err(_) => continue,
-                Ok(Err(error)) => return answer(frames, &Err(error)),
-                Ok(Ok(())) => {}
-            }
-            // From here on the lines are written, whatever becomes of the leases.
-            let manifest = manifest::write(&self.settings, &name, &frames);
-            let name = self.settings.manifest(&name);
-            let result = tries.put(&name, Bytes::from(manifest)).await;
-            if result.is_ok() {
-                self.count(&frames);
-            }
-            return answer(frames, &result);
-        }
-    }
-
-    /// Tells whether there were any.
-    fn drop_lost(&self, frames: &mut Vec<Frame>) -> bool {
-        let lost: Vec<Frame> = frames.extract_if(.., |frame| !frame.origin.may_write()).collect();
-        let any = !lost.is_empty();
-        for frame in lost {
-            self.metrics.left(frame.lines);
-            let _ = frame.done.send(Err(Error::Lost));
-        }
-        any
-    }
-
-    fn count(&self, frames: &[Frame]) {
-        let route = self.settings.route;
-        let bytes = frames.iter().map(|frame| frame.bytes.len()).sum();
-        self.metrics.object_written(route, bytes);
-        for frame in frames {
-            self.metrics.wrote(route, self.place.name(), frame.lines, frame.text_bytes);
-        }
-    }
-}
-
-/// The bytes of an object.
-fn joined(frames: &[Frame]) -> Bytes {
-    let mut bytes = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
-    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
-    Bytes::from(bytes)
-}
-
-/// Tells everybody who waits for an object what became of it.
-fn answer(frames: Vec<Frame>, result: &Result<(), Error>) {
-    for frame in frames {
-        // Nobody waits any more when the shard was left meanwhile.
-        let _ = frame.done.send(result.clone());
-    }
-}
-
-/// The attempts to write one object.
-struct Tries<'a> {
-    upload: &'a Upload,
-    backoff: Backoff,
-}
-
-impl Tries<'_> {
-    /// Writes an object: tries again as long as that may help, and a few times more.
-    async fn put(&mut self, name: &str, body: Bytes) -> Result<(), Error> {
-        loop {
-            let Err(refusal) = self.upload.place.put(name, body.clone()).await else {
-                self.backoff.reset();
-                return Ok(());
-            };
-            self.upload.metrics.retried(Retry::Object);
-            tracing::warn!(object = name, why = refusal.why, "an object was not written");
-            if !refusal.passing && self.backoff.failures() >= LASTING_FAILURES {
-                return Err(Error::failed(format!("writing the object {name}"), refusal.why));
-            }
-            self.backoff.wait().await;
-        }
-    }
-}
-
 impl Settings {
-    /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-worker-7.tsv.zst`
+    /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-enriched-worker-7.tsv.zst`
     fn name(&self, now_ms: i64, number: u64, version: u32) -> String {
         let t = Utc::from_ms(now_ms);
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let version = if version == 0 { String::new() } else { format!(".{version}") };
         format!(
             "{}{slash}date={:04}-{:02}-{:02}/hour={:02}/\
-             {:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{}-{number}{version}.{}{}",
+             {:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{}-{}-{number}{version}.{}{}",
             self.prefix,
             t.year,
             t.month,
@@ -346,6 +256,7 @@ impl Settings {
             t.minute,
             t.second,
             t.milli,
+            self.route.name(),
             self.worker,
             self.suffix,
             self.compression.suffix(),
@@ -370,9 +281,16 @@ impl Place {
         }
     }
 
-    /// Writes an object that must not exist yet. Names are this worker's own, so one that exists
-    /// is its own earlier attempt whose answer was lost: then it is written.
-    async fn put(&self, name: &str, body: Bytes) -> Result<(), Refusal> {
+    /// The name for people: which bucket or folder it is.
+    fn called(&self) -> String {
+        match self {
+            Place::S3(bucket) => format!("bucket {}", bucket.name()),
+            Place::Local(folder) => format!("folder {}", folder.path().display()),
+        }
+    }
+
+    /// Writes an object unless there is one of that name.
+    async fn put(&self, name: &str, body: Bytes) -> Result<Put, Failure> {
         match self {
             Place::S3(bucket) => bucket.put(name, body).await,
             Place::Local(folder) => folder.put(name, body).await,

@@ -6,7 +6,8 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use bytes::Bytes;
 
 use crate::aws;
-use crate::sink::object::Refusal;
+use crate::health::Failure;
+use crate::sink::object::Put;
 
 /// A bucket.
 #[derive(Clone, Debug)]
@@ -21,8 +22,15 @@ impl Bucket {
         Bucket { client, name: name.into() }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Writes an object unless there is one of that name.
-    pub async fn put(&self, name: &str, body: Bytes) -> Result<(), Refusal> {
+    pub async fn put(&self, name: &str, body: Bytes) -> Result<Put, Failure> {
+        let timeouts = aws::upload_timeouts(body.len());
+        let timeouts = aws_sdk_s3::config::Config::builder().timeout_config(timeouts);
         let put = self
             .client
             .put_object()
@@ -31,12 +39,11 @@ impl Bucket {
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .body(ByteStream::from(body))
+            .customize()
+            .config_override(timeouts)
             .send();
-        let Err(error) = put.await else { return Ok(()) };
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        if status == Some(412) {
-            return Ok(());
-        }
-        Err(Refusal { passing: aws::passes(&error), why: aws::words(&error) })
+        let Err(error) = put.await else { return Ok(Put::Written) };
+        let failure = Failure::of("PutObject", &error);
+        if failure.status == Some(412) { Ok(Put::Exists) } else { Err(failure) }
     }
 }

@@ -132,6 +132,7 @@ fn source(config: &config::Source, aws: &Aws, metrics: &Arc<Metrics>) -> source:
     let settings = source::kinesis::Settings {
         stream: config.stream.to_string(),
         poll_interval: config.poll_interval.get(),
+        idle_poll_interval: config.idle_poll_interval.get(),
         batch_bytes: config.batch_bytes.get(),
         batch_age: config.batch_age.get(),
     };

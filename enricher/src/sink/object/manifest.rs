@@ -62,7 +62,7 @@ pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<
         route: settings.route.name(),
         worker: &settings.worker,
         lines: frames.iter().map(|frame| frame.lines).sum(),
-        bytes: frames.iter().map(|frame| frame.bytes.len()).sum(),
+        bytes: frames.iter().map(|frame| frame.bytes).sum(),
         shards,
     };
     serde_json::to_vec(&manifest).expect("texts and numbers make JSON")

@@ -1,0 +1,228 @@
+//! The writing of one object, and of its manifest.
+//!
+//! A name that is taken counts as written only when this upload has tried it before and not
+//! learned what became of it; otherwise the object is somebody else's, and ours takes another name.
+//! A manifest that cannot be written fails nothing: it is tried again later, for as long as the
+//! worker lives.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Frame, Open, Place, Put, Settings, manifest};
+use crate::circuit::{Circuit, Then};
+use crate::health::{Check, Failure, Need};
+use crate::metrics::{Metrics, Retry};
+use crate::sink::{Error, guard};
+
+/// How long those who wait for an object wait for its manifest, too.
+const WITH_ITS_OBJECT: Duration = Duration::from_secs(5);
+
+/// The most manifests that wait to be written later: hours of an outage, in few megabytes.
+const LATER: usize = 1024;
+
+/// Where objects of a route are written.
+#[derive(Clone)]
+pub(super) struct Upload {
+    place: Place,
+    pub(super) settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    objects: Arc<Circuit>,
+    /// Manifests have their own: their failures hold up no object, and keep nobody from being ready.
+    manifests: Arc<Circuit>,
+}
+
+/// A manifest to be written under a name.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    name: String,
+    body: Bytes,
+}
+
+/// A name for an object.
+struct Name {
+    text: String,
+    /// Whether it may be there already, from an attempt of ours.
+    tried: bool,
+}
+
+impl Upload {
+    pub(super) fn new(place: Place, settings: Settings, metrics: Arc<Metrics>) -> Upload {
+        let what = format!("{} for {}", place.called(), settings.route.name());
+        let manifests = Check::alone(format!("{what}, manifests"));
+        Upload {
+            objects: Arc::new(Circuit::new(metrics.health().check(what, Need::WhenUsed))),
+            manifests: Arc::new(Circuit::new(manifests)),
+            settings: Arc::new(settings),
+            place,
+            metrics,
+        }
+    }
+
+    /// Writes an object and tells everybody who waits for it. Tries as long as the leases are held;
+    /// frames of lost ones are left out. Returns its manifest if that is not written yet.
+    pub(super) async fn write(self, open: Open) -> Option<Manifest> {
+        let Open { mut frames, bytes, number, .. } = open;
+        let mut body = Bytes::from(bytes);
+        let mut version = 0;
+        let mut name = self.name(&frames, number, version);
+        loop {
+            // Other bytes need a name of their own: the last one may be taken.
+            let renamed = match self.drop_lost(&mut frames, &mut body) {
+                true if frames.is_empty() => return None,
+                dropped => dropped,
+            };
+            if renamed {
+                version += 1;
+                name = self.name(&frames, number, version);
+            }
+            let put = self.put(&mut name, &body);
+            match guard(frames.iter().map(|frame| &frame.origin), put).await {
+                Err(_) => {}
+                Ok(Err(error)) => {
+                    answer(frames, &Err(error));
+                    return None;
+                }
+                Ok(Ok(Put::Exists)) => {
+                    let (place, object) = (self.place.called(), &name.text);
+                    tracing::error!(place, object, "the name is another's; ours takes the next");
+                    version += 1;
+                    name = self.name(&frames, number, version);
+                }
+                Ok(Ok(Put::Written)) => break,
+            }
+        }
+        drop(body);
+        // From here on the lines are written, whatever becomes of leases and manifest.
+        self.count(&frames);
+        let manifest = Manifest {
+            body: Bytes::from(manifest::write(&self.settings, &name.text, &frames)),
+            name: self.settings.manifest(&name.text),
+        };
+        let described = !self.manifests.is_open()
+            && timeout(WITH_ITS_OBJECT, self.describe(&manifest)).await == Ok(true);
+        answer(frames, &Ok(()));
+        (!described).then_some(manifest)
+    }
+
+    /// Writes an object: tries again as long as that may help.
+    async fn put(&self, name: &mut Name, body: &Bytes) -> Result<Put, Error> {
+        loop {
+            let turn = self.objects.turn().await;
+            let tried = std::mem::replace(&mut name.tried, true);
+            match self.place.put(&name.text, body.clone()).await {
+                Ok(put) => {
+                    turn.succeeded();
+                    return Ok(if tried { Put::Written } else { put });
+                }
+                Err(failure) => {
+                    name.tried = tried || is_unclear(&failure);
+                    self.metrics.retried(Retry::Object);
+                    if turn.failed(&failure) == Then::GiveUp {
+                        let doing = format!("writing {} to {}", name.text, self.objects.what());
+                        return Err(Error::failed(doing, failure));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries once to write a manifest.
+    async fn describe(&self, manifest: &Manifest) -> bool {
+        let turn = self.manifests.turn().await;
+        match self.place.put(&manifest.name, manifest.body.clone()).await {
+            Ok(_) => {
+                turn.succeeded();
+                true
+            }
+            Err(failure) => {
+                self.metrics.retried(Retry::Manifest);
+                turn.failed(&failure);
+                false
+            }
+        }
+    }
+
+    fn name(&self, frames: &[Frame], number: u64, version: u32) -> Name {
+        let text = self.settings.name(frames[0].origin.now_ms, number, version);
+        Name { text, tried: false }
+    }
+
+    /// Tells whether there were any.
+    fn drop_lost(&self, frames: &mut Vec<Frame>, body: &mut Bytes) -> bool {
+        if frames.iter().all(|frame| frame.origin.may_write()) {
+            return false;
+        }
+        let (mut kept, mut bytes, mut start) = (Vec::new(), Vec::new(), 0);
+        for frame in frames.drain(..) {
+            let end = start + frame.bytes;
+            if frame.origin.may_write() {
+                bytes.extend_from_slice(&body[start..end]);
+                kept.push(frame);
+            } else {
+                self.metrics.left(frame.lines);
+                let _ = frame.done.send(Err(Error::Lost));
+            }
+            start = end;
+        }
+        (*frames, *body) = (kept, Bytes::from(bytes));
+        true
+    }
+
+    fn count(&self, frames: &[Frame]) {
+        let route = self.settings.route;
+        let bytes = frames.iter().map(|frame| frame.bytes).sum();
+        self.metrics.object_written(route, bytes);
+        for frame in frames {
+            self.metrics.wrote(route, self.place.name(), frame.lines, frame.text_bytes);
+        }
+    }
+}
+
+/// Whether the object may have been written all the same.
+fn is_unclear(failure: &Failure) -> bool {
+    failure.status.is_none_or(|status| status >= 500)
+}
+
+/// Tells everybody who waits for an object what became of it.
+fn answer(frames: Vec<Frame>, result: &Result<(), Error>) {
+    for frame in frames {
+        // Nobody waits any more when the shard was left meanwhile.
+        let _ = frame.done.send(result.clone());
+    }
+}
+
+/// The manifests that wait to be written, and the task that tries.
+#[derive(Default)]
+pub(super) struct Later {
+    task: JoinSet<()>,
+    queue: Arc<std::sync::Mutex<VecDeque<Manifest>>>,
+}
+
+impl Later {
+    /// Leaves a manifest for later.
+    pub(super) fn add(&mut self, manifest: Manifest, upload: &Upload) {
+        let mut queue = self.queue.lock().expect("nothing panics with it");
+        if queue.len() == LATER
+            && let Some(oldest) = queue.pop_front()
+        {
+            tracing::error!(manifest = oldest.name, "too many manifests wait; it is left out");
+        }
+        queue.push_back(manifest);
+        drop(queue);
+        while self.task.try_join_next().is_some() {}
+        if self.task.is_empty() {
+            let (queue, upload) = (Arc::clone(&self.queue), upload.clone());
+            self.task.spawn(async move {
+                let next = || queue.lock().expect("nothing panics with it").pop_front();
+                while let Some(manifest) = next() {
+                    while !upload.describe(&manifest).await {}
+                }
+            });
+        }
+    }
+}

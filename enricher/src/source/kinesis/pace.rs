@@ -1,0 +1,99 @@
+//! How often a shard is asked for records, and how much room an answer needs: pure, from what the
+//! last answers were.
+
+use std::time::Duration;
+
+/// Between two requests for records of one shard: five a second are granted, and one second's
+/// fifth has to do for a reader that is taking the shard over.
+pub const LEAST_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What AWS takes into a shard in a second.
+const BYTES_PER_SECOND: usize = 1 << 20;
+
+/// The largest answer.
+const PAGE_BYTES: usize = 10 << 20;
+
+/// What an answer occupies while it is read, for each byte of its records: Base64 in JSON and what
+/// is decoded of it.
+const COST: usize = 3;
+
+/// The pace of one shard's reader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    fastest: Duration,
+    slowest: Duration,
+    next: Duration,
+    behind: bool,
+}
+
+impl Pace {
+    /// From `fastest`, while there are records, to `slowest`, while there are none.
+    pub(super) fn new(fastest: Duration, slowest: Duration) -> Pace {
+        Pace { fastest, slowest: slowest.max(fastest), next: fastest, behind: true }
+    }
+
+    /// The longest time between two requests.
+    pub(super) fn slowest(&self) -> Duration {
+        self.slowest
+    }
+
+    /// The time from one request to the next, after an answer with or without records, at the tip
+    /// of the shard or behind it.
+    pub(super) fn after(&mut self, records: bool, behind: bool) -> Duration {
+        self.behind = behind;
+        if behind {
+            self.next = self.fastest;
+            return LEAST_INTERVAL;
+        }
+        if records {
+            self.next = self.fastest;
+        } else {
+            // Half as long again each time: a pause between two visitors is no silence.
+            self.next = self.next.mul_f64(1.5).min(self.slowest);
+        }
+        self.next
+    }
+
+    /// The room that the next answer may need. At the tip there is no more than what came in since
+    /// the last answer.
+    pub(super) fn room(&self, since_last: Duration) -> usize {
+        let seconds = since_last.as_secs() as usize + 2;
+        let bytes = if self.behind { PAGE_BYTES } else { seconds * BYTES_PER_SECOND };
+        bytes.min(PAGE_BYTES) * COST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAST: Duration = Duration::from_millis(500);
+    const SLOW: Duration = Duration::from_millis(1500);
+
+    #[test]
+    fn silence_slows_down_and_a_record_speeds_up_at_once() {
+        let mut pace = Pace::new(FAST, SLOW);
+        let mut silence = |records| pace.after(records, false).as_millis();
+        let millis: Vec<u128> = (0..4).map(|_| silence(false)).collect();
+        assert_eq!(millis, [750, 1125, 1500, 1500]);
+        assert_eq!(silence(true), 500);
+        assert_eq!(silence(false), 750);
+    }
+
+    #[test]
+    fn what_is_behind_is_read_as_fast_as_is_granted() {
+        let mut pace = Pace::new(FAST, SLOW);
+        pace.after(false, false);
+        assert_eq!(pace.after(false, true), LEAST_INTERVAL);
+        assert_eq!(pace.after(true, false), FAST);
+    }
+
+    #[test]
+    fn room_is_for_what_can_have_come() {
+        let mut pace = Pace::new(FAST, SLOW);
+        assert_eq!(pace.room(Duration::ZERO), PAGE_BYTES * COST, "nothing is known yet");
+        pace.after(true, false);
+        assert_eq!(pace.room(Duration::from_millis(1500)), 3 * BYTES_PER_SECOND * COST);
+        assert_eq!(pace.room(Duration::from_secs(3600)), PAGE_BYTES * COST);
+    }
+}

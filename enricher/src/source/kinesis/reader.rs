@@ -1,0 +1,366 @@
+//! The reader of one shard.
+//!
+//! It keeps to what AWS grants all readers of a shard together (five requests a second), asks less
+//! often while nothing comes, gathers pages into batches, and starts over with a new iterator
+//! whenever one expires. Aggregated records are taken apart; a batch ends at the end of a record of
+//! the stream, never inside an aggregated one. A position is resumed by asking for its record again
+//! and leaving out what was done of it. No record is passed over: one that cannot be used ends the
+//! reading with that reason.
+
+use std::time::Duration;
+
+use aws_sdk_kinesis::config::Config;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use bytes::Bytes;
+use lease::{Position, SequenceNumber, Shard, ShardId};
+use tokio::time::Instant;
+
+use super::pace::Pace;
+use super::{Kinesis, aggregate, failed, number};
+use crate::aws;
+use crate::backoff::Backoff;
+use crate::budget::Permit;
+use crate::health::Failure;
+use crate::metrics::{Reading, Retry};
+use crate::source::{Batch, Closed, Error, Outlet, Record};
+
+/// The most records AWS puts into one answer.
+const PAGE_RECORDS: i32 = 10_000;
+
+/// Failures in a row that do not pass by themselves before the shard is given up.
+const LASTING_FAILURES: u32 = 8;
+
+/// The reading of one shard.
+pub(super) struct Reader {
+    stream: Kinesis,
+    shard: ShardId,
+    /// Everything up to here was gathered, or was done before.
+    from: Position,
+    outlet: Outlet,
+    gathered: Gathered,
+    backoff: Backoff,
+    /// Failures that do not pass, since the last success.
+    lasting: u32,
+    pace: Pace,
+    progress: Reading,
+    /// The record at `from` is no longer in the stream.
+    trimmed: bool,
+}
+
+/// A batch in the making.
+#[derive(Default)]
+struct Gathered {
+    records: Vec<Record>,
+    bytes: usize,
+    since: Option<Instant>,
+    lag: Option<Duration>,
+    /// When the oldest record came, in milliseconds since 1970.
+    came_ms: Option<i64>,
+    /// The room of the pages that these records are from.
+    room: Vec<Permit>,
+}
+
+/// What a request for records came to.
+enum Page {
+    Records(GetRecordsOutput),
+    /// The same request may succeed now.
+    Again,
+    /// Another iterator is needed.
+    Renew,
+    /// The shard is no longer in the stream.
+    Gone,
+}
+
+/// Why the reading of a page stopped.
+enum Stop {
+    /// Nobody takes batches any more.
+    Closed,
+    /// A record cannot be used.
+    Unusable(Error),
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Stop {
+        Stop::Closed
+    }
+}
+
+impl Reader {
+    pub(super) fn new(stream: Kinesis, shard: ShardId, from: Position, outlet: Outlet) -> Reader {
+        let settings = &stream.settings;
+        let pace = Pace::new(settings.poll_interval, settings.idle_poll_interval);
+        let progress = stream.metrics.reading(shard.as_str(), pace.slowest());
+        Reader {
+            stream,
+            shard,
+            from,
+            outlet,
+            gathered: Gathered::default(),
+            backoff: Backoff::default(),
+            lasting: 0,
+            pace,
+            progress,
+            trimmed: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), Error> {
+        let mut iterator = None;
+        let mut answered = Instant::now();
+        loop {
+            let Some(current) = iterator.take() else {
+                match self.iterator().await? {
+                    Some(fresh) => iterator = Some(fresh),
+                    None => return self.end().await,
+                }
+                continue;
+            };
+            let room = self.outlet.room(self.pace.room(answered.elapsed())).await;
+            let asked = Instant::now();
+            let mut page = match self.page(&current).await? {
+                Page::Records(page) => page,
+                Page::Again => {
+                    iterator = Some(current);
+                    continue;
+                }
+                Page::Renew => continue,
+                Page::Gone => return self.end().await,
+            };
+            answered = Instant::now();
+            iterator = page.next_shard_iterator.take();
+            let closed = !page.child_shards().is_empty();
+            let behind = page.millis_behind_latest().unwrap_or(0) > 0;
+            let records = !page.records.is_empty();
+            match self.gather(page, room).await {
+                Ok(()) => {}
+                Err(Stop::Closed) => return Ok(()),
+                Err(Stop::Unusable(error)) => return Err(error),
+            }
+            if iterator.is_none() && (closed || self.closed().await) {
+                return self.end().await;
+            }
+            let interval = self.pace.after(records, behind);
+            if self.gathered.due(interval, self.stream.settings.batch_age)
+                && self.hand_over().await.is_err()
+            {
+                return Ok(());
+            }
+            tokio::time::sleep_until(asked + interval).await;
+        }
+    }
+
+    /// An iterator that continues after what was gathered; `None` when the shard is gone.
+    async fn iterator(&mut self) -> Result<Option<String>, Error> {
+        loop {
+            let get = self.stream.client.get_shard_iterator();
+            let get = get.stream_name(&self.stream.settings.stream).shard_id(self.shard.as_str());
+            let get = match &self.from {
+                Position::After { .. } if self.trimmed => {
+                    get.shard_iterator_type(ShardIteratorType::TrimHorizon)
+                }
+                Position::After { sequence, .. } => get
+                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                    .starting_sequence_number(sequence.as_str()),
+                Position::Latest => get.shard_iterator_type(ShardIteratorType::Latest),
+                Position::ShardEnd => return Ok(None),
+                Position::AtTimestamp(Some(ms)) => get
+                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                    .timestamp(DateTime::from_millis(*ms)),
+                // Where no time is known, the oldest record leaves nothing out.
+                Position::TrimHorizon | Position::AtTimestamp(None) => {
+                    get.shard_iterator_type(ShardIteratorType::TrimHorizon)
+                }
+            };
+            let error = match get.customize().config_override(timeouts()).send().await {
+                Ok(answer) => return Ok(answer.shard_iterator),
+                Err(error) => error,
+            };
+            match error.code() {
+                Some("ResourceNotFoundException") if self.gone().await => return Ok(None),
+                Some("InvalidArgumentException")
+                    if matches!(self.from, Position::After { .. }) && !self.trimmed =>
+                {
+                    self.trimmed = true;
+                }
+                _ => self.retry("GetShardIterator", &error).await?,
+            }
+        }
+    }
+
+    async fn page(&mut self, iterator: &str) -> Result<Page, Error> {
+        let get = self.stream.client.get_records().shard_iterator(iterator).limit(PAGE_RECORDS);
+        let error = match get.customize().config_override(timeouts()).send().await {
+            Ok(page) => {
+                self.backoff.reset();
+                self.lasting = 0;
+                self.stream.reading.succeeded();
+                return Ok(Page::Records(page));
+            }
+            Err(error) => error,
+        };
+        let code = error.code();
+        if code == Some("ResourceNotFoundException") && self.gone().await {
+            return Ok(Page::Gone);
+        }
+        self.retry("GetRecords", &error).await?;
+        Ok(match code {
+            Some("ExpiredIteratorException" | "InvalidArgumentException") => Page::Renew,
+            _ => Page::Again,
+        })
+    }
+
+    /// Waits before another attempt, or gives up.
+    async fn retry<E>(&mut self, action: &'static str, error: &SdkError<E>) -> Result<(), Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.stream.metrics.retried(Retry::Read);
+        let mut failure = Failure::of(action, error);
+        let expired = failure.code.as_deref() == Some("ExpiredIteratorException");
+        failure.passing |= expired;
+        if !expired {
+            self.stream.reading.failed(&failure);
+        }
+        self.lasting += u32::from(!failure.passing);
+        if !failure.passing && self.lasting > LASTING_FAILURES {
+            let doing = format!("reading {} of stream {}", self.shard, self.stream.settings.stream);
+            return Err(failed(doing, failure));
+        }
+        self.backoff.wait().await;
+        Ok(())
+    }
+
+    /// Takes the records of a page in, and hands batches over as they become complete.
+    async fn gather(&mut self, page: GetRecordsOutput, mut room: Permit) -> Result<(), Stop> {
+        let lag = page.millis_behind_latest().and_then(|ms| u64::try_from(ms).ok());
+        let lag = lag.map(Duration::from_millis);
+        self.gathered.lag = lag;
+        self.progress.answered(lag.unwrap_or_default());
+        self.outlet.behind(lag.unwrap_or_default());
+        room.shrink_to(page.records().iter().map(|record| record.data().as_ref().len()).sum());
+        for record in page.records {
+            let Some(sequence) = SequenceNumber::parse(&record.sequence_number) else {
+                return Err(Stop::Unusable(self.unusable(&record.sequence_number)));
+            };
+            let came = record.approximate_arrival_timestamp;
+            let came_ms = came.and_then(|came| came.to_millis().ok());
+            self.tell_of_a_gap(&sequence, came_ms);
+            self.add(sequence, Bytes::from(record.data.into_inner()), came_ms);
+            if self.gathered.bytes >= self.stream.settings.batch_bytes {
+                self.hand_over().await?;
+            }
+        }
+        room.shrink_to(self.gathered.bytes);
+        if self.gathered.bytes > 0 {
+            self.gathered.room.push(room);
+        }
+        Ok(())
+    }
+
+    /// The stream has a record that no position can name: going on would leave it out.
+    fn unusable(&self, number: &str) -> Error {
+        let (stream, shard) = (&self.stream.settings.stream, &self.shard);
+        Error {
+            doing: format!("reading {shard} of stream {stream}"),
+            source: format!("the stream gives sequence numbers that cannot be used: `{number}`")
+                .into(),
+        }
+    }
+
+    /// After a position that was no longer in the stream the first record says how much is missing.
+    fn tell_of_a_gap(&mut self, first: &SequenceNumber, came_ms: Option<i64>) {
+        let Position::After { sequence: last, .. } = &self.from else { return };
+        if !self.trimmed || first <= last {
+            return;
+        }
+        self.trimmed = false;
+        let came = came_ms.and_then(|ms| u64::try_from(ms / 1000).ok()).or(number::second(first));
+        let gap = came.zip(number::second(last));
+        let gap = gap.map(|(came, last)| Duration::from_secs(came.saturating_sub(last)));
+        let (shard, from, seconds) = (&self.shard, &self.from, gap.map(|gap| gap.as_secs()));
+        tracing::error!(%shard, %from, seconds, "the position is no longer in the stream; going on \
+             with the oldest record, what was between is lost");
+        self.stream.metrics.trimmed(shard.as_str(), gap);
+    }
+
+    /// Adds one record of the stream with all that is in it, but for what was done before.
+    fn add(&mut self, sequence: SequenceNumber, data: Bytes, came_ms: Option<i64>) {
+        let parts = aggregate::split(&data).unwrap_or_else(|| vec![data]);
+        let last = parts.len().saturating_sub(1) as u64;
+        let whole = Position::After { sequence: sequence.clone(), sub_sequence: last };
+        if whole <= self.from {
+            return;
+        }
+        self.gathered.since.get_or_insert_with(Instant::now);
+        self.gathered.came_ms = self.gathered.came_ms.or(came_ms);
+        for (sub_sequence, data) in (0..).zip(parts) {
+            let place = Position::After { sequence: sequence.clone(), sub_sequence };
+            if place > self.from {
+                self.gathered.bytes += data.len();
+                let sequence = sequence.clone();
+                self.gathered.records.push(Record { sequence, sub_sequence, data });
+            }
+        }
+        self.from = whole;
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Closed> {
+        let gathered = std::mem::take(&mut self.gathered);
+        self.send(gathered, self.from.clone()).await
+    }
+
+    async fn send(&self, gathered: Gathered, end: Position) -> Result<(), Closed> {
+        let Gathered { records, lag, came_ms, room, .. } = gathered;
+        let in_flight = came_ms.map(|came_ms| self.progress.in_flight(came_ms));
+        let batch = Batch { shard: self.shard.clone(), records, lag, end };
+        let sent = self.outlet.send_with(batch, in_flight).await;
+        drop(room);
+        sent
+    }
+
+    /// Hands over the last batch, which may be empty.
+    async fn end(mut self) -> Result<(), Error> {
+        let gathered = std::mem::take(&mut self.gathered);
+        // Nobody takes it any more when the lease is gone.
+        let _ = self.send(gathered, Position::ShardEnd).await;
+        Ok(())
+    }
+
+    /// Whether the shard takes no more records. An answer without a next iterator says so only
+    /// together with the shard's children; alone it is not believed.
+    async fn closed(&mut self) -> bool {
+        self.listed().await.is_some_and(|shard| shard.is_none_or(|shard| shard.closed))
+    }
+
+    /// Whether the stream is there and the shard is not: all its records have expired.
+    async fn gone(&mut self) -> bool {
+        self.listed().await.is_some_and(|shard| shard.is_none())
+    }
+
+    /// The shard as the stream lists it, or its absence; `None` when the stream does not answer.
+    async fn listed(&mut self) -> Option<Option<Shard>> {
+        match self.stream.list().await {
+            Ok(shards) => Some(shards.into_iter().find(|shard| shard.id == self.shard)),
+            Err(_) => {
+                self.backoff.wait().await;
+                None
+            }
+        }
+    }
+}
+
+fn timeouts() -> aws_sdk_kinesis::config::Builder {
+    let timeouts: TimeoutConfig = aws::page_timeouts();
+    Config::builder().timeout_config(timeouts)
+}
+
+impl Gathered {
+    /// Whether the batch should not wait for another page that comes after this interval.
+    fn due(&self, interval: Duration, age: Duration) -> bool {
+        self.since.is_some_and(|since| since.elapsed() + interval > age)
+    }
+}
