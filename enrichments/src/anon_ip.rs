@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use event::Bump;
 
 use crate::address;
-use crate::config::Node;
+use crate::reader::Node;
 
 /// How much of an address to mask.
 #[derive(Clone, Debug)]

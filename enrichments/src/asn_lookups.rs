@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use event::{Bump, Entity, Event, Field};
 
 use crate::assets::{Asset, Folder};
-use crate::config::Node;
 use crate::ip_lookups::Asn;
+use crate::reader::Node;
 
 const URI: &str = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-0";
 const MARKED_URI: &str = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1";

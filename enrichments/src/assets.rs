@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::ConfigError;
+use crate::database;
+use crate::mistake::ConfigError;
 
 /// A file that a configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Asset {
             return Ok(());
         }
         let what = "a whole database in the MaxMind format";
-        crate::ip_lookups::verify(file).map_err(|error| self.error(what, error))
+        database::verify(file).map_err(|error| self.error(what, error))
     }
 
     /// An error about this asset.

@@ -9,7 +9,7 @@ use event::schema_key::Parts;
 use event::url::{CrossDomainError, Url};
 use event::{Bump, Entity, Event, Failure, Field, Reason, time, url};
 
-use crate::{Step, Times};
+use crate::step::{Step, Times};
 
 /// An event must name the collector it came through.
 pub(crate) fn collector_version(event: &Event<'_>) -> Step<()> {

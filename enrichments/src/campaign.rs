@@ -8,7 +8,7 @@ use event::convert::tsv_safe;
 use event::raw_event::Parameter;
 use event::{Bump, Event, Field};
 
-use crate::config::Node;
+use crate::reader::Node;
 
 /// The networks that every configuration knows by their click identifiers.
 const NETWORKS: [(&str, &str); 3] =

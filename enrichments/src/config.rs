@@ -8,44 +8,20 @@
 //!
 //! Opening the assets that configurations name is left to [`crate::Enrichments::load`].
 
-mod reader;
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use event::schema_key::Parts;
 use serde_json::Value;
 
 use crate::assets::Asset;
+use crate::mistake::ConfigError;
+use crate::reader::Node;
 use crate::{
     anon_ip, asn_lookups, campaign, cookies, fingerprint, headers, iab, ip_lookups, pii, referer,
     ua_parser,
 };
-pub(crate) use reader::Node;
-
-/// Something wrong with one file at one place.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: expected {expected}, found {found}", file.display(), AtPointer(pointer))]
-pub struct ConfigError {
-    /// The configuration file.
-    pub file: PathBuf,
-    /// JSON pointer to the place; empty for the whole file.
-    pub pointer: String,
-    /// What should stand there.
-    pub expected: String,
-    /// What stands there; never a secret.
-    pub found: String,
-}
-
-struct AtPointer<'p>(&'p str);
-
-impl fmt::Display for AtPointer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " at {}", self.0) }
-    }
-}
 
 /// What a folder of configurations cannot say about itself.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use bumpalo::collections::Vec as BumpVec;
 use event::{Bump, Entity};
 
-use crate::config::Node;
 use crate::headers::named;
+use crate::reader::Node;
 
 const URI: &str = "iglu:org.ietf/http_cookie/jsonschema/1-0-0";
 

@@ -13,8 +13,8 @@ use bumpalo::collections::Vec as BumpVec;
 use event::Bump;
 use event::raw_event::Parameter;
 
-use crate::config::Node;
 use crate::pii::hash::{Hash, hex};
+use crate::reader::Node;
 
 /// Which parameters count and how they are hashed.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use event::{Bump, Entity, json};
 use fancy_regex::{Regex, RegexBuilder};
 
 use crate::caches::written;
-use crate::config::Node;
+use crate::reader::Node;
 
 const URI: &str = "iglu:org.ietf/http_header/jsonschema/1-0-0";
 

@@ -12,8 +12,9 @@ use event::reason::EnrichmentId;
 use event::{Bump, Entity, Event, Failure, Field, Reason};
 
 use crate::assets::{Asset, Folder};
-use crate::config::Node;
-use crate::{Step, Times, address, built_in};
+use crate::reader::Node;
+use crate::step::{Step, Times};
+use crate::{address, built_in};
 use lists::{Addresses, Exclude, Impact, Include, Patterns};
 
 const URI: &str = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0";

@@ -9,18 +9,17 @@
 //! system are derived, from the database `isp`, else from `asn`.
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use event::convert::float32_text;
 use event::schema_key::SchemaVer;
 use event::{Bump, Event, Field, json};
-use maxminddb::{MaxMindDbError, Mmap, Reader};
 use serde::Deserialize;
 
 use crate::address;
 use crate::assets::{Asset, Folder};
 use crate::caches::{Cache, Packed};
-use crate::config::Node;
+use crate::database::{self, Database};
+use crate::reader::Node;
 
 /// Which databases are configured.
 #[derive(Clone, Debug)]
@@ -39,8 +38,6 @@ pub(crate) struct IpLookups {
     asn: Option<Database>,
     derive_asn: bool,
 }
-
-type Database = Reader<Mmap>;
 
 /// An autonomous system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +98,7 @@ impl IpLookups {
     /// Opens the databases.
     pub(crate) fn load(config: &Config, folder: &mut Folder<'_>) -> IpLookups {
         let mut database = |asset: &Option<Asset>| {
-            folder.open(asset.as_ref()?, "a database in the MaxMind format", map)
+            folder.open(asset.as_ref()?, "a database in the MaxMind format", database::map)
         };
         let [geo, isp, domain, connection, asn] = &config.databases;
         IpLookups {
@@ -174,20 +171,6 @@ fn asn_data(number: &str, organization: Option<&str>) -> String {
     json::write_optional(organization, &mut data);
     data.push(b'}');
     String::from_utf8(data).expect("made of texts")
-}
-
-/// Maps a database into memory.
-fn map(path: &Path) -> Result<Database, MaxMindDbError> {
-    // SAFETY: assets are renamed into place and never written into, see `assets.rs`.
-    #[allow(unsafe_code)]
-    unsafe {
-        Reader::open_mmap(path)
-    }
-}
-
-/// Reads a whole database and says what is wrong with it.
-pub(crate) fn verify(path: &Path) -> Result<(), MaxMindDbError> {
-    map(path)?.verify()
 }
 
 /// The record of an address; none where there is none or it cannot be read.

@@ -20,14 +20,18 @@ mod client_hints;
 mod config;
 mod cookies;
 mod cross_navigation;
+mod database;
 mod fingerprint;
 mod headers;
 mod iab;
 mod ip_lookups;
 pub mod limits;
+mod mistake;
 mod pii;
 mod protection;
+mod reader;
 mod referer;
+mod step;
 mod ua_parser;
 mod woothee;
 
@@ -40,9 +44,12 @@ use event::{Bump, Entity, Event, Failure, Field, RawEvent};
 
 pub use assets::Asset;
 pub use caches::Caches;
-pub use config::{ConfigError, Configuration, Options};
+pub use config::{Configuration, Options};
+pub use mistake::ConfigError;
 pub use pii::Change;
 pub use protection::{Protection, opaque};
+use step::Step;
+pub use step::Times;
 
 /// The configured enrichments with their assets loaded. Immutable; swapped whole. The default has
 /// none configured: only the built-in steps run.
@@ -67,19 +74,6 @@ pub struct Enrichments {
     warnings: Vec<String>,
 }
 
-/// The moments an event carries, in milliseconds since the epoch.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// `collector_tstamp`.
-    pub collector: i64,
-    /// `dvce_created_tstamp`.
-    pub created: Option<i64>,
-    /// `dvce_sent_tstamp`.
-    pub sent: Option<i64>,
-    /// `true_tstamp`.
-    pub true_time: Option<i64>,
-}
-
 /// What is known of an event beside its fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'i, 'a> {
@@ -101,9 +95,6 @@ pub struct Enriched<'a> {
     /// What went wrong, in the order in which bad rows list it: the last step's first.
     pub failures: Vec<Failure>,
 }
-
-/// What a step gives, or its failure, which is boxed because it is large and rare.
-type Step<T> = Result<T, Box<Failure>>;
 
 impl Enrichments {
     /// Runs every step on one event. Never stops early: failures are collected.

@@ -16,7 +16,7 @@ mod tree;
 use ::event::schema_key::Parts;
 use ::event::{Bump, Event, Field, json};
 
-use crate::config::Node;
+use crate::reader::Node;
 use hash::Hash;
 use path::Path;
 use tree::Tree;

@@ -17,7 +17,7 @@ use event::{Bump, Entity, Event, Field, json};
 
 use crate::assets::{Asset, Folder};
 use crate::caches::written;
-use crate::config::Node;
+use crate::reader::Node;
 use list::{Entry, List};
 
 const UTM_URI: &str = "iglu:com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0";

@@ -12,7 +12,7 @@ use event::{Bump, Entity, Event, Field, json};
 
 use crate::assets::{Asset, Folder};
 use crate::caches::{Cache, Packed};
-use crate::config::Node;
+use crate::reader::Node;
 use rules::Rules;
 
 const URI: &str = "iglu:com.snowplowanalytics.snowplow/ua_parser_context/jsonschema/1-0-0";

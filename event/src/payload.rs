@@ -1,6 +1,7 @@
 //! A collector payload: one HTTP request as the collector kept it, decoded and checked.
 
-use crate::raw_event::Parameter;
+/// A parameter. `None` is one named without a value (`?aid`).
+pub type Parameter<'a> = (&'a str, Option<&'a str>);
 
 /// One request of a tracker or webhook.
 ///

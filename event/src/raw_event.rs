@@ -1,9 +1,7 @@
 //! What an adapter yields: the parameters of one event, not yet typed, and where they came from.
 
 use crate::payload::CollectorPayload;
-
-/// A tracker parameter. `None` is a parameter named without a value (`?aid`).
-pub type Parameter<'a> = (&'a str, Option<&'a str>);
+pub use crate::payload::Parameter;
 
 /// One event as the tracker protocol names its parts.
 #[derive(Clone, Debug)]

@@ -124,13 +124,15 @@ mod shards;
 mod sightings;
 #[cfg(test)]
 mod simulation;
+mod status;
 pub mod store;
 
 pub use config::Config;
 pub use error::{Error, Result};
 pub use held::Held;
-pub use keeper::{Keeper, Leases, Status};
+pub use keeper::{Keeper, Leases};
 pub use lease::{Change, Counter, Lease, LeaseKey, Suspect, WorkerId, Write, WriteId};
 pub use position::{Position, SequenceNumber, ShardId};
 pub use shards::Shard;
+pub use status::Status;
 pub use store::{LeaseStore, Outcome, Scan};

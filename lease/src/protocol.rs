@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::keeper::Status;
 use crate::lease::{Change, Lease, LeaseKey, WorkerId, Write, WriteId};
 use crate::plan::{self, Action, Rules, Standing, Why};
 use crate::position::Position;
 use crate::shards::Shard;
 use crate::sightings::{Seen, Sightings};
+use crate::status::Status;
 use crate::store::{Outcome, Scan};
 
 use drain::Drain;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use serde::Deserialize;
 
-use crate::config::Node;
+use crate::reader::Node;
 
 /// What is known of a referer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -73,6 +73,15 @@ const fn among(byte: u8, set: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MalformedEscape(pub(crate) usize);
 
+/// What is wrong with a URL, and where in bytes.
+pub(super) type Flaw = (&'static str, usize);
+
+impl From<MalformedEscape> for Flaw {
+    fn from(MalformedEscape(at): MalformedEscape) -> Flaw {
+        ("Malformed escape pair", at)
+    }
+}
+
 /// The end of the run of characters from `start` on that belong to the class, are escapes, or are
 /// visible and outside ASCII.
 pub(crate) fn scan(text: &str, start: usize, class: Class) -> Result<usize, MalformedEscape> {

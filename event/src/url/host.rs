@@ -3,8 +3,7 @@
 //! What has only legal characters but is no host (`a_b.test`) is accepted without one; what looks
 //! like an IPv6 address must be one.
 
-use super::chars::{self, Class};
-use super::strict::Flaw;
+use super::chars::{self, Class, Flaw};
 
 /// The host and the port of an authority. Places in the error count from its beginning.
 pub(super) fn parse(authority: &str) -> Result<(Option<&str>, Option<i32>), Flaw> {

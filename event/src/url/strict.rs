@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::chars::{self, Class, MalformedEscape};
+use super::chars::{self, Class, Flaw};
 use super::host;
 
 /// The parts of a URL that is legal as it stands.
@@ -28,18 +28,9 @@ pub(super) struct Refusal<'a> {
     text: &'a str,
 }
 
-/// What is wrong, and where in bytes.
-pub(super) type Flaw = (&'static str, usize);
-
 /// Takes a URL apart.
 pub(super) fn parse(text: &str) -> Result<Parts<'_>, Refusal<'_>> {
     parts(text).map_err(|(what, at)| Refusal { what, at, text })
-}
-
-impl From<MalformedEscape> for Flaw {
-    fn from(MalformedEscape(at): MalformedEscape) -> Flaw {
-        ("Malformed escape pair", at)
-    }
 }
 
 fn parts(text: &str) -> Result<Parts<'_>, Flaw> {

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::ConfigError;
 use crate::assets::Asset;
+use crate::mistake::ConfigError;
 
 /// A place in a configuration.
 #[derive(Clone)]

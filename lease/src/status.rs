@@ -1,0 +1,46 @@
+//! What a keeper counts.
+
+/// Counts, for metrics. Those of the first group are the present state, the rest totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Leases held.
+    pub held: u64,
+    /// Leases in the table that still have records to read.
+    pub known: u64,
+    /// Items of the table that call themselves leases and cannot be read.
+    pub unreadable: u64,
+    /// Leases of a stream of the same name that is no more.
+    pub foreign: u64,
+    /// Of the known ones, those that nobody works and that could be taken.
+    pub free: u64,
+    /// Workers seen alive in the table, this one included.
+    pub workers: u64,
+    /// Conditional writes sent to the store, repetitions included.
+    pub writes: u64,
+    /// Writes whose outcome was unknown or that were throttled.
+    pub write_errors: u64,
+    /// Scans of the table.
+    pub scans: u64,
+    /// Leases that the scans read.
+    pub items: u64,
+    /// Scans that failed.
+    pub scan_errors: u64,
+    /// Single items read.
+    pub reads: u64,
+    /// Leases taken because nobody owned them.
+    pub taken_free: u64,
+    /// Leases taken because their owner had stopped renewing.
+    pub taken_expired: u64,
+    /// Leases taken because their owner handed them over.
+    pub taken_over: u64,
+    /// Leases released.
+    pub released: u64,
+    /// Leases lost to another worker.
+    pub lost: u64,
+    /// Leases asked of another worker.
+    pub asked: u64,
+    /// Leases created for new shards.
+    pub created: u64,
+    /// Leases deleted for finished shards.
+    pub deleted: u64,
+}
