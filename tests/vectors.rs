@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::source::{Batch, Record};
+use enricher::batch::{Batch, Record};
 use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use event::{Bump, json, tsv};

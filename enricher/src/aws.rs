@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, Connector, proxy, tls};
 
-use crate::fleet::chain;
+use crate::causes::chain;
 use crate::health::Failure;
 
 /// A connection that takes longer is tried again sooner than it would be established.

@@ -1,8 +1,4 @@
-//! The commands of `snowmelt`: their arguments, and the exit codes they share.
-//!
-//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 65 something
-//! looked at that is not as it should be, 69 a schema registry that could not be asked, 75 a worker
-//! that had to stop before everything in flight was written (nothing is lost: it is read again).
+//! The commands of `snowmelt`, and their arguments.
 
 pub mod bench;
 pub mod enrich;
@@ -11,7 +7,6 @@ pub mod generate;
 pub mod init;
 pub mod leases;
 pub mod local;
-pub mod rules;
 pub mod schemas;
 pub mod tolerance;
 pub mod worker;
@@ -22,15 +17,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::terminal;
-
-/// Arguments or configuration that cannot be used.
-pub const EXIT_USAGE: u8 = 64;
-/// What was looked at is not as it should be.
-pub const EXIT_FAULTS: u8 = 65;
-/// A schema registry could not be asked.
-pub const EXIT_UNAVAILABLE: u8 = 69;
-/// Stopped before everything in flight was written.
-pub const EXIT_GRACE: u8 = 75;
 
 /// Enriches collector payloads from Kinesis, offline files or an embedded stream.
 #[derive(Debug, Parser)]
@@ -77,22 +63,4 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }?;
     terminal::written().context("cannot write standard output")?;
     Ok(code)
-}
-
-/// A mistake in arguments or configuration: what to say, already in full sentences.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
-
-/// Says why the arguments cannot be used; help and version are not mistakes.
-pub fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
-}
-
-/// Says what failed, with its causes, and chooses the exit code.
-pub fn failed(error: &anyhow::Error) -> ExitCode {
-    terminal::last_note(format!("snowmelt: {error:#}"));
-    let usage = error.chain().any(|cause| cause.is::<Usage>());
-    if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
 }

@@ -16,7 +16,6 @@ pub use file::{Error, explain, load, parse};
 pub use value::{Bytes, FieldLimits, Span, Text, instant};
 
 use crate::log::Levels;
-use crate::sink;
 use crate::sink::object::Compression;
 
 /// Everything a worker is told.
@@ -327,13 +326,13 @@ impl Config {
     }
 
     /// The routes that have destinations of their own.
-    pub fn routes(&self) -> impl Iterator<Item = (sink::Route, &Route)> {
+    pub fn routes(&self) -> impl Iterator<Item = (pipeline::Route, &Route)> {
         [
-            (sink::Route::Enriched, Some(&self.enriched)),
-            (sink::Route::Bad, Some(&self.bad)),
-            (sink::Route::Parked, self.parked.as_ref()),
-            (sink::Route::Pii, self.pii.as_ref()),
-            (sink::Route::Incomplete, self.incomplete.as_ref()),
+            (pipeline::Route::Enriched, Some(&self.enriched)),
+            (pipeline::Route::Bad, Some(&self.bad)),
+            (pipeline::Route::Parked, self.parked.as_ref()),
+            (pipeline::Route::Pii, self.pii.as_ref()),
+            (pipeline::Route::Incomplete, self.incomplete.as_ref()),
         ]
         .into_iter()
         .filter_map(|(route, destinations)| Some((route, destinations?)))

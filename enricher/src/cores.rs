@@ -6,8 +6,8 @@ use std::sync::Arc;
 use event::SchemaKey;
 use validator::Schemas;
 
+use crate::batch::Batch;
 use crate::pool::{Panicked, Pool};
-use crate::source::Batch;
 use pipeline::output::Verdict;
 use pipeline::{Outcome, Output, Pipeline};
 
@@ -107,7 +107,7 @@ fn rejoin(outcomes: impl Iterator<Item = (Outcome, usize)>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Record;
+    use crate::batch::Record;
     use bytes::Bytes;
     use lease::{Position, SequenceNumber, ShardId};
 

@@ -11,6 +11,7 @@ use lease::{Keeper, Leases};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::causes::chain;
 use crate::shard::{self, End};
 use crate::worker::Worker;
 
@@ -107,18 +108,4 @@ async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
         };
         let _ = tokio::time::timeout(pause, relist.notified()).await;
     }
-}
-
-/// An error with all its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }

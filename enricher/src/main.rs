@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use enricher::commands::{self, Cli};
+use enricher::exit;
 
 #[global_allocator]
 static ALLOCATOR: enricher::allocations::Counting = enricher::allocations::Counting;
@@ -11,10 +12,10 @@ static ALLOCATOR: enricher::allocations::Counting = enricher::allocations::Count
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return commands::usage(&error),
+        Err(error) => return exit::usage(&error),
     };
     match commands::run(cli) {
         Ok(code) => code,
-        Err(error) => commands::failed(&error),
+        Err(error) => exit::failed(&error),
     }
 }

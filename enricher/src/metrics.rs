@@ -20,10 +20,10 @@ pub use progress::{InFlight, Reading};
 use make::{counter, counters, gauge, gauges, seconds};
 use progress::Progress;
 
+use crate::batch::Batch;
 use crate::health::Health;
-use crate::sink::Route;
-use crate::source::Batch;
 use pipeline::Output;
+use pipeline::Route;
 use pipeline::output::Verdict;
 
 /// The counters of one worker.

@@ -1,6 +1,13 @@
-//! What this process has used so far: the figures that reports and benchmarks quote.
+//! This process: its name, and what it has used so far.
 
 use std::time::Duration;
+
+use event::bad_row::Processor;
+
+/// This program, as bad rows and events name what processed them.
+pub fn this_program() -> Processor {
+    Processor { artifact: "snowmelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
 
 /// User and system time of all threads.
 pub fn cpu_time() -> Duration {

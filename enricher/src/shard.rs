@@ -11,11 +11,12 @@ use std::sync::Arc;
 use lease::{Held, Position};
 use tokio::time::Instant;
 
+use crate::batch::Batch;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
 use crate::metrics::Step;
 use crate::sink::{self, Origin};
-use crate::source::{self, Batch, Batches};
+use crate::source::{self, Batches};
 use crate::worker::Worker;
 use crate::{clock, cores, pool};
 use caution::Caution;

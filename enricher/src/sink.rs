@@ -9,7 +9,9 @@ pub mod kinesis;
 pub mod local;
 pub mod memory;
 pub mod object;
+pub mod put;
 pub mod s3;
+pub mod storage;
 
 use std::sync::{Arc, Weak};
 
@@ -17,8 +19,9 @@ use lease::{Held, ShardId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::batch::{Batch, Record};
 use crate::budget::Permit;
-use crate::source::{Batch, Pending};
+use crate::seam::{Pending, join};
 pub use pipeline::Route;
 use pipeline::{Lines, Output};
 
@@ -142,7 +145,7 @@ impl Sinks {
 impl Origin {
     /// Of a batch that has records.
     pub fn of(batch: &Batch, held: &Arc<Held>, now_ms: i64) -> Option<Origin> {
-        let place = |record: &crate::source::Record| (record.sequence.clone(), record.sub_sequence);
+        let place = |record: &Record| (record.sequence.clone(), record.sub_sequence);
         Some(Origin {
             shard: held.shard().clone(),
             epoch: held.epoch(),
@@ -195,25 +198,4 @@ impl Error {
     pub(crate) fn gone() -> Error {
         Error::failed("writing", "the sink has stopped")
     }
-}
-
-/// Drives futures side by side within this task; results stand in their order.
-pub(crate) async fn join<T>(mut futures: Vec<Pending<'_, T>>) -> Vec<T> {
-    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, result) in futures.iter_mut().zip(&mut results) {
-            if result.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *result = Some(value);
-            }
-        }
-        if results.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    results.into_iter().flatten().collect()
 }

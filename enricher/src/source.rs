@@ -8,18 +8,17 @@ pub mod kinesis;
 pub mod local;
 pub mod memory;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use lease::{Position, SequenceNumber, Shard, ShardId};
+use lease::{Position, Shard, ShardId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::batch::Batch;
 use crate::budget::{Budget, Permit};
 use crate::metrics::InFlight;
+use crate::seam::Pending;
 
 /// A stream cut into shards.
 pub trait Source: Send + Sync {
@@ -36,9 +35,6 @@ pub trait Source: Send + Sync {
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading;
 }
 
-/// A future behind a `dyn` seam.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// The work of reading one shard.
 pub type Reading = Pending<'static, Result<(), Error>>;
 
@@ -53,50 +49,6 @@ pub struct Error {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Consecutive records of one shard: the unit of reading, work, writing and progress.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// The shard the records are from.
-    pub shard: ShardId,
-    /// The records, oldest first. Never splits a record of the stream.
-    pub records: Vec<Record>,
-    /// How far behind the tip of the shard the last record is, where the source knows.
-    pub lag: Option<Duration>,
-    /// Where the shard stands once this batch is done: after its last record, or at its end.
-    pub end: Position,
-}
-
-/// One record of a stream.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Its place in the shard.
-    pub sequence: SequenceNumber,
-    /// The index inside an aggregated record; 0 for any other.
-    pub sub_sequence: u64,
-    /// The collector payload.
-    pub data: Bytes,
-}
-
-impl Batch {
-    /// The payload bytes of all records.
-    pub fn bytes(&self) -> usize {
-        self.records.iter().map(|record| record.data.len()).sum()
-    }
-
-    /// What the pipeline looks at.
-    pub fn view(&self) -> pipeline::Batch<'_> {
-        let records = self.records.iter().map(Record::view).collect();
-        pipeline::Batch { shard: self.shard.as_str(), records }
-    }
-}
-
-impl Record {
-    fn view(&self) -> pipeline::Record<'_> {
-        let Record { sequence, sub_sequence, data } = self;
-        pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
-    }
-}
-
 /// The batches of one shard, read ahead by one. Dropping it stops the reader.
 #[derive(Debug)]
 pub struct Batches {
@@ -104,10 +56,6 @@ pub struct Batches {
     lag: watch::Receiver<Option<Duration>>,
     reader: JoinHandle<Result<(), Error>>,
 }
-
-/// What a batch occupies while it is worked on, per byte of its payloads: the records themselves
-/// and the lines made of them, which are about twice as long.
-pub(crate) const COST: usize = 3;
 
 /// Where a reader puts its batches. Each waits for room in the budget first.
 #[derive(Debug)]
@@ -188,7 +136,7 @@ impl Outlet {
 
     /// Hands a batch over with what tells how long its records wait.
     pub async fn send_with(&self, batch: Batch, records: Option<InFlight>) -> Result<(), Closed> {
-        let permit = self.budget.take(batch.bytes().saturating_mul(COST)).await;
+        let permit = self.budget.take(batch.cost()).await;
         let permit = match records {
             Some(records) => permit.with(records),
             None => permit,

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enricher::budget::{Budget, Hurry};
+use enricher::life::{self, End};
 use enricher::metrics::Metrics;
 use enricher::pool::Pool;
+use enricher::seam::Pending;
 use enricher::signal::Stop;
 use enricher::sink::{Error, Part, Route, Sink, Sinks, Written, guard};
-use enricher::source::Pending;
 use enricher::source::local::{Local, Put};
-use enricher::worker::{self, End, Worker};
+use enricher::worker::Worker;
 use event::bad_row::Processor;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, ShardId, WorkerId};
@@ -168,7 +169,7 @@ async fn work(folder: &Path) {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        end = worker::run(Arc::new(worker), store, config, LONG, stop.clone()) => {
+        end = life::run(Arc::new(worker), store, config, LONG, stop.clone()) => {
             assert!(matches!(end, End::Drained), "{end:?}");
         }
         () = done => {}

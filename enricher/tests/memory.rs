@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::source::{Batch, Record};
+use enricher::batch::{Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Pipeline, Settings};

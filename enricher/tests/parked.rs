@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enricher::source::{Batch, Record};
+use enricher::batch::{Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::parked::{Parked, Reason};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::source::{Batch, Record};
+use enricher::batch::{Batch, Record};
 use enrichments::{Enrichments, Options};
 use event::bad_row::{BadKind, Processor};
 use event::{Field, thrift, tsv};

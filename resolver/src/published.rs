@@ -65,8 +65,8 @@ impl Resolver {
         let inner = &self.inner;
         match inner.ask_patiently(key).await {
             Outcome::Found(texts) => {
-                let name = &inner.registries[texts.registry()].name;
-                Ok(texts.published(name))
+                let registry = inner.registries[texts.registry()].name.clone();
+                Ok(Published { registry, text: texts.asked_for, newer: texts.newer })
             }
             Outcome::Unchanged => unreachable!("nothing was known of it"),
             Outcome::Nothing(errors) => Err(Unpublished::Missing(inner.history(errors, &[]))),

@@ -12,7 +12,6 @@ use validator::{Lookup, Schema, superseding_version};
 
 use crate::Inner;
 use crate::book::{Origin, Written};
-use crate::published::Published;
 use crate::registered::{Registered, RegistryFigures};
 use crate::registry::Answer;
 
@@ -66,10 +65,10 @@ pub(super) struct Counters {
 pub(super) struct Texts {
     /// Index of the registry that has both.
     registry: usize,
-    asked_for: String,
+    pub(super) asked_for: String,
     /// Names the text, where nothing superseded it.
     tag: Option<Box<str>>,
-    newer: Option<(SchemaVer, String)>,
+    pub(super) newer: Option<(SchemaVer, String)>,
 }
 
 /// What all registries together said.
@@ -299,11 +298,6 @@ impl Texts {
             registry: self.registry,
             tag: self.tag.clone(),
         }
-    }
-
-    /// As others see them.
-    pub(super) fn published(self, registry: &str) -> Published {
-        Published { registry: registry.to_owned(), text: self.asked_for, newer: self.newer }
     }
 
     /// Index of the registry that has them.

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{aws, fleet};
+use crate::aws;
+use crate::causes::chain;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -97,7 +98,7 @@ impl Fetcher {
             .read_timeout(SILENCE)
             .user_agent(concat!("snowmelt/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| fleet::chain(&error))?;
+            .map_err(|error| chain(&error))?;
         Ok(Fetcher { http, s3 })
     }
 
@@ -130,7 +131,7 @@ impl Fetcher {
         } else if let Some(moment) = known.and_then(|edition| edition.last_modified.as_ref()) {
             request = request.header(IF_MODIFIED_SINCE, moment);
         }
-        let words = |error: reqwest::Error| fleet::chain(&error.without_url());
+        let words = |error: reqwest::Error| chain(&error.without_url());
         let mut response = request.send().await.map_err(words)?;
         match response.status() {
             StatusCode::OK => {}
@@ -171,7 +172,7 @@ impl Fetcher {
         };
         let mut writing = Writing::to(to).await?;
         while let Some(chunk) = object.body.next().await {
-            writing.write(&chunk.map_err(|error| fleet::chain(&error))?).await?;
+            writing.write(&chunk.map_err(|error| chain(&error))?).await?;
         }
         let (etag, announced) = (object.e_tag, object.content_length.unwrap_or_default());
         if announced > 0 && announced.unsigned_abs() != writing.bytes {

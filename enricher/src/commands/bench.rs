@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::allocations;
+use crate::batch::{Batch, Record};
 use crate::process;
-use crate::source::{Batch, Record};
 use crate::terminal;
 use pipeline::{Settings, Validation};
 

@@ -22,11 +22,12 @@ use resolver::Resolver;
 use validator::Schemas;
 
 use crate::aws;
+use crate::batch::{Batch, Record};
 use crate::clock;
-use crate::commands::Usage;
-use crate::commands::rules::Rules;
 use crate::commands::tolerance::Tolerance;
-use crate::source::{Batch, Record};
+use crate::exit::Usage;
+use crate::process::this_program;
+use crate::rules::Rules;
 use crate::terminal;
 use account::Account;
 use input::Input;
@@ -329,11 +330,6 @@ fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
     let last = records.last().expect("there is a record");
     let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
     Batch { shard, records, lag: None, end }
-}
-
-/// This program as a processor.
-pub fn this_program() -> Processor {
-    Processor { artifact: "snowmelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 fn processor(text: &str) -> Result<Processor, String> {

@@ -17,9 +17,9 @@ use lease::{Position, SequenceNumber, ShardId};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::Usage;
 use super::enrich::{Transform, TransformArgs, input::Input};
-use crate::source::{Batch, Record};
+use crate::batch::{Batch, Record};
+use crate::exit::Usage;
 use crate::terminal;
 use pipeline::schema_check::{SchemaCheck, Stop, Verdict as Checked};
 use pipeline::transform::{Start, Transformed};

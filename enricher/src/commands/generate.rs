@@ -10,10 +10,10 @@ use anyhow::{Context, bail};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
-use super::Usage;
 use crate::aws::{self, Aws};
 use crate::backoff::Backoff;
 use crate::clock;
+use crate::exit::Usage;
 use crate::terminal;
 use traffic::{Generator, Payload};
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::Usage;
+use crate::exit::Usage;
 use crate::terminal;
 
 /// What `snowmelt init` was asked for.

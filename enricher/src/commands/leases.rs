@@ -17,8 +17,8 @@ use lease::store::dynamo::Dynamo;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, WorkerId};
 
-use super::Usage;
 use crate::aws::{self, Aws};
+use crate::exit::Usage;
 use crate::worker::parts;
 use crate::{clock, config, terminal};
 use report::{Done, Report};

@@ -18,19 +18,21 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Usage;
-use super::rules::Rules;
 use super::tolerance::Tolerance;
 use crate::budget::{Budget, Hurry};
+use crate::exit::{EXIT_GRACE, Usage};
+use crate::life::{self, End};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::rules::Rules;
 use crate::signal::Stop;
 use crate::sink::local::Folder;
-use crate::sink::object::{Compression, Objects, Place, Settings};
+use crate::sink::object::{Compression, Objects, Settings};
+use crate::sink::storage::Storage;
 use crate::sink::{Route, Sinks};
 use crate::source::local::{Local, Put};
+use crate::worker::Worker;
 use crate::worker::enriching::{self, Renewal};
-use crate::worker::{self, End, Worker};
 use crate::{aws, clock, config, log, terminal};
 use traffic::Generator;
 
@@ -148,7 +150,7 @@ impl Fleet {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Pool::new(cores)?);
         let resolver = args.rules.resolver(&aws::Settings::default())?;
-        let mut settings = pipeline::Settings::new(super::enrich::this_program());
+        let mut settings = pipeline::Settings::new(crate::process::this_program());
         settings.stream = "local".to_owned();
         args.tolerance.apply(&mut settings);
         let (config, aws) = (config::Enrichments::default(), aws::Settings::default());
@@ -174,7 +176,7 @@ impl Fleet {
             let config = lease::Config::with_lease_duration(id, LEASE);
             let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;
             fleet.metrics.push(metrics);
-            fleet.workers.spawn(worker::run(Arc::new(worker), store, config, GRACE, stop.clone()));
+            fleet.workers.spawn(life::run(Arc::new(worker), store, config, GRACE, stop.clone()));
         }
         Ok((fleet, renewal))
     }
@@ -205,7 +207,7 @@ impl Fleet {
         while let Some(end) = self.workers.join_next().await {
             match end? {
                 End::Drained => {}
-                End::CutOff => code = ExitCode::from(super::EXIT_GRACE),
+                End::CutOff => code = ExitCode::from(EXIT_GRACE),
                 End::Failed(error) => return Err(error.into()),
                 End::Leaseless(error) => return Err(error.into()),
             }
@@ -232,9 +234,9 @@ fn sinks(
             object_bytes: OBJECT_BYTES,
             object_age: OBJECT_AGE,
         };
-        let place = Place::Local(Folder::new(dir));
+        let storage = Storage::Folder(Folder::new(dir));
         let (pool, metrics) = (Arc::clone(pool), Arc::clone(metrics));
-        let objects = Objects::start(place, settings, pool, hurry.clone(), metrics);
+        let objects = Objects::start(storage, settings, pool, hurry.clone(), metrics);
         sinks = sinks.with(route, Arc::new(objects));
     }
     sinks

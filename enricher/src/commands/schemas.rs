@@ -21,9 +21,9 @@ use event::SchemaKey;
 use event::reason::{RegistryError, RegistryHistory};
 use resolver::{Resolver, Unpublished};
 
-use super::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
 use crate::aws;
-use crate::commands::rules::Rules;
+use crate::exit::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
+use crate::rules::Rules;
 use crate::terminal;
 use table::Table;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::Usage;
 use crate::config::{self, Config};
+use crate::exit::{EXIT_GRACE, Usage};
+use crate::life::{self, End};
 use crate::signal::Stop;
-use crate::worker::{self, End, parts};
+use crate::worker::parts;
 use crate::{admin, clock, log, terminal};
 
 /// What `snowmelt worker` was asked for.
@@ -52,7 +53,7 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     let metrics = Arc::clone(&worker.metrics);
     let grace = config.worker.grace.get();
     let end = tokio::select! {
-        end = worker::run(worker, parts.store, parts.leases, grace, stop.clone()) => end,
+        end = life::run(worker, parts.store, parts.leases, grace, stop.clone()) => end,
         served = admin::serve(listener, metrics, stop.clone()) => {
             served.context("the admin server ended")?;
             anyhow::bail!("the admin server ended");
@@ -65,7 +66,7 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     };
     Ok(match end {
         End::Drained => ExitCode::SUCCESS,
-        End::CutOff => ExitCode::from(super::EXIT_GRACE),
+        End::CutOff => ExitCode::from(EXIT_GRACE),
         End::Failed(error) => return Err(error.into()),
         End::Leaseless(error) => return Err(error.into()),
     })

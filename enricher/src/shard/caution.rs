@@ -15,10 +15,10 @@ use std::sync::Arc;
 use lease::{Held, Position, Suspect};
 
 use super::{Error, finish, process};
+use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::in_order::InOrder;
 use crate::sink::Origin;
-use crate::source::{Batch, COST, Record};
 use crate::worker::Worker;
 use pipeline::Output;
 
@@ -91,7 +91,7 @@ impl Caution {
         worker.metrics.batch_read(&piece);
         held.worked(piece.bytes() as u64, piece.lag);
         let now_ms = clock::now_ms();
-        let mut permit = worker.budget.take(piece.bytes().saturating_mul(COST)).await;
+        let mut permit = worker.budget.take(piece.cost()).await;
         let end = piece.end.clone();
         let origin = Origin::of(&piece, held, now_ms);
         let records = records(&piece).map(|records| self.once_more(records));

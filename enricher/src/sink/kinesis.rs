@@ -15,8 +15,9 @@ use crate::backoff::Backoff;
 use crate::circuit::{Circuit, Then};
 use crate::health::{Check, Failure, Need};
 use crate::metrics::{Metrics, Retry};
-use crate::sink::{Error, Part, Route, Sink, Written, guard, join};
-use crate::source::Pending;
+use crate::seam::Pending;
+use crate::seam::join;
+use crate::sink::{Error, Part, Route, Sink, Written, guard};
 
 /// The most records of one request.
 const REQUEST_RECORDS: usize = 500;

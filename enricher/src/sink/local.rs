@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::health::Failure;
-use crate::sink::object::Put;
+use crate::sink::put::Put;
 
 /// A folder of this machine.
 #[derive(Clone, Debug)]

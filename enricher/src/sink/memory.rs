@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::seam::Pending;
 use crate::sink::{Error, Part, Sink, Written, guard};
-use crate::source::Pending;
 
 /// Lines in memory.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 //! turn of the hour, which its name carries, and whenever somebody calls for hurry. Beside each
 //! object goes a manifest: which records of which shard, in which epoch, it holds.
 //!
-//! Where objects go is a [`Place`]; this module leaves it only the writing of bytes under a name.
+//! Where objects go is a [`Storage`]; this module leaves it only the writing of bytes under a name.
 
 pub mod frame;
 pub mod manifest;
@@ -16,7 +16,6 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -24,13 +23,11 @@ use tokio::time::Instant;
 pub use frame::Compression;
 
 use crate::budget::Hurry;
-use crate::health::Failure;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
-use crate::sink::local::Folder;
-use crate::sink::s3::Bucket;
+use crate::seam::Pending;
+use crate::sink::storage::Storage;
 use crate::sink::{Error, Origin, Part, Route, Sink, Written};
-use crate::source::Pending;
 use event::Utc;
 use upload::{Later, Upload};
 
@@ -41,24 +38,6 @@ const UPLOADS: usize = 4;
 /// The most that an open object reserves before it has any bytes: the usual size of an object, of
 /// which nothing is resident until it is written.
 const RESERVED: usize = 64 << 20;
-
-/// Where objects are kept.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// Amazon S3.
-    S3(Bucket),
-    /// A folder of this machine.
-    Local(Folder),
-}
-
-/// What became of an object that was to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It is durable.
-    Written,
-    /// There is one of that name, and it stays as it is.
-    Exists,
-}
 
 /// When objects close, and what they are called.
 #[derive(Clone, Debug)]
@@ -102,7 +81,7 @@ impl Objects {
     /// Starts the sink's task.
     #[allow(clippy::disallowed_methods, reason = "the sink owns the task and aborts it")]
     pub fn start(
-        place: Place,
+        storage: Storage,
         settings: Settings,
         pool: Arc<Pool>,
         hurry: Hurry,
@@ -111,7 +90,7 @@ impl Objects {
         // One frame may wait: its sender holds its bytes of the budget meanwhile.
         let (frames, receiver) = mpsc::channel(1);
         let compression = settings.compression;
-        let upload = Upload::new(place, settings, metrics);
+        let upload = Upload::new(storage, settings, metrics);
         let calls = hurry.listen();
         let writer = Writer {
             upload,
@@ -269,31 +248,5 @@ impl Settings {
         let rest = name.strip_prefix(&self.prefix).unwrap_or(name).trim_start_matches('/');
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         format!("{}{slash}_manifests/{rest}.json", self.prefix)
-    }
-}
-
-impl Place {
-    /// The name in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Place::S3(_) => "s3",
-            Place::Local(_) => "local",
-        }
-    }
-
-    /// The name for people: which bucket or folder it is.
-    fn called(&self) -> String {
-        match self {
-            Place::S3(bucket) => format!("bucket {}", bucket.name()),
-            Place::Local(folder) => format!("folder {}", folder.path().display()),
-        }
-    }
-
-    /// Writes an object unless there is one of that name.
-    async fn put(&self, name: &str, body: Bytes) -> Result<Put, Failure> {
-        match self {
-            Place::S3(bucket) => bucket.put(name, body).await,
-            Place::Local(folder) => folder.put(name, body).await,
-        }
     }
 }

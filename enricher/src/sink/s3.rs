@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::aws;
 use crate::health::Failure;
-use crate::sink::object::Put;
+use crate::sink::put::Put;
 
 /// A bucket.
 #[derive(Clone, Debug)]

@@ -17,7 +17,8 @@ pub use pace::LEAST_INTERVAL;
 
 use crate::health::{Check, Failure, Need};
 use crate::metrics::Metrics;
-use crate::source::{Error, Outlet, Pending, Reading, Source};
+use crate::seam::Pending;
+use crate::source::{Error, Outlet, Reading, Source};
 use reader::Reader;
 
 /// A stream to read.

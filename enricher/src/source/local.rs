@@ -11,8 +11,10 @@ use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use crate::batch::{Batch, Record};
 use crate::clock;
-use crate::source::{Batch, Error, Outlet, Pending, Reading, Record, Source};
+use crate::seam::Pending;
+use crate::source::{Error, Outlet, Reading, Source};
 
 /// How often a reader at the tip looks for more: often enough not to be felt, and a few
 /// microseconds of work each time.

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
 use tokio::sync::watch;
 
-use crate::source::{Batch, Error, Outlet, Pending, Reading, Record, Source};
+use crate::batch::{Batch, Record};
+use crate::seam::Pending;
+use crate::source::{Error, Outlet, Reading, Source};
 
 /// The most records of one batch: small, so that a test has many batches.
 const BATCH: usize = 10;

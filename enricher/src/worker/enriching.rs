@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use crate::assets::{Assets, Settings};
 use crate::aws;
-use crate::commands::rules::Rules;
 use crate::config;
 use crate::metrics::Metrics;
+use crate::rules::Rules;
 use pipeline::Pipeline;
 
 /// Hands out the newest pipeline.

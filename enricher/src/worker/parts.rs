@@ -11,14 +11,15 @@ use super::Worker;
 use super::enriching::{self, Renewal};
 use crate::aws::{self, Aws};
 use crate::budget::{Budget, Hurry};
-use crate::commands::Usage;
-use crate::commands::rules::Rules;
 use crate::config::{self, Config, InitialPosition};
+use crate::exit::Usage;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::rules::Rules;
 use crate::sink::kinesis::{Fallback, Kinesis, LINE_BYTES};
-use crate::sink::object::{Objects, Place, Settings};
+use crate::sink::object::{Objects, Settings};
 use crate::sink::s3::Bucket;
+use crate::sink::storage::Storage;
 use crate::sink::{Route, Sink, Sinks};
 use crate::source;
 use pipeline::load::RecordEncoding;
@@ -140,7 +141,7 @@ fn source(config: &config::Source, aws: &Aws, metrics: &Arc<Metrics>) -> source:
 }
 
 fn settings(config: &Config) -> pipeline::Settings {
-    let mut settings = pipeline::Settings::new(crate::commands::enrich::this_program());
+    let mut settings = pipeline::Settings::new(crate::process::this_program());
     settings.stream = config.source.stream.to_string();
     if config.source.base64 {
         settings.record_encoding = RecordEncoding::PlainOrBase64;
@@ -240,8 +241,8 @@ impl Shared<'_> {
             object_bytes: config.object_bytes.get(),
             object_age: config.object_age.get(),
         };
-        let place = Place::S3(Bucket::new(self.aws.s3(), &*config.bucket));
+        let storage = Storage::S3(Bucket::new(self.aws.s3(), &*config.bucket));
         let (pool, metrics) = (Arc::clone(&self.pool), Arc::clone(&self.metrics));
-        Arc::new(Objects::start(place, settings, pool, self.hurry.clone(), metrics))
+        Arc::new(Objects::start(storage, settings, pool, self.hurry.clone(), metrics))
     }
 }

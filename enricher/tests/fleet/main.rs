@@ -8,9 +8,9 @@ mod stage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enricher::life::End;
 use enricher::signal::Stop;
 use enricher::sink::{self, Route, Sinks, memory};
-use enricher::worker::End;
 use lease::{Position, ShardId};
 use pipeline::parked::Parked;
 
@@ -111,7 +111,7 @@ async fn lines_without_a_destination_stop_the_worker_and_are_not_passed() {
     let end = stage.run("worker", PATIENCE, &Stop::default(), Parts::new(8 << 20), sinks);
     until("the end", async || end.is_finished()).await;
     let End::Failed(error) = end.await.expect("no panic") else { panic!("bad rows were dropped") };
-    let said = enricher::fleet::chain(&error);
+    let said = enricher::causes::chain(&error);
     assert!(said.contains("writing bad: no destination"), "{said}");
     assert_eq!(stage.position("shard-1").await, Some(Position::TrimHorizon));
     let worker = stage.start("worker");

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enricher::life::End;
 use enricher::metrics::Metrics;
 use enricher::signal::Stop;
 use enricher::sink::local::Folder;
-use enricher::sink::object::{Compression, Objects, Place, Settings};
+use enricher::sink::object::{Compression, Objects, Settings};
+use enricher::sink::storage::Storage;
 use enricher::sink::{Route, Sinks};
-use enricher::worker::End;
 use tokio::task::JoinHandle;
 
 use crate::stage::{PATIENCE, Parts, Stage, after, until};
@@ -35,8 +36,8 @@ fn start(stage: &Stage, budget: usize, folder: &Path) -> Holding {
             object_age: Duration::from_secs(3600),
         };
         let (pool, metrics) = (Arc::clone(&parts.pool), Arc::clone(&parts.metrics));
-        let place = Place::Local(Folder::new(folder));
-        let objects = Objects::start(place, settings, pool, parts.hurry.clone(), metrics);
+        let storage = Storage::Folder(Folder::new(folder));
+        let objects = Objects::start(storage, settings, pool, parts.hurry.clone(), metrics);
         sinks = sinks.with(route, Arc::new(objects));
     }
     let (stop, metrics) = (Stop::default(), Arc::clone(&parts.metrics));

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enricher::budget::{Budget, Hurry};
-use enricher::commands::enrich::this_program;
+use enricher::life::{self, End};
 use enricher::metrics::Metrics;
 use enricher::pool::Pool;
+use enricher::process::this_program;
 use enricher::signal::Stop;
 use enricher::sink::{Route, Sinks, memory};
 use enricher::source;
-use enricher::worker::{self, End, Worker};
+use enricher::worker::Worker;
 use lease::store::memory::Memory as Leases;
 use lease::{
     Change, Counter, Lease, LeaseKey, LeaseStore, Position, ShardId, Suspect, WorkerId, Write,
@@ -109,7 +110,7 @@ impl Stage {
         let config = lease::Config::with_lease_duration(name, LEASE);
         let store = Arc::clone(&self.leases) as Arc<dyn LeaseStore>;
         #[allow(clippy::disallowed_methods, reason = "the test joins it")]
-        tokio::spawn(worker::run(Arc::new(worker), store, config, grace, stop.clone()))
+        tokio::spawn(life::run(Arc::new(worker), store, config, grace, stop.clone()))
     }
 
     async fn lease(&self, shard: &str) -> Option<lease::Lease> {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::{Measured, TransformBench, measure, median, passes};
+use crate::batch::Batch;
 use crate::commands::enrich::Transform;
-use crate::commands::rules::Rules;
-use crate::source::Batch;
+use crate::rules::Rules;
 use crate::terminal;
 
 /// The transform with one enrichment, or none, and what its turns took.

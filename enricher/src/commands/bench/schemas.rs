@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::batches;
+use crate::batch::Batch;
 use crate::commands::enrich::input::Input;
-use crate::commands::enrich::this_program;
-use crate::source::Batch;
+use crate::process::this_program;
 use crate::{clock, terminal};
 use hosting::{Corpus, Hosting};
 use pipeline::{Outcome, Pipeline, Settings};

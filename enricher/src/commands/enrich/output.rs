@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Format, outcomes};
-use crate::source::Batch;
+use crate::batch::Batch;
 use pipeline::{Lines, Output, Route};
 
 /// Where results go.

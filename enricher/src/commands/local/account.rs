@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::sink::Route;
 use crate::sink::local::Folder;
 use crate::sink::object::Compression;
 use crate::source::local::Sum;
+use pipeline::Route;
 
 /// The column of an enriched line that holds the event's id.
 const EVENT_ID: usize = event::Field::EventId as usize;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use validator::{Explanation, Schema, lint};
 
 use super::{Named, Sources, Table, key_of_place, named};
-use crate::commands::EXIT_FAULTS;
+use crate::exit::EXIT_FAULTS;
 use crate::terminal;
 
 /// What `snowmelt schemas check` was asked for.

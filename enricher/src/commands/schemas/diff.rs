@@ -6,7 +6,7 @@ use serde_json::json;
 use validator::evolution::{self, Comparison};
 
 use super::{Sources, Table, named};
-use crate::commands::{EXIT_FAULTS, Usage};
+use crate::exit::{EXIT_FAULTS, Usage};
 use crate::terminal;
 
 /// What `snowmelt schemas diff` was asked for.

@@ -11,7 +11,7 @@ use validator::evolution;
 use validator::lint::{self, Check};
 
 use super::{Table, key_of_place};
-use crate::commands::{EXIT_FAULTS, Usage};
+use crate::exit::{EXIT_FAULTS, Usage};
 use crate::terminal;
 
 /// What `snowmelt schemas lint` was asked for.

@@ -6,7 +6,7 @@ use resolver::Unlisted;
 use serde_json::json;
 
 use super::{Named, Sources, Table, named};
-use crate::commands::EXIT_UNAVAILABLE;
+use crate::exit::EXIT_UNAVAILABLE;
 use crate::terminal;
 
 /// What `snowmelt schemas list` was asked for.

@@ -16,8 +16,9 @@ use serde_json::json;
 
 use super::{Sources, parse_key, said};
 use crate::commands::enrich::input::Input;
-use crate::commands::enrich::{next_chunk, this_program};
-use crate::commands::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
+use crate::commands::enrich::next_chunk;
+use crate::exit::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
+use crate::process::this_program;
 use crate::{clock, terminal};
 use pipeline::{Outcome, Pipeline, Settings};
 

@@ -13,10 +13,12 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Frame, Open, Place, Put, Settings, manifest};
+use super::{Frame, Open, Settings, manifest};
 use crate::circuit::{Circuit, Then};
 use crate::health::{Check, Failure, Need};
 use crate::metrics::{Metrics, Retry};
+use crate::sink::put::Put;
+use crate::sink::storage::Storage;
 use crate::sink::{Error, guard};
 
 /// How long those who wait for an object wait for its manifest, too.
@@ -28,7 +30,7 @@ const LATER: usize = 1024;
 /// Where objects of a route are written.
 #[derive(Clone)]
 pub(super) struct Upload {
-    place: Place,
+    storage: Storage,
     pub(super) settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     objects: Arc<Circuit>,
@@ -51,14 +53,14 @@ struct Name {
 }
 
 impl Upload {
-    pub(super) fn new(place: Place, settings: Settings, metrics: Arc<Metrics>) -> Upload {
-        let what = format!("{} for {}", place.called(), settings.route.name());
+    pub(super) fn new(storage: Storage, settings: Settings, metrics: Arc<Metrics>) -> Upload {
+        let what = format!("{} for {}", storage.called(), settings.route.name());
         let manifests = Check::alone(format!("{what}, manifests"));
         Upload {
             objects: Arc::new(Circuit::new(metrics.health().check(what, Need::WhenUsed))),
             manifests: Arc::new(Circuit::new(manifests)),
             settings: Arc::new(settings),
-            place,
+            storage,
             metrics,
         }
     }
@@ -88,8 +90,8 @@ impl Upload {
                     return None;
                 }
                 Ok(Ok(Put::Exists)) => {
-                    let (place, object) = (self.place.called(), &name.text);
-                    tracing::error!(place, object, "the name is another's; ours takes the next");
+                    let (storage, object) = (self.storage.called(), &name.text);
+                    tracing::error!(storage, object, "the name is another's; ours takes the next");
                     version += 1;
                     name = self.name(&frames, number, version);
                 }
@@ -114,7 +116,7 @@ impl Upload {
         loop {
             let turn = self.objects.turn().await;
             let tried = std::mem::replace(&mut name.tried, true);
-            match self.place.put(&name.text, body.clone()).await {
+            match self.storage.put(&name.text, body.clone()).await {
                 Ok(put) => {
                     turn.succeeded();
                     return Ok(if tried { Put::Written } else { put });
@@ -134,7 +136,7 @@ impl Upload {
     /// Tries once to write a manifest.
     async fn describe(&self, manifest: &Manifest) -> bool {
         let turn = self.manifests.turn().await;
-        match self.place.put(&manifest.name, manifest.body.clone()).await {
+        match self.storage.put(&manifest.name, manifest.body.clone()).await {
             Ok(_) => {
                 turn.succeeded();
                 true
@@ -178,7 +180,7 @@ impl Upload {
         let bytes = frames.iter().map(|frame| frame.bytes).sum();
         self.metrics.object_written(route, bytes);
         for frame in frames {
-            self.metrics.wrote(route, self.place.name(), frame.lines, frame.text_bytes);
+            self.metrics.wrote(route, self.storage.name(), frame.lines, frame.text_bytes);
         }
     }
 }

@@ -23,10 +23,11 @@ use super::pace::Pace;
 use super::{Kinesis, aggregate, failed, number};
 use crate::aws;
 use crate::backoff::Backoff;
+use crate::batch::{Batch, Record};
 use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
-use crate::source::{Batch, Closed, Error, Outlet, Record};
+use crate::source::{Closed, Error, Outlet};
 
 /// The most records AWS puts into one answer.
 const PAGE_RECORDS: i32 = 10_000;

@@ -16,8 +16,8 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::Args;
-use crate::commands::rules::Rules;
-use crate::source::Batch;
+use crate::batch::Batch;
+use crate::rules::Rules;
 use crate::{aws, clock};
 use pipeline::{Outcome, Pipeline};
 

@@ -11,11 +11,11 @@ use anyhow::Context;
 use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options};
 use resolver::{BucketPlace, Registry, Resolver};
 
-use super::Usage;
 use crate::assets::source::Fetcher;
 use crate::assets::{self, Assets, Settings};
 use crate::aws::{self, Aws};
 use crate::bucket_registry::BucketRegistry;
+use crate::exit::Usage;
 use crate::metrics::Metrics;
 
 /// Files and folders of rules. Nothing given means the embedded schemas and no enrichment that

@@ -1,0 +1,36 @@
+//! How commands end: the exit codes they share, and mistakes of whoever called.
+//!
+//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 65 something
+//! looked at that is not as it should be, 69 a schema registry that could not be asked, 75 a worker
+//! that had to stop before everything in flight was written (nothing is lost: it is read again).
+
+use std::process::ExitCode;
+
+use crate::terminal;
+
+/// Arguments or configuration that cannot be used.
+pub const EXIT_USAGE: u8 = 64;
+/// What was looked at is not as it should be.
+pub const EXIT_FAULTS: u8 = 65;
+/// A schema registry could not be asked.
+pub const EXIT_UNAVAILABLE: u8 = 69;
+/// Stopped before everything in flight was written.
+pub const EXIT_GRACE: u8 = 75;
+
+/// A mistake in arguments or configuration: what to say, already in full sentences.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Says why the arguments cannot be used; help and version are not mistakes.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Says what failed, with its causes, and chooses the exit code.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    terminal::last_note(format!("snowmelt: {error:#}"));
+    let usage = error.chain().any(|cause| cause.is::<Usage>());
+    if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+}
