@@ -16,6 +16,7 @@ mod batch;
 mod companions;
 pub mod entities;
 mod envelopes;
+mod failed;
 mod group;
 mod identity;
 pub mod load;
@@ -41,6 +42,7 @@ use validator::Schemas;
 
 pub use batch::{Batch, Record};
 use entities::Entities;
+use failed::Failed;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
@@ -48,7 +50,6 @@ use protection::{Masked, Personal};
 use proven::Proven;
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
-use verdicts::Failed;
 
 /// Turns batches into output. Shared by all threads of a worker.
 pub struct Pipeline {
