@@ -31,8 +31,9 @@ data "aws_iam_policy_document" "worker" {
   }
 
   statement {
-    sid     = "WriteEvents"
-    actions = ["kinesis:PutRecords"]
+    sid = "WriteEvents"
+    # Described at the start, so that a stream that is not there is found before a lease is taken.
+    actions = ["kinesis:DescribeStreamSummary", "kinesis:PutRecords"]
     resources = [
       "${local.kinesis}/${var.enriched_stream}",
       "${local.kinesis}/${var.bad_stream}",
