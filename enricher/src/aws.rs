@@ -31,13 +31,24 @@ const PAGE: Duration = Duration::from_secs(30);
 /// What an upload is given beside [`ATTEMPT`]: one second for each so many bytes.
 const SLOWEST_UPLOAD: u64 = 1 << 20;
 
-/// The timeouts of requests for records: the answer begins soon, or the request is made again.
-pub fn page_timeouts() -> TimeoutConfig {
+/// The timeouts of requests for records: the answer begins soon, or the request is made again. Each
+/// time that one has taken too long, the next is given twice as long: the answer may be slow.
+pub fn page_timeouts(too_long: u32) -> TimeoutConfig {
+    let soon = SOON.saturating_mul(1 << too_long.min(8)).min(PAGE);
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
-        .read_timeout(SOON)
+        .read_timeout(soon)
         .operation_attempt_timeout(PAGE)
         .build()
+}
+
+/// Whether a request was given up because it took too long.
+pub fn took_too_long<E>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_timeout(),
+        _ => false,
+    }
 }
 
 /// The timeouts of an upload of so many bytes.
@@ -100,6 +111,11 @@ impl Aws {
             loader = loader.endpoint_url(endpoint);
         }
         Aws { config: loader.load().await, settings }
+    }
+
+    /// Whether a region was found, without which no request can be made.
+    pub fn has_region(&self) -> bool {
+        self.config.region().is_some()
     }
 
     /// A client of Kinesis.

@@ -4,7 +4,9 @@
 //! settings there are, what they default to, and which of them belong together.
 //! `enricher/config/worker.toml` shows and explains every one of them.
 
+mod check;
 mod file;
+mod name;
 mod value;
 
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use file::{Error, explain, load, parse};
+pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
 pub use value::{Bytes, FieldLimits, Span, Text, instant};
 
 use crate::log::Levels;
@@ -81,15 +84,15 @@ pub struct Worker {
 #[serde(deny_unknown_fields, default)]
 pub struct Aws {
     /// The region; the environment's if absent.
-    pub region: Option<Text>,
+    pub region: Option<Name<OfRegion>>,
     /// Replaces every service's endpoint.
-    pub endpoint_url: Option<Text>,
+    pub endpoint_url: Option<Name<OfEndpoint>>,
     /// Replaces the endpoint of Kinesis.
-    pub kinesis_endpoint_url: Option<Text>,
+    pub kinesis_endpoint_url: Option<Name<OfEndpoint>>,
     /// Replaces the endpoint of DynamoDB.
-    pub dynamodb_endpoint_url: Option<Text>,
+    pub dynamodb_endpoint_url: Option<Name<OfEndpoint>>,
     /// Replaces the endpoint of S3.
-    pub s3_endpoint_url: Option<Text>,
+    pub s3_endpoint_url: Option<Name<OfEndpoint>>,
     /// Addresses buckets by path.
     pub s3_path_style: bool,
 }
@@ -99,7 +102,7 @@ pub struct Aws {
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The stream.
-    pub stream: Text,
+    pub stream: Name<OfStream>,
     /// Where to start where nobody has read yet.
     #[serde(default)]
     pub initial_position: InitialPosition,
@@ -138,7 +141,7 @@ pub enum InitialPosition {
 #[serde(deny_unknown_fields)]
 pub struct Leases {
     /// The DynamoDB table; made if it does not exist.
-    pub table: Text,
+    pub table: Name<OfTable>,
     /// A worker that has not renewed a lease for so long loses it.
     #[serde(default = "lease_duration")]
     pub duration: Span<2_000, 300_000>,
@@ -161,7 +164,7 @@ pub struct Route {
 #[serde(deny_unknown_fields)]
 pub struct Stream {
     /// The stream.
-    pub stream: Text,
+    pub stream: Name<OfStream>,
     /// How records are spread: `random`, or a column of enriched events.
     #[serde(default)]
     pub partition_key: value::PartitionKey,
@@ -172,9 +175,9 @@ pub struct Stream {
 #[serde(deny_unknown_fields)]
 pub struct Objects {
     /// The bucket.
-    pub bucket: Text,
+    pub bucket: Name<OfBucket>,
     /// How names of objects begin; the route's name if absent.
-    pub prefix: Option<Text>,
+    pub prefix: Option<Name<OfPrefix>>,
     /// How objects are compressed.
     #[serde(default, deserialize_with = "value::compression")]
     pub compression: Compression,
@@ -184,6 +187,13 @@ pub struct Objects {
     /// An object closes so long after its first line.
     #[serde(default = "object_age")]
     pub object_age: Span<100, 3_600_000>,
+}
+
+impl Route {
+    /// The buckets of the route.
+    pub fn objects(&self) -> impl Iterator<Item = &Objects> {
+        self.s3.iter().chain(&self.oversized)
+    }
 }
 
 /// `[schemas]`
@@ -282,6 +292,8 @@ pub enum BadRowPii {
 pub struct Admin {
     /// Where `/metrics`, `/live` and `/ready` are answered.
     pub listen: SocketAddr,
+    /// For so long may fail what has worked, before the worker is not ready.
+    pub patience: Span<1_000, 3_600_000>,
 }
 
 /// `[log]`
@@ -293,38 +305,6 @@ pub struct Log {
 }
 
 impl Config {
-    /// What no single field can tell. Names the section.
-    fn check(&self) -> Result<(), String> {
-        for (route, destinations) in self.routes() {
-            let name = route.name();
-            if destinations.kinesis.is_none() && destinations.s3.is_none() {
-                return Err(format!(
-                    "[{name}] has no destination: add [{name}.kinesis] or [{name}.s3]"
-                ));
-            }
-            if destinations.oversized.is_some()
-                && (destinations.kinesis.is_none() || destinations.s3.is_some())
-            {
-                return Err(format!(
-                    "[{name}.oversized] takes what [{name}.kinesis] cannot: it needs that section \
-                     and is of no use beside [{name}.s3], which takes everything"
-                ));
-            }
-            let stream = destinations.kinesis.as_ref();
-            if !route.is_of_events() && stream.is_some_and(|to| to.partition_key.is_column()) {
-                return Err(format!(
-                    "[{name}.kinesis] partition_key: only routes of events have columns"
-                ));
-            }
-        }
-        if self.enrichments.assets.is_some() && self.enrichments.cache.is_some() {
-            return Err("[enrichments] assets and cache exclude each other: files of the one are \
-                        yours, files of the other are fetched"
-                .to_owned());
-        }
-        Ok(())
-    }
-
     /// The routes that have destinations of their own.
     pub fn routes(&self) -> impl Iterator<Item = (pipeline::Route, &Route)> {
         [
@@ -394,7 +374,7 @@ impl Default for Enrichments {
 
 impl Default for Admin {
     fn default() -> Admin {
-        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8000)) }
+        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8000)), patience: Span::new(30_000) }
     }
 }
 

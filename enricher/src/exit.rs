@@ -2,10 +2,12 @@
 //!
 //! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 65 something
 //! looked at that is not as it should be, 69 a schema registry that could not be asked, 75 a worker
-//! that had to stop before everything in flight was written (nothing is lost: it is read again).
+//! that had to stop before everything in flight was written (nothing is lost: it is read again), 77
+//! a stream, bucket or table that is refused to the worker or is not there.
 
 use std::process::ExitCode;
 
+use crate::health::Unfit;
 use crate::terminal;
 
 /// Arguments or configuration that cannot be used.
@@ -16,6 +18,8 @@ pub const EXIT_FAULTS: u8 = 65;
 pub const EXIT_UNAVAILABLE: u8 = 69;
 /// Stopped before everything in flight was written.
 pub const EXIT_GRACE: u8 = 75;
+/// What the worker needs is refused to it, or is not there.
+pub const EXIT_REFUSED: u8 = 77;
 
 /// A mistake in arguments or configuration: what to say, already in full sentences.
 #[derive(Debug, thiserror::Error)]
@@ -32,5 +36,10 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 pub fn failed(error: &anyhow::Error) -> ExitCode {
     terminal::last_note(format!("snowmelt: {error:#}"));
     let usage = error.chain().any(|cause| cause.is::<Usage>());
-    if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+    let refused = error.chain().any(|cause| cause.is::<Unfit>());
+    match (usage, refused) {
+        (true, _) => ExitCode::from(EXIT_USAGE),
+        (false, true) => ExitCode::from(EXIT_REFUSED),
+        (false, false) => ExitCode::FAILURE,
+    }
 }

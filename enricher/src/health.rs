@@ -44,6 +44,38 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// Something that the worker needs is refused, or is not there.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what} cannot be used: {failure}")]
+pub struct Unfit {
+    /// What it is: `bucket events for bad`.
+    pub what: String,
+    /// What it said.
+    pub failure: Failure,
+}
+
+impl Failure {
+    /// Whether somebody has to do something: grant a permission, make what is missing.
+    pub fn is_refusal(&self) -> bool {
+        let Some(code) = self.code.as_deref() else { return self.status == Some(403) };
+        self.status == Some(403) || REFUSALS.iter().any(|refusal| code.contains(refusal))
+    }
+}
+
+/// What is in the codes that say so.
+const REFUSALS: [&str; 10] = [
+    "AccessDenied",
+    "NotAuthorized",
+    "UnrecognizedClient",
+    "InvalidClientTokenId",
+    "InvalidSignature",
+    "SignatureDoesNotMatch",
+    "MissingAuthenticationToken",
+    "ResourceNotFound",
+    "NoSuchBucket",
+    "KMSDisabled",
+];
+
 /// When a check that has never succeeded keeps a worker from being ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {

@@ -26,6 +26,7 @@ pub mod life;
 pub mod log;
 pub mod metrics;
 pub mod pool;
+pub mod preflight;
 pub mod process;
 pub mod rules;
 pub mod seam;

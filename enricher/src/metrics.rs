@@ -5,6 +5,7 @@
 
 mod make;
 mod progress;
+mod registries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use progress::{InFlight, Reading};
 
 use make::{counter, counters, gauge, gauges, seconds};
 use progress::Progress;
+use registries::Registries;
 
 use crate::batch::Batch;
 use crate::health::Health;
@@ -61,6 +63,7 @@ pub struct Metrics {
     assets: AssetMetrics,
     log_lines_dropped: IntCounter,
     progress: Arc<Progress>,
+    registries: Arc<Registries>,
     health: Arc<Health>,
 }
 
@@ -185,6 +188,7 @@ impl Metrics {
             ),
             log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
             progress: Arc::default(),
+            registries: Arc::default(),
             health: Arc::default(),
             registry,
         }
@@ -332,6 +336,7 @@ impl Metrics {
         for (answer, count) in waits {
             raise(&self.schema_waits.with_label_values(&[answer]), count);
         }
+        self.registries.note(&figures.registries, &self.health);
         raise(&self.schemas_stale, figures.stale);
         raise(&self.schemas_changed, figures.changed);
         for registry in &figures.registries {

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, Record};
 use crate::budget::Permit;
+use crate::health::Unfit;
 use crate::seam::{Pending, join};
 pub use pipeline::Route;
 use pipeline::{Lines, Output};
@@ -29,6 +30,11 @@ use pipeline::{Lines, Output};
 pub trait Sink: Send + Sync {
     /// Writes the lines, or takes them over: the answer tells which.
     fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>>;
+
+    /// Whether it could be written to, as far as that can be told without writing lines.
+    fn look(&self) -> Pending<'_, Result<(), Unfit>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// The lines of one batch for one route.
@@ -101,6 +107,11 @@ impl Sinks {
     pub fn with(mut self, route: Route, sink: Arc<dyn Sink>) -> Sinks {
         self.sinks.push((route, sink));
         self
+    }
+
+    /// Every place.
+    pub fn all(&self) -> impl Iterator<Item = &dyn Sink> {
+        self.sinks.iter().map(|(_, sink)| &**sink)
     }
 
     /// Writes everything a batch became; durable everywhere when this returns. The permit shrinks

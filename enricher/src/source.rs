@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::batch::Batch;
 use crate::budget::{Budget, Permit};
+use crate::health::Unfit;
 use crate::metrics::InFlight;
 use crate::seam::Pending;
 
@@ -29,6 +30,11 @@ pub trait Source: Send + Sync {
     /// stream that was deleted and created anew has shards of the same names.
     fn created(&self) -> Pending<'_, Option<u64>> {
         Box::pin(std::future::ready(None))
+    }
+
+    /// Whether it could be read.
+    fn look(&self) -> Pending<'_, Result<(), Unfit>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     /// Reads one shard into an outlet until the shard ends or nobody takes batches any more.

@@ -16,7 +16,6 @@ mod batch;
 mod companions;
 pub mod entities;
 mod envelopes;
-mod failed;
 mod group;
 mod identity;
 pub mod load;
@@ -40,10 +39,8 @@ use event::reason::{EnrichmentId, Failure, Reason};
 use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
 use validator::Schemas;
 
-use adapt::Adapters;
 pub use batch::{Batch, Record};
 use entities::Entities;
-use failed::Failed;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
@@ -51,6 +48,7 @@ use protection::{Masked, Personal};
 use proven::Proven;
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
+use verdicts::Failed;
 
 /// Turns batches into output. Shared by all threads of a worker.
 pub struct Pipeline {
@@ -71,8 +69,6 @@ pub struct Settings {
     pub lengths: Lengths,
     /// How long each field may be.
     pub limits: Limits,
-    /// What becomes of webhooks.
-    pub adapters: Arc<Adapters>,
     /// How much of the schemas is enforced.
     pub validation: Validation,
     /// What becomes of an event with a schema that cannot be had.
@@ -141,7 +137,6 @@ impl Settings {
             record_encoding: RecordEncoding::default(),
             lengths: Lengths::default(),
             limits: Limits::default(),
-            adapters: Arc::default(),
             validation: Validation::default(),
             unavailable: Unavailable::default(),
             format: Format::default(),

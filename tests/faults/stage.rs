@@ -114,7 +114,6 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts one record into the stream.
-    #[allow(dead_code, reason = "cases of single records use it")]
     pub(crate) async fn put(&self, data: &[u8]) -> Result<()> {
         let put = self.aws.kinesis.put_record().stream_name(PAYLOADS).partition_key("key");
         put.data(Blob::new(data)).send().await?;
@@ -186,7 +185,8 @@ impl Config {
         self
     }
 
-    fn named(&self, name: &str, admin: SocketAddr) -> String {
+    /// The text of a worker's file.
+    pub(crate) fn named(&self, name: &str, admin: SocketAddr) -> String {
         let named = self.clone().with("worker.name", name);
         named.with("admin.listen", admin.to_string()).0.to_string()
     }

@@ -17,9 +17,9 @@ pub use rule::{Fault, Rule};
 
 use crate::emulators::Emulators;
 
-/// Who is asked.
+/// Whose API is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
+pub enum Api {
     /// Kinesis.
     Kinesis,
     /// DynamoDB.
@@ -55,7 +55,7 @@ struct Desk(Mutex<State>);
 struct State {
     rules: Vec<Rule>,
     chance: fastrand::Rng,
-    counts: BTreeMap<(Service, String), Count>,
+    counts: BTreeMap<(Api, String), Count>,
     /// Which shard an iterator reads: requests for records name only that.
     iterators: HashMap<String, String>,
 }
@@ -73,9 +73,9 @@ impl Faults {
         let mut servers = JoinSet::new();
         let mut urls = Vec::new();
         for (service, upstream) in [
-            (Service::Kinesis, &aws.kinesis_url),
-            (Service::Dynamodb, &aws.dynamodb_url),
-            (Service::S3, &aws.s3_url),
+            (Api::Kinesis, &aws.kinesis_url),
+            (Api::Dynamodb, &aws.dynamodb_url),
+            (Api::S3, &aws.s3_url),
         ] {
             urls.push(proxy::serve(&mut servers, service, upstream, Arc::clone(&desk)).await?);
         }
@@ -94,7 +94,7 @@ impl Faults {
     }
 
     /// Everything counted so far.
-    pub fn counts(&self) -> BTreeMap<(Service, String), Count> {
+    pub fn counts(&self) -> BTreeMap<(Api, String), Count> {
         self.desk.lock().counts.clone()
     }
 
@@ -124,7 +124,7 @@ impl Desk {
     }
 
     /// Counts a request and tells what is to become of it.
-    fn judge(&self, service: Service, action: &str, subject: &str) -> Option<Fault> {
+    fn judge(&self, service: Api, action: &str, subject: &str) -> Option<Fault> {
         let state = &mut *self.lock();
         let chance = &mut state.chance;
         let rules = state.rules.iter_mut();

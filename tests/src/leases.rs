@@ -46,6 +46,20 @@ pub async fn read(
     Ok(leases)
 }
 
+/// One attribute of all leases that have it, texts and numbers alike.
+pub async fn attribute(
+    dynamodb: &aws_sdk_dynamodb::Client,
+    table: &str,
+    name: &str,
+) -> Result<Vec<String>> {
+    let page = dynamodb.scan().table_name(table).consistent_read(true).send().await?;
+    let values = page.items().iter().filter_map(|item| match item.get(name)? {
+        AttributeValue::S(text) | AttributeValue::N(text) => Some(text.clone()),
+        _ => None,
+    });
+    Ok(values.collect())
+}
+
 /// Sequence numbers compare by value: fewer digits are a smaller number.
 fn number(text: &str) -> Option<(usize, &str)> {
     let digits = text.trim_start_matches('0');

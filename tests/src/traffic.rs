@@ -164,6 +164,22 @@ pub fn payload(numbers: &[u32]) -> Vec<u8> {
     record
 }
 
+/// A collector payload that becomes a bad row too large for a line: it goes nowhere that is known,
+/// and its text doubles when it is quoted.
+pub fn oversized() -> Vec<u8> {
+    let mut record = Vec::new();
+    string(&mut record, 100, "203.0.113.7");
+    integer(&mut record, 200, FIRST_TIMESTAMP_MS);
+    string(&mut record, 210, "UTF-8");
+    string(&mut record, 220, "tests-1.0.0");
+    string(&mut record, 320, "/nothing/here");
+    string(&mut record, 330, &format!("e=pv&{}", "\"".repeat(900_000)));
+    string(&mut record, 400, "collector.example");
+    string(&mut record, 31337, COLLECTOR_SCHEMA);
+    record.push(0);
+    record
+}
+
 fn querystring(number: u32) -> String {
     let pairs = parameters(number);
     let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value)));

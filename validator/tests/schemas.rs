@@ -1,6 +1,5 @@
-//! The static registry `schemas/`, and that of the golden cases: everything stands where its `self`
-//! says, is a valid schema, and equals what Iglu Central publishes in every keyword but
-//! `description`.
+//! The static registry `schemas/`: everything stands where its `self` says, is a valid schema,
+//! and equals what Iglu Central publishes in every keyword but `description`.
 
 #![allow(clippy::print_stderr, reason = "whoever runs the tests should know")]
 
@@ -13,23 +12,14 @@ use validator::{Lookup, Schema, embedded};
 /// Known from documentation of newer peers only, and written after it.
 const UNPUBLISHED: [&str; 1] = ["com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0"];
 
-fn roots() -> [PathBuf; 2] {
-    ["../schemas/schemas", "../tests/vectors/registry/schemas"]
-        .map(|root| Path::new(env!("CARGO_MANIFEST_DIR")).join(root))
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/schemas")
 }
 
-/// Path below its root and text of every schema but those that are made up.
+/// Path below the root and text of every schema.
 fn schemas() -> Vec<(String, String)> {
-    roots().iter().flat_map(|root| below(root)).filter(|(path, _)| !is_made_up(path)).collect()
-}
-
-fn is_made_up(path: &str) -> bool {
-    path.starts_with("com.acme/")
-}
-
-fn below(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut dirs = vec![root.to_owned()];
+    let mut dirs = vec![root()];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).expect("a folder can be read") {
             let path = entry.expect("a folder can be read").path();
@@ -37,7 +27,7 @@ fn below(root: &Path) -> Vec<(String, String)> {
                 dirs.push(path);
                 continue;
             }
-            let name = path.strip_prefix(root).expect("it is below").display().to_string();
+            let name = path.strip_prefix(root()).expect("it is below").display().to_string();
             found.push((name, std::fs::read_to_string(&path).expect("a schema is text")));
         }
     }

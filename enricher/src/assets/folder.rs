@@ -31,7 +31,7 @@ pub struct Note {
 impl Folder {
     /// A folder that is made if need be.
     pub fn open(path: &Path) -> io::Result<Folder> {
-        std::fs::create_dir_all(path)?;
+        std::fs::create_dir_all(path).map_err(|error| at(path, error))?;
         Ok(Folder { path: path.to_owned() })
     }
 
@@ -50,15 +50,18 @@ impl Folder {
     /// Writes the note on a file.
     pub fn write(&self, name: &str, note: &Note) -> io::Result<()> {
         let draft = self.path.join(format!(".{name}.draft"));
-        std::fs::write(&draft, serde_json::to_vec(note)?)?;
-        std::fs::rename(draft, self.beside(name))
+        let written = std::fs::write(&draft, serde_json::to_vec(note)?);
+        written.map_err(|error| at(&draft, error))?;
+        std::fs::rename(&draft, self.beside(name)).map_err(|error| at(&draft, error))
     }
 
     /// Deletes a file and its note, the note last: a file without one is fetched anew.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         for path in [self.path.join(name), self.beside(name)] {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at(&path, error));
+                }
                 _ => {}
             }
         }
@@ -69,16 +72,21 @@ impl Folder {
     pub fn stage(&self) -> io::Result<Stage> {
         let path = self.path.join(".stage");
         match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path, error)),
             _ => {}
         }
-        std::fs::create_dir(&path)?;
+        std::fs::create_dir(&path).map_err(|error| at(&path, error))?;
         Ok(Stage { path, folder: self.path.clone() })
     }
 
     fn beside(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.json"))
     }
+}
+
+/// An error that says where.
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A folder that is deleted in the end, whatever is still in it.
@@ -101,20 +109,24 @@ impl Stage {
     /// Puts the good edition of a file here, too, in place of another.
     pub fn borrow(&self, name: &str) -> io::Result<()> {
         self.discard(name)?;
-        std::fs::hard_link(self.folder.join(name), self.file(name))
+        let linked = std::fs::hard_link(self.folder.join(name), self.file(name));
+        linked.map_err(|error| at(&self.file(name), error))
     }
 
     /// Deletes a file from here.
     pub fn discard(&self, name: &str) -> io::Result<()> {
         match std::fs::remove_file(self.file(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(at(&self.file(name), error))
+            }
             _ => Ok(()),
         }
     }
 
     /// Makes a file the good edition.
     pub fn promote(&self, name: &str) -> io::Result<()> {
-        std::fs::rename(self.file(name), self.folder.join(name))
+        let target = self.folder.join(name);
+        std::fs::rename(self.file(name), &target).map_err(|error| at(&target, error))
     }
 }
 
@@ -122,5 +134,17 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // What stays is deleted before the folder is used again.
         let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_place() {
+        let place = tempfile::NamedTempFile::new().expect("a file");
+        let error = Folder::open(&place.path().join("inside")).expect_err("it is no folder");
+        assert!(error.to_string().contains(&place.path().display().to_string()), "{error}");
     }
 }

@@ -14,6 +14,7 @@ use crate::aws::{self, Aws};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::exit::Usage;
+use crate::signal::Stop;
 use crate::terminal;
 use traffic::{Generator, Payload};
 
@@ -81,7 +82,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         payloads: 0,
     };
     match args.to {
-        To::File => write(&args.output, &mut made)?,
+        To::File => {
+            end_at_signals()?;
+            write(&args.output, &mut made)?;
+        }
         To::Kinesis => put(&args, &mut made)?,
     }
     if let Some(ids) = &mut made.ids {
@@ -192,34 +196,63 @@ fn lines(
     Ok(())
 }
 
+/// Ends the process when it is asked to. Left to the default that would not happen where it is the
+/// first process of a container.
+fn end_at_signals() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let waiting = move || {
+        let stop = Stop::default();
+        runtime.block_on(async {
+            tokio::select! {
+                () = stop.drain.cancelled() => {}
+                _ = stop.on_signals() => {}
+            }
+        });
+        // What was written so far is whole lines or payloads up to a buffer's end.
+        std::process::exit(i32::from(crate::exit::EXIT_GRACE));
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(waiting)?;
+    Ok(())
+}
+
 fn put(args: &Args, made: &mut Made) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let settings = aws::Settings {
-            region: args.region.clone(),
-            kinesis_endpoint: args.endpoint_url.clone(),
-            ..aws::Settings::default()
-        };
-        let client = Aws::load(settings).await.kinesis();
-        let stream = args.stream.as_deref().expect("required with --to kinesis");
-        // A tenth of a second's worth at a time, so that the rate is even.
-        let share = args.rate.map_or(u64::MAX, |rate| rate.div_ceil(10)).max(1);
-        let mut tick = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            if args.rate.is_some() {
-                tick.tick().await;
-                made.generator.advance_to(clock::now_ms());
-            }
-            let target = made.made().saturating_add(share);
-            while made.made() < target {
-                let entries = made.entries(target)?;
-                if entries.is_empty() {
-                    return Ok(());
-                }
-                deliver(&client, stream, entries).await?;
-            }
+        let stop = Stop::default();
+        tokio::select! {
+            biased;
+            () = stop.drain.cancelled() => Ok(()),
+            signals = stop.on_signals() => Ok(signals.context("cannot listen to signals")?),
+            put = put_all(args, made) => put,
         }
     })
+}
+
+async fn put_all(args: &Args, made: &mut Made) -> anyhow::Result<()> {
+    let settings = aws::Settings {
+        region: args.region.clone(),
+        kinesis_endpoint: args.endpoint_url.clone(),
+        ..aws::Settings::default()
+    };
+    let client = Aws::load(settings).await.kinesis();
+    let stream = args.stream.as_deref().expect("required with --to kinesis");
+    // A tenth of a second's worth at a time, so that the rate is even.
+    let share = args.rate.map_or(u64::MAX, |rate| rate.div_ceil(10)).max(1);
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        if args.rate.is_some() {
+            tick.tick().await;
+            made.generator.advance_to(clock::now_ms());
+        }
+        let target = made.made().saturating_add(share);
+        while made.made() < target {
+            let entries = made.entries(target)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            deliver(&client, stream, entries).await?;
+        }
+    }
 }
 
 /// Puts entries until all are taken; gives up after failures that do not pass.

@@ -33,7 +33,7 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
         what: explain(error.message()),
     })?;
     let wrong = |what| Error { file: file.to_owned(), place: String::new(), what };
-    config.check().map(|()| config).map_err(wrong)
+    config.check(crate::clock::now_ms()).map(|()| config).map_err(wrong)
 }
 
 /// Line and column, both counted from 1.
@@ -123,23 +123,23 @@ bucket = "bucket"
             ),
             (
                 "table = \"leases\"",
-                "table = \"t\"\nduration = \"1s\"",
+                "table = \"table\"\nduration = \"1s\"",
                 "w.toml:6:12: expected a duration from 2s to 5m, found `1s`",
             ),
             ("table = \"leases\"", "", "w.toml:4:1: missing field `table`"),
             (
                 "table = \"leases\"",
-                "table = \"t\"\n[validation.atomic_fields_limits]\napp_id = 9\nmkt_clickd = 9",
+                "table = \"table\"\n[validation.atomic_fields_limits]\napp_id = 9\nmkt_clickd = 9",
                 "w.toml:8:1: unknown column `mkt_clickd`; did you mean `mkt_clickid`?",
             ),
             (
                 "table = \"leases\"",
-                "table = \"t\"\n[validation]\natomic_fields_limits = { txn_id = 9 }",
+                "table = \"table\"\n[validation]\natomic_fields_limits = { txn_id = 9 }",
                 "w.toml:7:26: the column `txn_id` is not text: its length has no limit",
             ),
             (
                 "bucket = \"bucket\"",
-                "bucket = \"b\"\ncompression = \"zst\"",
+                "bucket = \"other\"\ncompression = \"zst\"",
                 "w.toml:10:15: unknown variant `zst`, expected one of `zstd`, `gzip`, `none`; did you mean `zstd`?",
             ),
             (
@@ -151,6 +151,21 @@ bucket = "bucket"
                 "[bad.s3]\nbucket = \"bucket\"",
                 "[bad]",
                 "w.toml: [bad] has no destination: add [bad.kinesis] or [bad.s3]",
+            ),
+            (
+                "stream = \"enriched\"",
+                "stream = \"raw\"",
+                "w.toml: [enriched.kinesis] stream: `raw` is the stream that is read; what is written there would be read again, without end",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\ninitial_position = \"9999-01-01T00:00:00Z\"",
+                "w.toml: [source] initial_position: expected a time in the past",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"arn:aws:kinesis:eu-west-1:1:stream/raw\"",
+                "w.toml:3:10: expected the name of a stream (up to 128 letters, digits and any of `_.-`; no ARN), found `arn:aws:kinesis:eu-west-1:1:stream/raw`",
             ),
             (
                 "stream = \"raw\"",

@@ -1,4 +1,5 @@
-//! How far behind a shard's tip its reader is, and how old the oldest record is that is not durable.
+//! How far behind a shard's tip its reader is, and how old the oldest record is that is not
+//! durable.
 //!
 //! Both are told for the moment of the question. What the stream said last holds until its next
 //! answer is overdue; then they grow with the time since that answer.

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::backoff::Backoff;
 use crate::circuit::{Circuit, Then};
-use crate::health::{Check, Failure, Need};
+use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
 use crate::seam::Pending;
 use crate::seam::join;
@@ -204,6 +204,33 @@ impl Kinesis {
         Ok(records.iter().map(refused).collect())
     }
 
+    /// A request without records writes none, and is refused; not so by a service that would refuse
+    /// any. Whether the stream exists is asked for besides, where that is permitted.
+    async fn look_at_stream(&self) -> Result<(), Unfit> {
+        let unfit = |failure| Unfit { what: self.check.what().to_owned(), failure };
+        let put = self.client.put_records().stream_name(&self.stream);
+        if let Err(error) = put.set_records(Some(Vec::new())).send().await {
+            let failure = Failure::of(PUT_RECORDS, &error);
+            if failure.is_refusal() || failure.passing {
+                return Err(unfit(failure));
+            }
+        }
+        let describe = self.client.describe_stream_summary().stream_name(&self.stream);
+        if let Err(error) = describe.send().await {
+            let failure = Failure::of("DescribeStreamSummary", &error);
+            if failure.code.as_deref() == Some("ResourceNotFoundException") {
+                // By the name of what is going to fail.
+                return Err(unfit(Failure { action: PUT_RECORDS, ..failure }));
+            }
+            let (stream, why) = (&self.stream, failure.to_string());
+            tracing::info!(stream, why, "whether the stream exists cannot be told");
+        }
+        match &self.fallback {
+            Fallback::Sink(sink) => sink.look().await,
+            Fallback::Elsewhere | Fallback::None => Ok(()),
+        }
+    }
+
     async fn fall_back(&self, part: &Part, oversized: Vec<&[u8]>) -> Result<Written, Error> {
         if oversized.is_empty() {
             return Ok(Written::Durable);
@@ -253,6 +280,10 @@ impl Key {
 impl Sink for Kinesis {
     fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>> {
         Box::pin(self.put(part))
+    }
+
+    fn look(&self) -> Pending<'_, Result<(), Unfit>> {
+        Box::pin(self.look_at_stream())
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 pub use frame::Compression;
 
 use crate::budget::Hurry;
+use crate::health::Unfit;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::seam::Pending;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub route: Route,
     /// How names begin: a folder, without the final slash; may be empty.
     pub prefix: String,
+    /// How names end, before the suffix of the compression: `tsv`, `jsonl`.
+    pub suffix: &'static str,
     /// The worker's run, part of every name, so that no two workers share one.
     pub worker: String,
     /// The compression.
@@ -57,11 +60,11 @@ pub struct Settings {
 }
 
 /// The sink. Dropping it abandons what is open; whoever waits for it learns so.
-#[derive(Debug)]
 pub struct Objects {
     frames: mpsc::Sender<(Frame, Vec<u8>)>,
     pool: Arc<Pool>,
     compression: Compression,
+    upload: Upload,
     writer: JoinHandle<()>,
 }
 
@@ -91,7 +94,7 @@ impl Objects {
         let upload = Upload::new(storage, settings, metrics);
         let calls = hurry.listen();
         let writer = Writer {
-            upload,
+            upload: upload.clone(),
             frames: receiver,
             calls,
             _hurry: hurry,
@@ -100,7 +103,7 @@ impl Objects {
             uploads: JoinSet::new(),
             later: Later::default(),
         };
-        Objects { frames, pool, compression, writer: tokio::spawn(writer.run()) }
+        Objects { frames, pool, compression, upload, writer: tokio::spawn(writer.run()) }
     }
 
     async fn add(&self, part: Arc<Part>) -> Result<Written, Error> {
@@ -123,6 +126,10 @@ impl Objects {
 impl Sink for Objects {
     fn write(&self, part: Arc<Part>) -> Pending<'_, Result<Written, Error>> {
         Box::pin(self.add(part))
+    }
+
+    fn look(&self) -> Pending<'_, Result<(), Unfit>> {
+        Box::pin(self.upload.look())
     }
 }
 
@@ -235,9 +242,16 @@ impl Settings {
             t.milli,
             self.route.name(),
             self.worker,
-            if self.route.is_of_events() { "tsv" } else { "jsonl" },
+            self.suffix,
             self.compression.suffix(),
         )
+    }
+
+    /// The name of an empty object that shows whether objects may be written: it is written once,
+    /// and hidden from the usual readers.
+    fn probe(&self) -> String {
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        format!("{}{slash}_writable", self.prefix)
     }
 
     /// Manifests stand under a folder of their own, where a query over the objects does not read

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::ShardIteratorType;
 use lease::{Position, Shard, ShardId};
 
 pub use pace::LEAST_INTERVAL;
 
-use crate::health::{Check, Failure, Need};
+use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::Metrics;
 use crate::seam::Pending;
 use crate::source::{Error, Outlet, Reading, Source};
@@ -76,7 +77,7 @@ impl Kinesis {
             let name = next.is_none().then(|| self.settings.stream.clone());
             let list = self.client.list_shards().set_stream_name(name).set_next_token(next);
             let timeouts = aws_sdk_kinesis::config::Config::builder()
-                .timeout_config(crate::aws::page_timeouts());
+                .timeout_config(crate::aws::page_timeouts(1));
             let page = list.customize().config_override(timeouts).send().await;
             let page = page.map_err(|error| Failure::of("ListShards", &error))?;
             shards.extend(page.shards().iter().map(shard));
@@ -104,6 +105,38 @@ async fn created(stream: &Kinesis) -> Option<u64> {
     }
 }
 
+/// So many shards are tried before none is taken to be readable: one alone may be at fault.
+const TRIED: usize = 8;
+
+/// Whether shards can be listed, and any of them read.
+async fn look(stream: &Kinesis) -> Result<(), Unfit> {
+    let what = format!("stream {}", stream.settings.stream);
+    let unfit = |failure| Unfit { what: what.clone(), failure };
+    let shards = stream.pages_of_shards().await.map_err(unfit)?;
+    let mut looked = Ok(());
+    for shard in shards.iter().take(TRIED) {
+        looked = look_at(stream, shard).await;
+        match &looked {
+            Err(failure) if failure.is_refusal() => {}
+            _ => break,
+        }
+    }
+    match looked {
+        Err(failure) if failure.is_refusal() || failure.passing => Err(unfit(failure)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads nothing: asks at the tip of a shard.
+async fn look_at(stream: &Kinesis, shard: &Shard) -> Result<(), Failure> {
+    let get = stream.client.get_shard_iterator().stream_name(&stream.settings.stream);
+    let get = get.shard_id(shard.id.as_str()).shard_iterator_type(ShardIteratorType::Latest);
+    let answer = get.send().await;
+    let answer = answer.map_err(|error| Failure::of("GetShardIterator", &error))?;
+    let get = stream.client.get_records().set_shard_iterator(answer.shard_iterator).limit(1);
+    get.send().await.map(drop).map_err(|error| Failure::of("GetRecords", &error))
+}
+
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
     let hashes = shard.hash_key_range();
@@ -129,6 +162,10 @@ impl Source for Kinesis {
 
     fn created(&self) -> Pending<'_, Option<u64>> {
         Box::pin(created(self))
+    }
+
+    fn look(&self) -> Pending<'_, Result<(), Unfit>> {
+        Box::pin(look(self))
     }
 
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading {

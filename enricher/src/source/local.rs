@@ -202,7 +202,8 @@ fn rows(connection: &Connection, shard: &ShardId, from: i64) -> rusqlite::Result
 fn last_done(connection: &Connection, shard: &ShardId, at: &Position) -> rusqlite::Result<i64> {
     let before = match at {
         Position::After { sequence, .. } => {
-            return Ok(sequence.as_str().parse().unwrap_or(i64::MAX));
+            let number = sequence.as_str().parse::<i64>();
+            return number.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
         }
         Position::ShardEnd => return Ok(i64::MAX),
         Position::TrimHorizon | Position::AtTimestamp(None) => return Ok(0),

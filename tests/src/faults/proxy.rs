@@ -1,15 +1,13 @@
 //! The proxy of one service: takes a request whole, asks what is to become of it, and passes it on.
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use hyper::http::request;
 use hyper::service::service_fn;
@@ -20,12 +18,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Desk, Fault, Service};
+use super::{Api, Desk, Fault};
 
 /// Listens on a port of its own; returns where.
 pub(super) async fn serve(
     servers: &mut JoinSet<()>,
-    service: Service,
+    service: Api,
     upstream: &str,
     desk: Arc<Desk>,
 ) -> Result<String> {
@@ -60,8 +58,11 @@ async fn converse(stream: TcpStream, proxy: Arc<Proxy>) {
     let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
 }
 
+/// What is sent back. An error closes the connection.
+type Answer = BoxBody<Bytes, std::io::Error>;
+
 struct Proxy {
-    service: Service,
+    service: Api,
     upstream: String,
     client: Client<HttpConnector, Full<Bytes>>,
     desk: Arc<Desk>,
@@ -96,7 +97,7 @@ impl Proxy {
             Some(Fault::LoseAnswer) => bail!("the answer is lost"),
             Some(Fault::CutAnswer) => Ok(cut(answer, &body)),
             Some(Fault::Rewrite(change)) => Ok(rewritten(answer, &body, change)),
-            _ => Ok(Response::from_parts(answer, Answer::Whole(Full::new(body)))),
+            _ => Ok(Response::from_parts(answer, body_of(body))),
         }
     }
 
@@ -152,8 +153,8 @@ impl Proxy {
 }
 
 /// The name that AWS gives what a request asks for.
-fn action(service: Service, head: &request::Parts) -> String {
-    if service != Service::S3 {
+fn action(service: Api, head: &request::Parts) -> String {
+    if service != Api::S3 {
         let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         return target.and_then(|name| name.rsplit('.').next()).unwrap_or("none").to_owned();
     }
@@ -177,21 +178,21 @@ fn action(service: Service, head: &request::Parts) -> String {
     name.to_owned()
 }
 
-fn throttled(service: Service) -> Response<Answer> {
+fn throttled(service: Api) -> Response<Answer> {
     match service {
-        Service::S3 => refusal(service, 503, "SlowDown", "Please reduce your request rate."),
+        Api::S3 => refusal(service, 503, "SlowDown", "Please reduce your request rate."),
         _ => refusal(service, 400, "ProvisionedThroughputExceededException", "Rate exceeded"),
     }
 }
 
-fn refusal(service: Service, status: u16, code: &str, message: &str) -> Response<Answer> {
+fn refusal(service: Api, status: u16, code: &str, message: &str) -> Response<Answer> {
     let (kind, body) = match service {
-        Service::S3 => (
+        Api::S3 => (
             "application/xml",
             format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"),
         ),
-        Service::Kinesis => ("application/x-amz-json-1.1", in_json(code, message)),
-        Service::Dynamodb => ("application/x-amz-json-1.0", in_json(code, message)),
+        Api::Kinesis => ("application/x-amz-json-1.1", in_json(code, message)),
+        Api::Dynamodb => ("application/x-amz-json-1.0", in_json(code, message)),
     };
     whole(status, kind, Bytes::from(body))
 }
@@ -202,13 +203,18 @@ fn in_json(code: &str, message: &str) -> String {
 
 fn whole(status: u16, kind: &str, body: Bytes) -> Response<Answer> {
     let answer = Response::builder().status(status).header(CONTENT_TYPE, kind);
-    answer.body(Answer::Whole(Full::new(body))).expect("rules have valid statuses and types")
+    answer.body(body_of(body)).expect("rules have valid statuses and types")
+}
+
+fn body_of(bytes: Bytes) -> Answer {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
 }
 
 fn cut(mut answer: hyper::http::response::Parts, body: &Bytes) -> Response<Answer> {
     answer.headers.insert(CONTENT_LENGTH, (body.len() as u64 + 1).into());
-    let half = body.slice(..body.len() / 2);
-    Response::from_parts(answer, Answer::Cut(Some(half)))
+    let half = body_of(body.slice(..body.len() / 2));
+    let end = async { Some(Err(std::io::Error::other("cut"))) };
+    Response::from_parts(answer, half.with_trailers(end).boxed())
 }
 
 fn rewritten(
@@ -224,39 +230,5 @@ fn rewritten(
         }
         _ => body.clone(),
     };
-    Response::from_parts(answer, Answer::Whole(Full::new(body)))
-}
-
-/// What is sent back.
-enum Answer {
-    Whole(Full<Bytes>),
-    /// Some bytes, and then the connection closes.
-    Cut(Option<Bytes>),
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        match self.get_mut() {
-            Answer::Whole(body) => {
-                Pin::new(body).poll_frame(context).map_err(|never: Infallible| match never {})
-            }
-            Answer::Cut(half) => Poll::Ready(Some(match half.take() {
-                Some(bytes) => Ok(Frame::data(bytes)),
-                None => Err(std::io::Error::other("cut")),
-            })),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Answer::Whole(body) => body.size_hint(),
-            Answer::Cut(_) => SizeHint::default(),
-        }
-    }
+    Response::from_parts(answer, body_of(body))
 }

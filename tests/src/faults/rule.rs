@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Service;
+use super::Api;
 
 /// What happens to a request in place of its answer.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Fault {
 /// Harms some requests.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    service: Option<Service>,
+    service: Option<Api>,
     action: Option<String>,
     containing: Option<String>,
     probability: f64,
@@ -67,7 +67,7 @@ impl Rule {
     }
 
     /// Harms every request to a service.
-    pub fn all(service: Service, fault: Fault) -> Rule {
+    pub fn all(service: Api, fault: Fault) -> Rule {
         Rule { service: Some(service), ..Rule::new(fault) }
     }
 
@@ -99,7 +99,7 @@ impl Rule {
     /// The harm that this rule does to a request.
     pub(super) fn harm(
         &mut self,
-        service: Service,
+        service: Api,
         action: &str,
         subject: &str,
         chance: &mut fastrand::Rng,
@@ -125,7 +125,7 @@ mod tests {
 
     fn harmed(rule: &mut Rule, seed: u64) -> Vec<bool> {
         let mut chance = fastrand::Rng::with_seed(seed);
-        let mut harm = || rule.harm(Service::S3, "PutObject", "/b/a", &mut chance).is_some();
+        let mut harm = || rule.harm(Api::S3, "PutObject", "/b/a", &mut chance).is_some();
         (0..20).map(|_| harm()).collect()
     }
 
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn chance_repeats_with_its_seed() {
-        let rule = Rule::all(Service::S3, Fault::Reset).with_probability(0.5);
+        let rule = Rule::all(Api::S3, Fault::Reset).with_probability(0.5);
         let first = harmed(&mut rule.clone(), 7);
         assert_eq!(harmed(&mut rule.clone(), 7), first);
         assert_ne!(harmed(&mut rule.clone(), 8), first);
@@ -149,7 +149,7 @@ mod tests {
     fn other_requests_pass() {
         for rule in [
             Rule::of("GetRecords", Fault::Reset),
-            Rule::all(Service::Kinesis, Fault::Reset),
+            Rule::all(Api::Kinesis, Fault::Reset),
             Rule::of("PutObject", Fault::Reset).containing("other"),
         ] {
             assert!(!harmed(&mut rule.clone(), 1).contains(&true), "{rule:?}");

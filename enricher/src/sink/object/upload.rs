@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Frame, Open, Settings, manifest};
 use crate::circuit::{Circuit, Then};
-use crate::health::{Check, Failure, Need};
+use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
 use crate::sink::put::Put;
 use crate::sink::storage::Storage;
@@ -34,7 +34,8 @@ pub(super) struct Upload {
     pub(super) settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     objects: Arc<Circuit>,
-    /// Manifests have their own: their failures hold up no object, and keep nobody from being ready.
+    /// Manifests have their own: their failures hold up no object, and are no reason not to be
+    /// ready.
     manifests: Arc<Circuit>,
 }
 
@@ -63,6 +64,13 @@ impl Upload {
             storage,
             metrics,
         }
+    }
+
+    /// Writes an empty object unless it is there: the answer says whether objects may be written.
+    pub(super) async fn look(&self) -> Result<(), Unfit> {
+        let name = self.settings.probe();
+        let looked = self.storage.put(&name, Bytes::new()).await;
+        looked.map(drop).map_err(|failure| Unfit { what: self.objects.what().to_owned(), failure })
     }
 
     /// Writes an object and tells everybody who waits for it. Tries as long as the leases are held;

@@ -30,7 +30,8 @@ pub fn split(record: &Bytes) -> Option<Vec<Bytes>> {
             parts.push(record.slice_ref(data(inner)?));
         }
     }
-    Some(parts)
+    // Without any record inside it would have no verdict: then it is a record like any other.
+    (!parts.is_empty()).then_some(parts)
 }
 
 fn data(record: &[u8]) -> Option<&[u8]> {
@@ -126,11 +127,16 @@ mod tests {
     proptest! {
         #[test]
         fn parts_come_back_in_order(
-            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..20),
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..20),
         ) {
             let record = Bytes::from(aggregate(&parts));
             let split = split(&record).map(|parts| parts.iter().map(|p| p.to_vec()).collect());
             prop_assert_eq!(split, Some(parts));
+        }
+
+        #[test]
+        fn one_without_records_is_an_ordinary_record(_ in Just(())) {
+            prop_assert_eq!(split(&Bytes::from(aggregate(&[]))), None);
         }
 
         #[test]

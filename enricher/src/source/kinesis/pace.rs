@@ -10,6 +10,9 @@ pub const LEAST_INTERVAL: Duration = Duration::from_millis(250);
 /// What AWS takes into a shard in a second.
 const BYTES_PER_SECOND: usize = 1 << 20;
 
+/// The most records AWS puts into one answer.
+const PAGE_RECORDS: i32 = 10_000;
+
 /// The largest answer.
 const PAGE_BYTES: usize = 10 << 20;
 
@@ -24,12 +27,14 @@ pub(super) struct Pace {
     slowest: Duration,
     next: Duration,
     behind: bool,
+    /// Attempts that took too long, since an answer had less than was asked for.
+    too_long: u32,
 }
 
 impl Pace {
     /// From `fastest`, while there are records, to `slowest`, while there are none.
     pub(super) fn new(fastest: Duration, slowest: Duration) -> Pace {
-        Pace { fastest, slowest: slowest.max(fastest), next: fastest, behind: true }
+        Pace { fastest, slowest: slowest.max(fastest), next: fastest, behind: true, too_long: 0 }
     }
 
     /// The longest time between two requests.
@@ -52,6 +57,24 @@ impl Pace {
             self.next = self.next.mul_f64(1.5).min(self.slowest);
         }
         self.next
+    }
+
+    /// How many records to ask for, and how often that took too long: a quarter each time, so that
+    /// a slow line or a busy service comes to an end with something.
+    pub(super) fn attempt(&self) -> (i32, u32) {
+        ((PAGE_RECORDS >> (2 * self.too_long.min(7))).max(1), self.too_long)
+    }
+
+    /// The last attempt was given up.
+    pub(super) fn took_too_long(&mut self) {
+        self.too_long = self.too_long.saturating_add(1);
+    }
+
+    /// The last attempt had an answer. While answers are full, larger ones would take longer.
+    pub(super) fn answered(&mut self, records: usize) {
+        if records < self.attempt().0 as usize {
+            self.too_long = 0;
+        }
     }
 
     /// The room that the next answer may need. At the tip there is no more than what came in since
@@ -86,6 +109,21 @@ mod tests {
         pace.after(false, false);
         assert_eq!(pace.after(false, true), LEAST_INTERVAL);
         assert_eq!(pace.after(true, false), FAST);
+    }
+
+    #[test]
+    fn what_took_too_long_is_asked_for_in_smaller_pieces() {
+        let mut pace = Pace::new(FAST, SLOW);
+        assert_eq!(pace.attempt(), (10_000, 0));
+        pace.took_too_long();
+        pace.took_too_long();
+        assert_eq!(pace.attempt(), (625, 2));
+        pace.answered(625);
+        assert_eq!(pace.attempt(), (625, 2), "there is more");
+        pace.answered(624);
+        assert_eq!(pace.attempt(), (10_000, 0));
+        (0..100).for_each(|_| pace.took_too_long());
+        assert_eq!(pace.attempt().0, 1);
     }
 
     #[test]

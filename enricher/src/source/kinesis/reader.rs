@@ -10,7 +10,6 @@
 use std::time::Duration;
 
 use aws_sdk_kinesis::config::Config;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
@@ -28,9 +27,6 @@ use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
 use crate::source::{Closed, Error, Outlet};
-
-/// The most records AWS puts into one answer.
-const PAGE_RECORDS: i32 = 10_000;
 
 /// Failures in a row that do not pass by themselves before the shard is given up.
 const LASTING_FAILURES: u32 = 8;
@@ -116,7 +112,7 @@ impl Reader {
             let Some(current) = iterator.take() else {
                 match self.iterator().await? {
                     Some(fresh) => iterator = Some(fresh),
-                    None => return self.end().await,
+                    None => return self.gone_with_its_records().await,
                 }
                 continue;
             };
@@ -129,7 +125,7 @@ impl Reader {
                     continue;
                 }
                 Page::Renew => continue,
-                Page::Gone => return self.end().await,
+                Page::Gone => return self.gone_with_its_records().await,
             };
             answered = Instant::now();
             iterator = page.next_shard_iterator.take();
@@ -176,7 +172,7 @@ impl Reader {
                     get.shard_iterator_type(ShardIteratorType::TrimHorizon)
                 }
             };
-            let error = match get.customize().config_override(timeouts()).send().await {
+            let error = match get.customize().config_override(timeouts(1)).send().await {
                 Ok(answer) => return Ok(answer.shard_iterator),
                 Err(error) => error,
             };
@@ -193,9 +189,11 @@ impl Reader {
     }
 
     async fn page(&mut self, iterator: &str) -> Result<Page, Error> {
-        let get = self.stream.client.get_records().shard_iterator(iterator).limit(PAGE_RECORDS);
-        let error = match get.customize().config_override(timeouts()).send().await {
+        let (limit, too_long) = self.pace.attempt();
+        let get = self.stream.client.get_records().shard_iterator(iterator).limit(limit);
+        let error = match get.customize().config_override(timeouts(too_long)).send().await {
             Ok(page) => {
+                self.pace.answered(page.records().len());
                 self.backoff.reset();
                 self.lasting = 0;
                 self.stream.reading.succeeded();
@@ -203,6 +201,9 @@ impl Reader {
             }
             Err(error) => error,
         };
+        if aws::took_too_long(&error) {
+            self.pace.took_too_long();
+        }
         let code = error.code();
         if code == Some("ResourceNotFoundException") && self.gone().await {
             return Ok(Page::Gone);
@@ -331,6 +332,17 @@ impl Reader {
         Ok(())
     }
 
+    /// The stream no longer knows the shard: what was not read of it is lost, if there was any.
+    async fn gone_with_its_records(self) -> Result<(), Error> {
+        if self.from != Position::ShardEnd {
+            let (shard, from) = (&self.shard, &self.from);
+            tracing::error!(%shard, %from, "the shard is no longer in the stream; what was not \
+                 read of it is lost");
+            self.stream.metrics.trimmed(shard.as_str(), None);
+        }
+        self.end().await
+    }
+
     /// Whether the shard takes no more records. An answer without a next iterator says so only
     /// together with the shard's children; alone it is not believed.
     async fn closed(&mut self) -> bool {
@@ -354,9 +366,8 @@ impl Reader {
     }
 }
 
-fn timeouts() -> aws_sdk_kinesis::config::Builder {
-    let timeouts: TimeoutConfig = aws::page_timeouts();
-    Config::builder().timeout_config(timeouts)
+fn timeouts(too_long: u32) -> aws_sdk_kinesis::config::Builder {
+    Config::builder().timeout_config(aws::page_timeouts(too_long))
 }
 
 impl Gathered {

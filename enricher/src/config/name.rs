@@ -1,0 +1,191 @@
+//! Names of what is outside: streams, tables, buckets, folders in buckets, regions, endpoints. What
+//! no service would take is refused where it stands in the file.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use reqwest::Url;
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::value::Text;
+
+/// A text that can be the name of such a thing.
+pub struct Name<K>(String, PhantomData<K>);
+
+/// What a name is of.
+pub trait Kind {
+    /// What is expected, in words.
+    const EXPECTED: &'static str;
+
+    /// Whether a service would take it.
+    fn fits(text: &str) -> bool;
+}
+
+/// A stream of Kinesis.
+#[derive(Clone, Copy, Debug)]
+pub enum OfStream {}
+
+/// A table of DynamoDB.
+#[derive(Clone, Copy, Debug)]
+pub enum OfTable {}
+
+/// A bucket of S3.
+#[derive(Clone, Copy, Debug)]
+pub enum OfBucket {}
+
+/// How names of objects begin.
+#[derive(Clone, Copy, Debug)]
+pub enum OfPrefix {}
+
+/// A region.
+#[derive(Clone, Copy, Debug)]
+pub enum OfRegion {}
+
+/// Where a service answers.
+#[derive(Clone, Copy, Debug)]
+pub enum OfEndpoint {}
+
+impl Kind for OfStream {
+    const EXPECTED: &'static str =
+        "the name of a stream (up to 128 letters, digits and any of `_.-`; no ARN)";
+
+    fn fits(text: &str) -> bool {
+        text.len() <= 128 && text.bytes().all(is_word)
+    }
+}
+
+impl Kind for OfTable {
+    const EXPECTED: &'static str =
+        "the name of a table (3 to 255 letters, digits and any of `_.-`) or its ARN";
+
+    fn fits(text: &str) -> bool {
+        is_arn(text) || ((3..=255).contains(&text.len()) && text.bytes().all(is_word))
+    }
+}
+
+impl Kind for OfBucket {
+    const EXPECTED: &'static str =
+        "the name of a bucket (3 to 63 letters, digits and any of `.-`; no URI) or an ARN";
+
+    /// Old buckets have longer names and underscores.
+    fn fits(text: &str) -> bool {
+        is_arn(text) || ((3..=255).contains(&text.len()) && text.bytes().all(is_word))
+    }
+}
+
+impl Kind for OfPrefix {
+    const EXPECTED: &'static str =
+        "how names of objects begin (a folder in the bucket, as in `snowmelt/bad`)";
+
+    /// A key has 1,024 bytes, and the rest of a name needs some.
+    fn fits(text: &str) -> bool {
+        text.len() <= 700
+            && !text.starts_with('/')
+            && !text.contains("://")
+            && !text.chars().any(char::is_control)
+    }
+}
+
+impl Kind for OfRegion {
+    const EXPECTED: &'static str = "the name of a region, as in `eu-central-1`";
+
+    fn fits(text: &str) -> bool {
+        text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+}
+
+impl Kind for OfEndpoint {
+    const EXPECTED: &'static str = "a URL, as in `http://127.0.0.1:4566`";
+
+    fn fits(text: &str) -> bool {
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
+}
+
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.split(':').count() >= 6
+}
+
+impl<K: Kind> Name<K> {
+    /// A text that is one.
+    pub fn parse(text: &str) -> Result<Name<K>, String> {
+        if !text.is_empty() && K::fits(text) {
+            return Ok(Name(text.to_owned(), PhantomData));
+        }
+        Err(format!("expected {}, found `{text}`", K::EXPECTED))
+    }
+}
+
+impl<K> Deref for Name<K> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<K> Clone for Name<K> {
+    fn clone(&self) -> Name<K> {
+        Name(self.0.clone(), PhantomData)
+    }
+}
+
+impl<K> fmt::Debug for Name<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<K> fmt::Display for Name<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Name<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Name::parse(&Text::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<K: Kind>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(Name::<K>::parse(text).is_ok(), "{text}");
+        }
+        for text in bad {
+            assert!(Name::<K>::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_service_would_take_is_refused() {
+        let long = "x".repeat(300);
+        check::<OfStream>(
+            &["raw", "collector-good_1.2"],
+            &["", "a b", "arn:aws:kinesis:eu-west-1:1:stream/raw", "a/b", &long],
+        );
+        check::<OfTable>(
+            &["leases", "arn:aws:dynamodb:eu-west-1:1:table/leases"],
+            &["", "ab", "a b", "a/b", &long],
+        );
+        check::<OfBucket>(
+            &["events", "my.events-1", "arn:aws:s3:eu-west-1:1:accesspoint/ap"],
+            &["", "ab", "s3://events/x", "events/x", "my events", &long],
+        );
+        check::<OfPrefix>(&["bad", "a/b/c/", "date=x"], &["", "/bad", "s3://events/x", "a\nb"]);
+        check::<OfRegion>(&["eu-west-1", "us-gov-east-1"], &["", "eu west", "EU", "eu-west-1:"]);
+        check::<OfEndpoint>(
+            &["http://127.0.0.1:4566", "https://kinesis.eu-west-1.amazonaws.com", "http://[::1]:1"],
+            &["", "127.0.0.1:4566", "hello world", "ftp://x", "http://", "localhost:4566", "/x"],
+        );
+    }
+}
