@@ -29,9 +29,9 @@ use resolver::Resolver;
 /// Groups of cases, in `vectors/cases`.
 ///
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
-/// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js`, `enr-sql` and the
-/// `webhook-*` groups wait for what they are about; user agents by yauaa are not planned.
-const GROUPS: [&str; 20] = [
+/// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js` and `enr-sql` wait for
+/// what they are about; user agents by yauaa are not planned.
+const GROUPS: [&str; 38] = [
     "captures",
     "core-adapters",
     "core-badrows",
@@ -52,6 +52,24 @@ const GROUPS: [&str; 20] = [
     "enr-referer",
     "enr-ua",
     "enr-ua-legacy",
+    "webhook-callrail",
+    "webhook-cloudfront",
+    "webhook-google-analytics",
+    "webhook-hubspot",
+    "webhook-mailchimp",
+    "webhook-mailgun",
+    "webhook-mandrill",
+    "webhook-marketo",
+    "webhook-olark",
+    "webhook-pagerduty",
+    "webhook-pingdom",
+    "webhook-sendgrid",
+    "webhook-statusgator",
+    "webhook-std",
+    "webhook-unbounce",
+    "webhook-unknown",
+    "webhook-urbanairship",
+    "webhook-vero",
 ];
 
 /// The moment at which the flat JSON was recorded.
@@ -492,9 +510,11 @@ impl Json {
 
     /// Cuts a text where a parser's own words begin.
     fn without_parser_text(self) -> Json {
-        const PREFIXES: [&str; 7] = [
+        const PREFIXES: [&str; 9] = [
             "error deserializing raw event: ",
             "Provided URI [",
+            "could not convert access log timestamp: ",
+            "could not parse body: ",
             "invalid json: ",
             "could not extract name-value pairs from querystring",
             "cannot be converted to java.math.BigDecimal. Error : ",

@@ -98,6 +98,11 @@ pub fn int32<'a>(text: &'a str, arena: &'a Bump) -> Result<Option<&'a str>, NotA
     number.map(|number| Some(digits::canonical(number, arena))).ok_or(NotAnInteger)
 }
 
+/// A signed 64-bit integer.
+pub fn int64(text: &str) -> Option<i64> {
+    digits::parse_i64(text)
+}
+
 /// `0` or `1`.
 pub fn bool01(text: &str) -> Option<&'static str> {
     match text {

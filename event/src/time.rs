@@ -33,12 +33,19 @@ pub fn parse_ms(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let fits = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
-    if !fits || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
+    Some(of_civil([year, month, day], [hour, minute, second])? + number(20, 23)?)
+}
+
+/// The moment of a date (year, month, day) and a time of day (hour, minute, second), if there are
+/// such: years within some 290 million of year 0.
+pub fn of_civil([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<i64> {
+    const YEARS: std::ops::RangeInclusive<i64> = -290_000_000..=290_000_000;
+    let is_date = YEARS.contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day);
+    let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
     let seconds = (hour * 60 + minute) * 60 + second;
-    Some(days_from_civil(year, month, day) * DAY + seconds * 1000 + number(20, 23)?)
+    (is_date && is_time).then(|| days_from_civil(year, month, day) * DAY + seconds * 1000)
 }
 
 /// Appends an ISO-8601 instant whose fraction has three digits or, where it is zero, is left out.

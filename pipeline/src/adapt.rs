@@ -1,12 +1,37 @@
 //! A collector payload becomes raw events: the endpoint's vendor and version choose the adapter.
 //!
-//! An adapter yields every event of its payload or, when any part of the payload is wrong, none:
-//! then all its reasons make one bad row.
+//! An adapter yields every event of its payload, or its reasons for refusing it, which make one bad
+//! row. Of a webhook's batch the sound events go on where others are refused; the bad row then has
+//! the body of the refused ones alone, so that nothing is lost and nothing comes twice.
+//!
+//! Trackers have modules of their own; a webhook is a row of [`built_in::WEBHOOKS`] with a module
+//! that says how its body is read, on the common ground of [`webhook`].
 
+mod built_in;
+mod callrail;
+mod cloudfront;
+mod dates;
+mod google_analytics;
+mod hubspot;
 mod iglu;
+mod mailchimp;
+mod mailgun;
+mod mandrill;
+mod map_order;
+mod marketo;
+mod olark;
+mod pagerduty;
 mod payload_data;
+mod pingdom;
 mod redirect;
+mod sendgrid;
+mod statusgator;
 mod tracker;
+mod tree;
+mod unbounce;
+mod urban_airship;
+mod vero;
+mod webhook;
 
 use std::collections::HashMap;
 
@@ -14,30 +39,55 @@ use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use event::bad_row::BadKind;
 use event::raw_event::Parameter;
 use event::reason::Reason;
-use event::{Bump, CollectorPayload};
+use event::{Bump, CollectorPayload, RawEvent};
 
 use super::schema_check::{SchemaCheck, Stop};
+pub use built_in::Adapters;
+
+/// What an adapter makes of a payload.
+#[derive(Debug)]
+pub struct Adapted<'a> {
+    /// The events, in their order.
+    pub events: BumpVec<'a, RawEvent<'a>>,
+    /// What of a batch is no event, where other parts are.
+    pub refused: Option<Refused<'a>>,
+}
+
+/// Parts of a payload that are no events.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    /// The payload with these parts alone.
+    pub payload: &'a CollectorPayload<'a>,
+    /// Why they are refused.
+    pub reasons: Vec<Reason>,
+}
 
 /// The parameters of each event of a payload.
-pub type Events<'a> = BumpVec<'a, &'a [Parameter<'a>]>;
+type Events<'a> = BumpVec<'a, &'a [Parameter<'a>]>;
 
 /// Runs the payload's adapter.
 pub fn events<'a>(
-    payload: &CollectorPayload<'a>,
+    payload: &'a CollectorPayload<'a>,
+    adapters: &Adapters,
     check: &mut SchemaCheck<'_>,
     arena: &'a Bump,
-) -> Result<Events<'a>, Stop> {
-    match (payload.vendor, payload.version) {
+) -> Result<Adapted<'a>, Stop> {
+    let events = match (payload.vendor, payload.version) {
         ("com.snowplowanalytics.snowplow", "tp1") => tracker::tp1(payload, arena),
         ("com.snowplowanalytics.snowplow", "tp2") => tracker::tp2(payload, check, arena),
         ("r", "tp2") => redirect::events(payload, arena),
         ("com.snowplowanalytics.iglu", "v1") => iglu::events(payload, arena),
-        (vendor, version) => {
-            let value = format!("{vendor}/{version}");
-            let expectation = "vendor/version combination is not supported";
-            Err(Reason::input("vendor/version", Some(&value), expectation).into())
-        }
-    }
+        (vendor, version) => match adapters.run(payload, arena) {
+            Some(adapted) => return adapted,
+            None => {
+                let value = format!("{vendor}/{version}");
+                let expectation = "vendor/version combination is not supported";
+                Err(Reason::input("vendor/version", Some(&value), expectation).into())
+            }
+        },
+    }?;
+    let events = events.iter().map(|parameters| RawEvent { payload, parameters });
+    Ok(Adapted { events: BumpVec::from_iter_in(events, arena), refused: None })
 }
 
 /// The kind of bad row that a payload's refusal becomes.
@@ -90,32 +140,6 @@ fn overlay<'a>(
     merged.into_bump_slice()
 }
 
-/// The parameters in the order in which a peer's map yields them: up to four as they came, more by
-/// their names' hashes, five bits at a time from the lowest. It shows where an adapter makes a text
-/// of all parameters.
-fn in_map_order<'a>(parameters: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
-    const INSERTION_ORDER: usize = 4;
-    let mut ordered = parameters.to_vec();
-    if ordered.len() > INSERTION_ORDER {
-        ordered.sort_by_cached_key(|(name, _)| {
-            let hash = map_hash(name);
-            [0, 5, 10, 15, 20, 25, 30].map(|level| hash >> level & 31)
-        });
-    }
-    ordered
-}
-
-/// A text's hash on the JVM, improved as Scala's immutable maps do.
-fn map_hash(text: &str) -> u32 {
-    let hash = text
-        .encode_utf16()
-        .fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
-    let hash = hash.wrapping_add(!(hash << 9));
-    let hash = hash ^ hash >> 14;
-    let hash = hash.wrapping_add(hash << 4);
-    hash ^ hash >> 10
-}
-
 /// The parameter of that name, with or without a value.
 fn find<'a>(parameters: &[Parameter<'a>], name: &str) -> Option<Option<&'a str>> {
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -130,20 +154,16 @@ fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
     out.into_bump_str()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_parameters_come_in_the_order_of_their_hashes() {
-        let names = |parameters: &[&'static str]| {
-            let parameters: Vec<_> = parameters.iter().map(|name| (*name, None)).collect();
-            in_map_order(&parameters).iter().map(|(name, _)| *name).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&["url", "u", "e", "a"]), ["url", "u", "e", "a"]);
-        assert_eq!(
-            names(&["schema", "a", "b", "c", "d", "e", "p", "u", "url"]),
-            ["e", "url", "u", "a", "schema", "b", "p", "c", "d"]
-        );
+/// A text in a form in which any form or query string can hold it.
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
     }
+    out
 }

@@ -14,7 +14,7 @@ use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, RawEvent, base64};
 
-use super::adapt::{self, Events};
+use super::adapt::{self, Adapted, Refused};
 use super::schema_check::Stop;
 use super::{Bench, Place, Run, load};
 use crate::Record;
@@ -28,7 +28,7 @@ const BYTES: usize = 128 << 10;
 
 /// What became of a record before its events are looked at.
 enum Loaded<'a> {
-    Events(&'a CollectorPayload<'a>, Events<'a>),
+    Events(Adapted<'a>),
     Unreadable(Vec<Reason>),
     Refused(&'a CollectorPayload<'a>, Vec<Reason>),
     /// Schemas that cannot be had, by their Iglu URIs; none where they must be asked for first.
@@ -47,8 +47,8 @@ impl Run<'_> {
         let (mut events, mut bytes) = (Vec::new(), 0);
         for record in &batch.records[first..] {
             let loaded = self.loaded(record, arena);
-            if let Loaded::Events(_, of_record) = &loaded {
-                events.extend(of_record.iter().copied());
+            if let Loaded::Events(adapted) = &loaded {
+                events.extend(adapted.events.iter().map(|event| event.parameters));
             }
             group.push(loaded);
             bytes += record.data.len();
@@ -60,7 +60,10 @@ impl Run<'_> {
         let mut fingerprints = fingerprints.into_iter().flatten();
         let next = first + group.len();
         for (index, loaded) in (first..).zip(group) {
-            let count = if let Loaded::Events(_, events) = &loaded { events.len() } else { 0 };
+            let count = match &loaded {
+                Loaded::Events(adapted) => adapted.events.len(),
+                _ => 0,
+            };
             let fingerprints = fingerprints.by_ref().take(count);
             self.record(index as u32, loaded, fingerprints, caches, arena);
         }
@@ -82,8 +85,9 @@ impl Run<'_> {
             Ok(payload) => &*arena.alloc(payload),
             Err(reasons) => return Loaded::Unreadable(reasons),
         };
-        match adapt::events(payload, &mut self.check, arena) {
-            Ok(events) => Loaded::Events(payload, events),
+        let adapters = &self.pipeline.settings.adapters;
+        match adapt::events(payload, adapters, &mut self.check, arena) {
+            Ok(adapted) => Loaded::Events(adapted),
             Err(Stop::Refused(reasons)) => Loaded::Refused(payload, reasons),
             Err(Stop::Pending) => Loaded::Undecided(std::mem::take(&mut self.check.unavailable)),
         }
@@ -113,8 +117,12 @@ impl Run<'_> {
         let record = &self.work.batch.records[index as usize];
         let mark = self.output.mark();
         let whole = AssertUnwindSafe(|| match loaded {
-            Loaded::Events(payload, events) => {
-                self.events((index, record), (payload, &events), fingerprints, caches, arena);
+            Loaded::Events(adapted) => {
+                self.events((index, record), &adapted.events, fingerprints, caches, arena);
+                // Of a parked record only events wait; what was refused has its row.
+                if let Some(refused) = adapted.refused.filter(|_| self.work.only.is_none()) {
+                    self.refused(index, &refused, arena);
+                }
             }
             Loaded::Unreadable(reasons) => {
                 let shown = self.shown_text(record.data, base64::encode);
@@ -125,12 +133,7 @@ impl Run<'_> {
                 }
             }
             Loaded::Refused(payload, reasons) => {
-                let kind = adapt::refusal_kind(payload);
-                let reasons = self.shown_reasons(&reasons, payload.headers);
-                let shown = self.shown_payload(payload, arena);
-                self.bad(index, kind, |stamp, out| {
-                    bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
-                });
+                self.refused(index, &Refused { payload, reasons }, arena);
             }
             Loaded::Undecided(unavailable) => {
                 self.check.unavailable = unavailable;
@@ -147,23 +150,33 @@ impl Run<'_> {
         }
     }
 
+    /// What an adapter refuses becomes a bad row.
+    fn refused<'a>(&mut self, index: u32, refused: &Refused<'a>, arena: &'a Bump) {
+        let payload = refused.payload;
+        let kind = adapt::refusal_kind(payload);
+        let reasons = self.shown_reasons(&refused.reasons, payload.headers);
+        let shown = self.shown_payload(payload, arena);
+        self.bad(index, kind, |stamp, out| {
+            bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
+        });
+    }
+
     fn events<'a>(
         &mut self,
         (index, record): (u32, &Record<'_>),
-        (payload, events): (&'a CollectorPayload<'a>, &[&'a [Parameter<'a>]]),
+        events: &[RawEvent<'a>],
         mut fingerprints: impl Iterator<Item = &'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
     ) {
-        for (place, &parameters) in events.iter().enumerate() {
+        for (place, raw) in events.iter().enumerate() {
             let fingerprint = fingerprints.next();
             if self.work.only.is_some_and(|parked| !parked.names(place as u32)) {
                 continue;
             }
-            let raw = RawEvent { payload, parameters };
             let at = Place { index, record, place };
             self.confined(at, caches, |run, caches| {
-                run.event(at, &raw, fingerprint, caches, arena);
+                run.event(at, raw, fingerprint, caches, arena);
             });
         }
         if !self.waiting.is_empty() {

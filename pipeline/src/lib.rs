@@ -39,6 +39,7 @@ use event::reason::{EnrichmentId, Failure, Reason};
 use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
 use validator::Schemas;
 
+use adapt::Adapters;
 pub use batch::{Batch, Record};
 use entities::Entities;
 use load::RecordEncoding;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub lengths: Lengths,
     /// How long each field may be.
     pub limits: Limits,
+    /// What becomes of webhooks.
+    pub adapters: Arc<Adapters>,
     /// How much of the schemas is enforced.
     pub validation: Validation,
     /// What becomes of an event with a schema that cannot be had.
@@ -137,6 +140,7 @@ impl Settings {
             record_encoding: RecordEncoding::default(),
             lengths: Lengths::default(),
             limits: Limits::default(),
+            adapters: Arc::default(),
             validation: Validation::default(),
             unavailable: Unavailable::default(),
             format: Format::default(),

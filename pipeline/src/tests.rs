@@ -33,9 +33,9 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     let (arena, mut caches) = (Bump::new(), Caches::default());
     let record = &batch.records[0];
     let payload = load::payload(record.data, RecordEncoding::Plain, &arena).expect("a payload");
-    let events = adapt::events(&payload, &mut run.check, &arena).expect("three events");
-    for (place, parameters) in events.iter().enumerate() {
-        let raw = RawEvent { payload: &payload, parameters };
+    let adapters = Adapters::default();
+    let adapted = adapt::events(&payload, &adapters, &mut run.check, &arena);
+    for (place, raw) in adapted.expect("three events").events.iter().enumerate() {
         let at = Place { index: 0, record, place };
         run.confined(at, &mut caches, |run, caches| {
             if place == 1 {
@@ -46,7 +46,7 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
                     panic!("something nobody thought of")
                 });
             }
-            run.event(at, &raw, None, caches, &arena);
+            run.event(at, raw, None, caches, &arena);
         });
     }
 

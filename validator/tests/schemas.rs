@@ -1,5 +1,6 @@
-//! The static registry `schemas/`: everything stands where its `self` says, is a valid schema,
-//! and equals what Iglu Central publishes in every keyword but `description`.
+//! The static registry `schemas/`, and that of the golden cases: everything stands where its `self`
+//! says, is a valid schema, and equals what Iglu Central publishes in every keyword but
+//! `description`.
 
 #![allow(clippy::print_stderr, reason = "whoever runs the tests should know")]
 
@@ -12,14 +13,23 @@ use validator::{Lookup, Schema, embedded};
 /// Known from documentation of newer peers only, and written after it.
 const UNPUBLISHED: [&str; 1] = ["com.snowplowanalytics.snowplow/utm_referrer/jsonschema/1-0-0"];
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/schemas")
+fn roots() -> [PathBuf; 2] {
+    ["../schemas/schemas", "../tests/vectors/registry/schemas"]
+        .map(|root| Path::new(env!("CARGO_MANIFEST_DIR")).join(root))
 }
 
-/// Path below the root and text of every schema.
+/// Path below its root and text of every schema but those that are made up.
 fn schemas() -> Vec<(String, String)> {
+    roots().iter().flat_map(|root| below(root)).filter(|(path, _)| !is_made_up(path)).collect()
+}
+
+fn is_made_up(path: &str) -> bool {
+    path.starts_with("com.acme/")
+}
+
+fn below(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut dirs = vec![root()];
+    let mut dirs = vec![root.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).expect("a folder can be read") {
             let path = entry.expect("a folder can be read").path();
@@ -27,7 +37,7 @@ fn schemas() -> Vec<(String, String)> {
                 dirs.push(path);
                 continue;
             }
-            let name = path.strip_prefix(root()).expect("it is below").display().to_string();
+            let name = path.strip_prefix(root).expect("it is below").display().to_string();
             found.push((name, std::fs::read_to_string(&path).expect("a schema is text")));
         }
     }

@@ -112,7 +112,7 @@ fn explain(
             account.insert("payload".to_owned(), json!({"refused": words(&reasons)}));
             return;
         }
-        Ok(payload) => arena.alloc(payload),
+        Ok(payload) => &*arena.alloc(payload),
     };
     let shown = json!({
         "micros": took, "path": format!("{}/{}", payload.vendor, payload.version),
@@ -122,21 +122,23 @@ fn explain(
     });
     account.insert("payload".to_owned(), shown);
     let started = Instant::now();
-    let adapted = adapt::events(payload, check, arena);
+    let adapted = adapt::events(payload, &settings.adapters, check, arena);
     let took = micros(started);
-    let events = match adapted {
+    let adapted = match adapted {
         Err(Stop::Pending) => return waiting(account, "adapter"),
         Err(Stop::Refused(reasons)) => {
             account.insert("adapter".to_owned(), json!({"refused": words(&reasons)}));
             return;
         }
-        Ok(events) => events,
+        Ok(adapted) => adapted,
     };
-    account.insert("adapter".to_owned(), json!({"micros": took, "events": events.len()}));
-    let explained = events.iter().map(|parameters| {
-        let raw = RawEvent { payload, parameters };
-        Value::Object(explain_event(&raw, check, steps, arena))
-    });
+    let mut said = json!({"micros": took, "events": adapted.events.len()});
+    if let Some(refused) = &adapted.refused {
+        said["refused"] = words(&refused.reasons);
+    }
+    account.insert("adapter".to_owned(), said);
+    let events = adapted.events.iter();
+    let explained = events.map(|raw| Value::Object(explain_event(raw, check, steps, arena)));
     let explained = explained.collect();
     account.insert("events".to_owned(), Value::Array(explained));
 }

@@ -3,13 +3,14 @@
 //! The data is not validated here; that happens as for any self-describing event.
 
 use bumpalo::collections::Vec as BumpVec;
-use event::json::{self, Elements, write_optional, write_string};
+use event::json::{Elements, write_optional, write_string};
 use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::schema_key::Parts;
 use event::{Bump, CollectorPayload, query};
 
-use super::{Events, find, in_map_order, map, unstruct};
+use super::map_order::in_map_order;
+use super::{Events, find, map, webhook};
 use crate::schema_check::{SelfDescribing, Stop};
 
 const VERSION: &str = "com.snowplowanalytics.iglu-v1";
@@ -101,11 +102,7 @@ fn form_body<'a>(
 }
 
 fn parse<'a>(body: &'a str, arena: &'a Bump) -> Result<&'a str, Reason> {
-    json::compact(body, arena).map_err(|error| Reason::NotJson {
-        field: "body".to_owned(),
-        value: Some(body.to_owned()),
-        error: format!("invalid json: {error}"),
-    })
+    webhook::compact("body", body, arena)
 }
 
 /// The query string as data, without the parameters that belong to the event; empty is null.
@@ -140,7 +137,6 @@ fn event<'a>(
     super::one(parameters(uri, data, platform, query, arena), arena)
 }
 
-/// The event's parameters: what every webhook sets, and what it takes from the query string.
 fn parameters<'a>(
     uri: &str,
     data: &str,
@@ -148,12 +144,5 @@ fn parameters<'a>(
     query: &'a [Parameter<'a>],
     arena: &'a Bump,
 ) -> &'a [Parameter<'a>] {
-    const FROM_QUERY: [&str; 6] = ["nuid", "aid", "cv", "eid", "ttm", "url"];
-    let mut parameters = BumpVec::with_capacity_in(10, arena);
-    parameters.push(("tv", Some(VERSION)));
-    parameters.push(("e", Some("ue")));
-    parameters.push(("p", find(query, "p").unwrap_or(Some(platform))));
-    parameters.push(("ue_pr", Some(unstruct(uri, data, arena))));
-    parameters.extend(query.iter().filter(|(name, _)| FROM_QUERY.contains(name)));
-    parameters.into_bump_slice()
+    webhook::parameters(VERSION, uri, data, platform, query, arena)
 }
