@@ -1,6 +1,9 @@
 //! The house rules that a machine can check, on the repository's own files. Every test lists all
 //! the places that break its rule, not the first one.
 
+#[path = "tidy/imports.rs"]
+mod imports;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -32,35 +35,6 @@ const CRATES: [(&str, &[&str]); 8] = [
         "enricher",
         &["event", "validator", "enrichments", "pipeline", "resolver", "lease", "traffic"],
     ),
-];
-
-/// What pure modules do without: clocks, chance, the environment, the network, and who brings them.
-const NOT_PURE: [&str; 15] = [
-    "aws_",
-    "axum",
-    "fastrand",
-    "Instant::now",
-    "reqwest",
-    "rusqlite",
-    "std::env",
-    "std::process",
-    "std::thread",
-    "SystemTime::now",
-    "TcpListener",
-    "TcpStream",
-    "tokio",
-    "ToSocketAddrs",
-    "UdpSocket",
-];
-/// Pure by path; those marked `false` may read files, as assets are opened where they are used.
-const PURE: [(&str, bool); 7] = [
-    ("event/src/", true),
-    ("lease/src/plan", true),
-    ("lease/src/position", true),
-    ("lease/src/shards", true),
-    ("pipeline/src/", true),
-    ("validator/src/", true),
-    ("enrichments/src/", false),
 ];
 
 #[test]
@@ -119,24 +93,6 @@ fn names_say_something() {
         });
         faults.extend(types.map(|name| format!("{}: {name}", file.path)));
         faults
-    }));
-}
-
-#[test]
-fn pure_modules_stay_pure() {
-    none(production().flat_map(|(file, text)| {
-        let Some((_, files_too)) = PURE.iter().find(|(path, _)| file.path.starts_with(path)) else {
-            return Vec::new();
-        };
-        let mut forbidden = NOT_PURE.to_vec();
-        forbidden.extend(files_too.then_some("std::fs"));
-        let code = without_tests(&text).lines().enumerate();
-        let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
-        let faults = code.filter_map(|(at, line)| {
-            let what = forbidden.iter().find(|what| mentions(line, what))?;
-            Some(format!("{}:{} mentions {what}", file.path, at + 1))
-        });
-        faults.collect()
     }));
 }
 

@@ -1,9 +1,10 @@
 //! What the loops of a worker's shards have in common.
 //!
-//! [`parts`] builds it in production from a configuration; [`crate::life`] runs it.
+//! A [`plan`] says what it is going to be, [`build`] makes it, [`crate::life`] runs it.
 
+pub mod build;
 pub mod enriching;
-pub mod parts;
+pub mod plan;
 pub mod watched;
 
 use std::sync::Arc;
@@ -36,4 +37,41 @@ pub struct Worker {
     pub hurry: Hurry,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// What the sinks use, too.
+#[derive(Clone)]
+pub struct Shared {
+    /// The threads that compute.
+    pub pool: Arc<Pool>,
+    /// The bytes in flight.
+    pub budget: Arc<Budget>,
+    /// The call to close what is open.
+    pub hurry: Hurry,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    /// With a budget of so many bytes, and nothing counted yet.
+    pub fn new(pool: Arc<Pool>, bytes_in_flight: usize) -> Shared {
+        let hurry = Hurry::default();
+        let budget = Arc::new(Budget::new(bytes_in_flight, hurry.clone()));
+        Shared { pool, budget, hurry, metrics: Arc::new(Metrics::new()) }
+    }
+}
+
+impl Worker {
+    /// A worker of these parts.
+    pub fn new(
+        source: Arc<dyn Source>,
+        pipeline: enriching::Newest,
+        resolver: Resolver,
+        sinks: Sinks,
+        shared: Shared,
+    ) -> Worker {
+        let Shared { pool, budget, hurry, metrics } = shared;
+        let caution = tokio::sync::Mutex::default();
+        Worker { source, pipeline, resolver, pool, sinks, budget, caution, hurry, metrics }
+    }
 }

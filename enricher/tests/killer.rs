@@ -12,15 +12,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enricher::budget::{Budget, Hurry};
 use enricher::life::{self, End};
-use enricher::metrics::Metrics;
 use enricher::pool::Pool;
 use enricher::seam::Pending;
 use enricher::signal::Stop;
 use enricher::sink::{Error, Part, Route, Sink, Sinks, Written, guard};
 use enricher::source::local::{Local, Put};
-use enricher::worker::Worker;
+use enricher::worker::{Shared, Worker};
 use event::bad_row::Processor;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, ShardId, WorkerId};
@@ -139,25 +137,16 @@ fn process() {
 async fn work(folder: &Path) {
     let stream = Local::open(&folder.join("stream"), SHARDS).expect("the file opens");
     let leases = Arc::new(Sqlite::open(&folder.join("leases")).expect("the file opens"));
-    let (hurry, stop) = (Hurry::default(), Stop::default());
+    let stop = Stop::default();
     let file = |route| Arc::new(File(folder.join(Route::name(route)))) as Arc<dyn Sink>;
     let routes = [Route::Enriched, Route::Bad, Route::Parked];
     let sinks = routes.into_iter().fold(Sinks::default(), |all, of| all.with(of, file(of)));
     let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
-    let worker = Worker {
-        source: Arc::new(stream.clone()),
-        pipeline: enricher::worker::enriching::fixed(Pipeline::new(
-            Settings::new(processor),
-            Arc::default(),
-        )),
-        resolver: deadly().await,
-        pool: Arc::new(Pool::new(1).expect("a thread")),
-        sinks,
-        budget: Arc::new(Budget::new(8 << 20, hurry.clone())),
-        caution: tokio::sync::Mutex::default(),
-        hurry,
-        metrics: Arc::new(Metrics::new()),
-    };
+    let pipeline = Pipeline::new(Settings::new(processor), Arc::default());
+    let pipeline = enricher::worker::enriching::fixed(pipeline);
+    let shared = Shared::new(Arc::new(Pool::new(1).expect("a thread")), 8 << 20);
+    let source = Arc::new(stream.clone());
+    let worker = Worker::new(source, pipeline, deadly().await, sinks, shared);
     let name = WorkerId::parse(&format!("process-{}", std::process::id())).expect("a name");
     let config = lease::Config::with_lease_duration(name, LEASE);
     let store = Arc::clone(&leases) as Arc<dyn LeaseStore>;

@@ -7,8 +7,8 @@ use event::json::{self, write_string};
 use event::reason::{ClientError, Failure, Reason};
 use event::{Bump, Entity, Event, Field, time};
 
+use super::failed::Failed;
 use super::protection::Masked;
-use super::verdicts::Failed;
 use super::{Format, Place, Route, Run, identity};
 
 const FAILURE_URI: &str = "iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0";

@@ -16,6 +16,7 @@ mod batch;
 mod companions;
 pub mod entities;
 mod envelopes;
+mod failed;
 mod group;
 mod identity;
 pub mod load;
@@ -42,6 +43,7 @@ use validator::Schemas;
 use adapt::Adapters;
 pub use batch::{Batch, Record};
 use entities::Entities;
+use failed::Failed;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
@@ -49,7 +51,6 @@ use protection::{Masked, Personal};
 use proven::Proven;
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
-use verdicts::Failed;
 
 /// Turns batches into output. Shared by all threads of a worker.
 pub struct Pipeline {

@@ -3,39 +3,15 @@
 //! A line larger than the routes take becomes a size violation; the line itself is set aside whole.
 
 use event::bad_row::{self, BadKind, Stamp};
-use event::reason::{Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent, base64};
+use event::reason::Reason;
+use event::{Bump, Event, Field, RawEvent, base64};
 
 use super::companions::{self, Why};
+use super::failed::Failed;
 use super::parked::{self, Parked, Waiting};
 use super::protection::Masked;
 use super::{Format, Place, Route, Run, Verdict};
 use crate::Record;
-
-/// An event that failed.
-#[derive(Clone, Copy)]
-pub(super) struct Failed<'f, 'a> {
-    pub(super) failures: &'f [Failure],
-    pub(super) event: &'f Event<'a>,
-    pub(super) raw: &'f RawEvent<'a>,
-    /// Entities that were derived and are valid.
-    pub(super) derived: &'f [Entity<'a>],
-    /// Columns that no row of events can hold: too long, or not valid.
-    pub(super) invalid: &'f [Field],
-    /// Whether it was masked and hashed before it failed.
-    pub(super) masked: Masked,
-}
-
-impl<'f, 'a> Failed<'f, 'a> {
-    /// An event that failed before anything derived was validated.
-    pub(super) fn new(
-        failures: &'f [Failure],
-        event: &'f Event<'a>,
-        raw: &'f RawEvent<'a>,
-    ) -> Failed<'f, 'a> {
-        Failed { failures, event, raw, derived: &[], invalid: &[], masked: Masked::No }
-    }
-}
 
 impl Run<'_> {
     pub(super) fn enriched(&mut self, index: u32, event: &Event<'_>) {

@@ -19,7 +19,7 @@ use lease::{LeaseStore, Position, WorkerId};
 
 use crate::aws::{self, Aws};
 use crate::exit::Usage;
-use crate::worker::parts;
+use crate::worker::build;
 use crate::{clock, config, terminal};
 use report::{Done, Report};
 
@@ -208,7 +208,7 @@ impl Table {
         let (settings, table) = match (&self.config, &self.table) {
             (Some(file), _) => {
                 let config = config::load(file).map_err(|error| Usage(error.to_string()))?;
-                (parts::aws(&config.aws), config.leases.table.to_string())
+                (build::aws(&config.aws), config.leases.table.to_string())
             }
             (None, table) => {
                 let settings = aws::Settings {

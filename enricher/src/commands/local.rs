@@ -6,7 +6,7 @@
 
 mod account;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +19,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::tolerance::Tolerance;
-use crate::budget::{Budget, Hurry};
 use crate::exit::{EXIT_GRACE, Usage};
 use crate::life::{self, End};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::signal::Stop;
-use crate::sink::local::Folder;
-use crate::sink::object::{Compression, Objects, Settings};
-use crate::sink::storage::Storage;
-use crate::sink::{Route, Sinks};
+use crate::sink::object::Compression;
 use crate::source::local::{Local, Put};
-use crate::worker::Worker;
 use crate::worker::enriching::{self, Renewal};
+use crate::worker::plan::{Growth, Plan};
+use crate::worker::{Shared, Worker, build};
 use crate::{aws, clock, config, log, terminal};
 use traffic::Generator;
 
@@ -85,8 +82,8 @@ const SECONDS: u64 = 20;
 const LEASE: Duration = Duration::from_secs(4);
 
 /// Objects close after a second or two, so that files appear while one watches.
-const OBJECT_AGE: Duration = Duration::from_secs(2);
-const OBJECT_BYTES: usize = 8 * 1024 * 1024;
+const GROWTH: Growth =
+    Growth { compression: Compression::Zstd, bytes: 8 << 20, age: Duration::from_secs(2) };
 
 /// The bytes in flight of one worker.
 const BUDGET: usize = 64 * 1024 * 1024;
@@ -155,28 +152,21 @@ impl Fleet {
         args.tolerance.apply(&mut settings);
         let (config, aws) = (config::Enrichments::default(), aws::Settings::default());
         let (pipeline, renewal) =
-            enriching::start(settings, &args.rules, &config, &aws, &Arc::default()).await?;
+            enriching::start(settings.clone(), &args.rules, &config, &aws, &Arc::default()).await?;
         let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
             let name = format!("local-{}-{n}", clock::now_ms());
-            let (hurry, metrics) = (Hurry::default(), Arc::new(Metrics::new()));
-            let worker = Worker {
-                source: Arc::new(stream.clone()),
-                pipeline: pipeline.clone(),
-                resolver: resolver.clone(),
-                sinks: sinks(&args.dir, &name, &pool, &hurry, &metrics),
-                pool: Arc::clone(&pool),
-                budget: Arc::new(Budget::new(BUDGET, hurry.clone())),
-                caution: tokio::sync::Mutex::default(),
-                hurry,
-                metrics: Arc::clone(&metrics),
-            };
             let id = WorkerId::parse(&name).context("a worker id is letters and digits")?;
             let config = lease::Config::with_lease_duration(id, LEASE);
+            let plan = Plan::local(config, settings.clone(), &args.dir, GROWTH);
+            let shared = Shared::new(Arc::clone(&pool), BUDGET);
+            fleet.metrics.push(Arc::clone(&shared.metrics));
+            let (source, sinks) = (Arc::new(stream.clone()), build::sinks(&plan, &shared, None));
+            let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared);
             let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;
-            fleet.metrics.push(metrics);
-            fleet.workers.spawn(life::run(Arc::new(worker), store, config, GRACE, stop.clone()));
+            let life = life::run(Arc::new(worker), store, plan.leases, GRACE, stop.clone());
+            fleet.workers.spawn(life);
         }
         Ok((fleet, renewal))
     }
@@ -214,32 +204,6 @@ impl Fleet {
         }
         Ok(code)
     }
-}
-
-fn sinks(
-    dir: &Path,
-    worker: &str,
-    pool: &Arc<Pool>,
-    hurry: &Hurry,
-    metrics: &Arc<Metrics>,
-) -> Sinks {
-    let mut sinks = Sinks::default();
-    for route in Route::ALL {
-        let settings = Settings {
-            route,
-            prefix: route.name().to_owned(),
-            suffix: if route.is_of_events() { "tsv" } else { "jsonl" },
-            worker: worker.to_owned(),
-            compression: Compression::Zstd,
-            object_bytes: OBJECT_BYTES,
-            object_age: OBJECT_AGE,
-        };
-        let storage = Storage::Folder(Folder::new(dir));
-        let (pool, metrics) = (Arc::clone(pool), Arc::clone(metrics));
-        let objects = Objects::start(storage, settings, pool, hurry.clone(), metrics);
-        sinks = sinks.with(route, Arc::new(objects));
-    }
-    sinks
 }
 
 /// How often a producer puts its share, and how often somebody looks whether all is worked off.

@@ -12,7 +12,7 @@ use crate::health::Unfit;
 use crate::life::{self, End};
 use crate::preflight;
 use crate::signal::Stop;
-use crate::worker::parts;
+use crate::worker::{build, plan::Plan};
 use crate::{admin, clock, log, terminal};
 
 /// What `snowmelt worker` was asked for.
@@ -40,8 +40,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     // A process that starts anew must not be taken for its predecessor.
     let run = format!("{:x}-{:04x}", clock::now_ms(), fastrand::u16(..));
-    let parts = parts::build(config, &run).await?;
+    let plan = Plan::of(config, &run)?;
+    let parts = build::build(config, &plan).await?;
     if check {
+        plan.to_string().lines().for_each(terminal::line);
         terminal::line("the configuration can be used");
         return Ok(ExitCode::SUCCESS);
     }
@@ -51,7 +53,7 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot listen on {}", parts.admin))?;
     let address = listener.local_addr()?;
     let worker = Arc::new(parts.worker);
-    tracing::info!(worker = %parts.leases.worker_id, admin = %address, "started");
+    tracing::info!(worker = %plan.leases.worker_id, admin = %address, "started");
     let metrics = Arc::clone(&worker.metrics);
     let grace = config.worker.grace.get();
     let table = config.leases.table.to_string();
@@ -62,7 +64,7 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
             () = stop.drain.cancelled() => return Ok(End::Drained),
         }
         let (worker, store) = (Arc::clone(&worker), Arc::clone(&parts.store));
-        Ok::<End, Unfit>(life::run(worker, store, parts.leases, grace, stop.clone()).await)
+        Ok::<End, Unfit>(life::run(worker, store, plan.leases, grace, stop.clone()).await)
     };
     let end = tokio::select! {
         end = life => end?,

@@ -47,8 +47,6 @@ pub struct Settings {
     pub route: Route,
     /// How names begin: a folder, without the final slash; may be empty.
     pub prefix: String,
-    /// How names end, before the suffix of the compression: `tsv`, `jsonl`.
-    pub suffix: &'static str,
     /// The worker's run, part of every name, so that no two workers share one.
     pub worker: String,
     /// The compression.
@@ -242,7 +240,7 @@ impl Settings {
             t.milli,
             self.route.name(),
             self.worker,
-            self.suffix,
+            if self.route.is_of_events() { "tsv" } else { "jsonl" },
             self.compression.suffix(),
         )
     }

@@ -14,7 +14,7 @@ use enricher::sink::{self, Route, Sinks, memory};
 use lease::{Position, ShardId};
 use pipeline::parked::Parked;
 
-use stage::{PATIENCE, Parts, Stage, after, until};
+use stage::{PATIENCE, Stage, after, shared, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_write_everything_once_and_follow_a_split() {
@@ -108,7 +108,7 @@ async fn lines_without_a_destination_stop_the_worker_and_are_not_passed() {
     let mut stage = Stage::new(&["shard-1"]);
     stage.send("shard-1", 60);
     let sinks = Sinks::default().with(Route::Enriched, Arc::new(memory::Memory::default()));
-    let end = stage.run("worker", PATIENCE, &Stop::default(), Parts::new(8 << 20), sinks);
+    let end = stage.run("worker", PATIENCE, &Stop::default(), shared(8 << 20), sinks);
     until("the end", async || end.is_finished()).await;
     let End::Failed(error) = end.await.expect("no panic") else { panic!("bad rows were dropped") };
     let said = enricher::causes::chain(&error);

@@ -13,7 +13,7 @@ use enricher::sink::storage::Storage;
 use enricher::sink::{Route, Sinks};
 use tokio::task::JoinHandle;
 
-use crate::stage::{PATIENCE, Parts, Stage, after, until};
+use crate::stage::{PATIENCE, Stage, after, shared, until};
 
 /// A worker whose objects close neither by age nor by size.
 struct Holding {
@@ -23,13 +23,12 @@ struct Holding {
 }
 
 fn start(stage: &Stage, budget: usize, folder: &Path) -> Holding {
-    let parts = Parts::new(budget);
+    let parts = shared(budget);
     let mut sinks = Sinks::default();
-    for (route, suffix) in [(Route::Enriched, "tsv"), (Route::Bad, "jsonl")] {
+    for route in [Route::Enriched, Route::Bad] {
         let settings = Settings {
             route,
             prefix: route.name().to_owned(),
-            suffix,
             worker: "worker".to_owned(),
             compression: Compression::Zstd,
             object_bytes: usize::MAX,

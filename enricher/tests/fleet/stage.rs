@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enricher::budget::{Budget, Hurry};
 use enricher::life::{self, End};
 use enricher::metrics::Metrics;
 use enricher::pool::Pool;
@@ -13,7 +12,7 @@ use enricher::process::this_program;
 use enricher::signal::Stop;
 use enricher::sink::{Route, Sinks, memory};
 use enricher::source;
-use enricher::worker::Worker;
+use enricher::worker::{Shared, Worker};
 use lease::store::memory::Memory as Leases;
 use lease::{
     Change, Counter, Lease, LeaseKey, LeaseStore, Position, ShardId, Suspect, WorkerId, Write,
@@ -78,7 +77,7 @@ impl Stage {
             .with(Route::Enriched, Arc::clone(&enriched) as _)
             .with(Route::Bad, Arc::clone(&bad) as _)
             .with(Route::Parked, Arc::clone(&parked) as _);
-        let parts = Parts::new(8 << 20);
+        let parts = shared(8 << 20);
         let (stop, metrics) = (Stop::default(), Arc::clone(&parts.metrics));
         let end = self.run(name, grace, &stop, parts, sinks);
         let name = WorkerId::parse(name).expect("a name");
@@ -91,21 +90,13 @@ impl Stage {
         name: &str,
         grace: Duration,
         stop: &Stop,
-        parts: Parts,
+        parts: Shared,
         sinks: Sinks,
     ) -> JoinHandle<End> {
         let pipeline = Pipeline::new(Settings::new(this_program()), Arc::default());
-        let worker = Worker {
-            source: Arc::new(self.stream.clone()),
-            pipeline: enricher::worker::enriching::fixed(pipeline),
-            resolver: resolver::Resolver::embedded(),
-            pool: parts.pool,
-            sinks,
-            budget: parts.budget,
-            caution: tokio::sync::Mutex::default(),
-            hurry: parts.hurry,
-            metrics: parts.metrics,
-        };
+        let pipeline = enricher::worker::enriching::fixed(pipeline);
+        let (source, resolver) = (Arc::new(self.stream.clone()), resolver::Resolver::embedded());
+        let worker = Worker::new(source, pipeline, resolver, sinks, parts);
         let name = WorkerId::parse(name).expect("a name");
         let config = lease::Config::with_lease_duration(name, LEASE);
         let store = Arc::clone(&self.leases) as Arc<dyn LeaseStore>;
@@ -199,25 +190,9 @@ impl Stage {
     }
 }
 
-/// What a worker's own sinks may share with it.
-pub(crate) struct Parts {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) hurry: Hurry,
-    pub(crate) metrics: Arc<Metrics>,
-}
-
-impl Parts {
-    /// With a budget of so many bytes.
-    pub(crate) fn new(budget: usize) -> Parts {
-        let hurry = Hurry::default();
-        Parts {
-            pool: Arc::new(Pool::new(2).expect("threads start")),
-            budget: Arc::new(Budget::new(budget, hurry.clone())),
-            hurry,
-            metrics: Arc::new(Metrics::new()),
-        }
-    }
+/// What the sinks and the shards of a worker use, with a budget of so many bytes.
+pub(crate) fn shared(budget: usize) -> Shared {
+    Shared::new(Arc::new(Pool::new(2).expect("threads start")), budget)
 }
 
 impl Running {

@@ -1,0 +1,149 @@
+//! A worker's parts, made of its plan: every client and component of a running worker begins here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lease::LeaseStore;
+use lease::store::dynamo::Dynamo;
+
+use super::enriching::{self, Renewal};
+use super::plan::{Home, Larger, Objects, Plan, To};
+use super::watched::Watched;
+use super::{Shared, Worker};
+use crate::aws::{self, Aws};
+use crate::config::{self, Config};
+use crate::exit::Usage;
+use crate::pool::Pool;
+use crate::rules::Rules;
+use crate::sink::kinesis::{Fallback, Kinesis};
+use crate::sink::local::Folder;
+use crate::sink::s3::Bucket;
+use crate::sink::storage::Storage;
+use crate::sink::{Sinks, object};
+use crate::source;
+
+/// A worker with what it needs besides.
+pub struct Parts {
+    /// The worker.
+    pub worker: Worker,
+    /// The lease table.
+    pub store: Arc<dyn LeaseStore>,
+    /// What keeps its assets fresh.
+    pub renewal: Renewal,
+    /// Where operators ask.
+    pub admin: SocketAddr,
+}
+
+/// Builds everything. Credentials are looked for, and assets are fetched where there is a folder
+/// to keep them; streams, buckets and the lease table are not asked for anything yet.
+pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
+    for warning in &plan.warnings {
+        tracing::warn!("{warning}");
+    }
+    for destination in &plan.destinations {
+        let (route, to) = (destination.route.name(), destination.to.to_string());
+        tracing::info!(route, to, implied = destination.section.is_none(), "lines go to");
+    }
+    let rules = rules(config);
+    let settings_of_aws = aws(&config.aws);
+    let resolver = rules.resolver(&settings_of_aws)?.with_wait(config.schemas.wait());
+    let aws = Aws::load(settings_of_aws.clone()).await;
+    if !aws.has_region() {
+        let wrong = "[aws] region: neither the file nor the environment (AWS_REGION, a profile, an \
+                     instance) names one";
+        return Err(Usage(wrong.to_owned()).into());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = config.worker.threads.map_or(cores, |threads| threads.get().into());
+    let shared = Shared::new(Arc::new(Pool::new(threads)?), config.worker.bytes_in_flight.get());
+    let metrics = &shared.metrics;
+    metrics.health().set_patience(config.admin.patience.get());
+    let (settings, enrichments) = (plan.pipeline.clone(), &config.enrichments);
+    let (pipeline, renewal) =
+        enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
+    let source = Arc::new(source(&config.source, &aws, &shared));
+    let sinks = sinks(plan, &shared, Some(&aws));
+    let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table));
+    let store = Watched::new(table, &config.leases.table, shared.metrics.health());
+    Ok(Parts {
+        worker: Worker::new(source, pipeline, resolver, sinks, shared),
+        store: Arc::new(store),
+        renewal,
+        admin: config.admin.listen,
+    })
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        resolver: config.schemas.resolver.clone(),
+        schemas: config.schemas.folder.clone(),
+        bundle: config.schemas.bundle.clone(),
+        enrichments: config.enrichments.folder.clone(),
+        assets: config.enrichments.assets.clone(),
+        asset_cache: config.enrichments.cache.clone(),
+        allow_unsupported: config
+            .enrichments
+            .allow_unsupported
+            .iter()
+            .map(|name| name.to_string())
+            .collect(),
+        peer_masking: config.enrichments.peer_masking,
+    }
+}
+
+/// Where AWS is.
+pub fn aws(config: &config::Aws) -> aws::Settings {
+    let url =
+        |url: &Option<config::Name<config::OfEndpoint>>| url.as_ref().map(|url| url.to_string());
+    aws::Settings {
+        region: config.region.as_ref().map(|region| region.to_string()),
+        endpoint: url(&config.endpoint_url),
+        kinesis_endpoint: url(&config.kinesis_endpoint_url),
+        dynamodb_endpoint: url(&config.dynamodb_endpoint_url),
+        s3_endpoint: url(&config.s3_endpoint_url),
+        s3_path_style: config.s3_path_style,
+    }
+}
+
+fn source(config: &config::Source, aws: &Aws, shared: &Shared) -> source::kinesis::Kinesis {
+    let settings = source::kinesis::Settings {
+        stream: config.stream.to_string(),
+        poll_interval: config.poll_interval.get(),
+        idle_poll_interval: config.idle_poll_interval.get(),
+        batch_bytes: config.batch_bytes.get(),
+        batch_age: config.batch_age.get(),
+    };
+    source::kinesis::Kinesis::new(aws.kinesis(), settings, Arc::clone(&shared.metrics))
+}
+
+/// What takes the lines of each route. A plan with streams or buckets needs clients for them.
+pub fn sinks(plan: &Plan, shared: &Shared, aws: Option<&Aws>) -> Sinks {
+    let aws = || aws.expect("a plan with streams or buckets comes with clients");
+    let objects = |Objects { home, settings }: &Objects| {
+        let storage = match home {
+            Home::Bucket(name) => Storage::S3(Bucket::new(aws().s3(), name.clone())),
+            Home::Folder(path) => Storage::Folder(Folder::new(path)),
+        };
+        let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
+        let hurry = shared.hurry.clone();
+        Arc::new(object::Objects::start(storage, settings.clone(), pool, hurry, metrics))
+    };
+    let mut sinks = Sinks::default();
+    for destination in &plan.destinations {
+        let route = destination.route;
+        sinks = match &destination.to {
+            To::Objects(settings) => sinks.with(route, objects(settings)),
+            To::Stream { name, key, larger } => {
+                let fallback = match larger {
+                    Larger::Elsewhere => Fallback::Elsewhere,
+                    Larger::Objects(settings) => Fallback::Sink(objects(settings)),
+                    Larger::None => Fallback::None,
+                };
+                let (client, metrics) = (aws().kinesis(), Arc::clone(&shared.metrics));
+                let stream = Kinesis::new(client, name, route, *key, fallback, metrics);
+                sinks.with(route, Arc::new(stream))
+            }
+        };
+    }
+    sinks
+}
