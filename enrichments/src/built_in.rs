@@ -5,6 +5,7 @@
 
 use event::charset::Charset;
 use event::raw_event::Parameter;
+use event::reason::Words;
 use event::schema_key::Parts;
 use event::url::{CrossDomainError, Url};
 use event::{Bump, Entity, Event, Failure, Field, Reason, time, url};
@@ -81,8 +82,8 @@ pub(crate) fn page_query<'a>(
     match Charset::named(encoding) {
         Some(charset) => Ok(page.parameters(charset, arena)),
         None => {
-            let expectation =
-                format!("could not parse uri, expection was thrown: [unknown charset {encoding}].");
+            let own = "could not parse uri, expection was thrown: [unknown charset ";
+            let expectation = Words::quoting(own, format!("{encoding}]."));
             Err(failed(Reason::input("uri", Some(page.text), expectation)))
         }
     }
@@ -140,7 +141,7 @@ pub(crate) fn event_schema<'a>(
                  transaction_item and unstruct\n          ",
                 other.unwrap_or("null")
             );
-            return Err(failed(Reason::input("event", other, expectation)));
+            return Err(failed(Reason::input("event", other, Words::own(expectation))));
         }
     };
     event.set(Field::EventVendor, Some(vendor));
@@ -150,8 +151,8 @@ pub(crate) fn event_schema<'a>(
     Ok(())
 }
 
-fn simple(error: String) -> Box<Failure> {
-    failed(Reason::Simple { error })
+fn simple(error: Words) -> Box<Failure> {
+    failed(Reason::simple(error))
 }
 
 fn failed(reason: Reason) -> Box<Failure> {

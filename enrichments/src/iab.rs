@@ -8,7 +8,7 @@
 
 mod lists;
 
-use event::reason::EnrichmentId;
+use event::reason::{EnrichmentId, Words};
 use event::{Bump, Entity, Event, Failure, Field, Reason};
 
 use crate::assets::{Asset, Folder};
@@ -146,7 +146,10 @@ impl Iab {
                 schema_key: self.uri.clone(),
                 identifier: "iab-spiders-and-robots",
             }),
-            reason: Reason::Simple { error: format!("Invalid value of impression flag: '{flag}'") },
+            // The flag is the operator's, from the list.
+            reason: Reason::simple(Words::own(format!(
+                "Invalid value of impression flag: '{flag}'"
+            ))),
         })
     }
 }

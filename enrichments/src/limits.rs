@@ -5,6 +5,7 @@
 //! column of text another limit.
 
 use event::fields::{COUNT, FIELDS, Kind};
+use event::reason::Words;
 use event::{Event, Failure, Field, Reason};
 
 /// How long each field may be, in UTF-16 code units. The default is the `atomic` schema's.
@@ -65,7 +66,7 @@ impl Limits {
             format!("Field {} longer than maximum allowed size {limit}", field.name())
         };
         let messages = std::iter::once(headline.to_owned()).chain(fields.iter().map(one));
-        messages.map(|error| Reason::Simple { error }.into()).collect()
+        messages.map(|error| Reason::simple(Words::own(error)).into()).collect()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use event::{Bump, Field};
 
-use crate::Enrichments;
 use crate::pii::hash::Hash;
+use crate::{Enrichments, address};
 
 /// What the configured masking and pseudonymisation make of a payload's parts.
 #[derive(Clone, Copy)]
@@ -35,13 +35,22 @@ impl Protection<'_> {
         }
     }
 
+    /// The address that an event would have; a text that is none is hidden, where addresses are
+    /// masked or hashed.
+    pub fn address<'a>(&self, text: &'a str, arena: &'a Bump) -> &'a str {
+        match self.covers_address() && address::parse(text).is_none() {
+            true => arena.alloc_str(&self.opaque(text.as_bytes())),
+            false => self.field(Field::UserIpaddress, text, arena),
+        }
+    }
+
     /// Whether values inside the entities of a column are hashed.
     pub fn looks_inside(&self, column: Field) -> bool {
         self.hashing && self.enrichments.pii.as_ref().is_some_and(|pii| pii.looks_inside(column))
     }
 
     /// Whether the address is masked or hashed.
-    pub fn covers_address(&self) -> bool {
+    fn covers_address(&self) -> bool {
         let arena = Bump::new();
         // An address that everything which masks would change.
         let address = "192.0.2.213";

@@ -135,7 +135,7 @@ fn the_last_step_comes_first_among_entities_and_failures() {
     );
     assert!(done.entities[0].data.contains("X-B") && done.entities[2].data.contains("\"b\""));
     let fields = done.failures.iter().map(|failure| match &failure.reason {
-        Reason::Input { field, .. } => field.as_str(),
+        Reason::Input { field, .. } => field.to_string(),
         other => panic!("unexpected {other:?}"),
     });
     assert_eq!(fields.collect::<Vec<_>>(), ["event", "v_collector"]);

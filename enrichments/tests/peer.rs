@@ -237,10 +237,10 @@ fn message_of_record(message: &Value) -> String {
 
 fn message_of_failure(reason: &Reason) -> String {
     match reason {
-        Reason::Simple { error } => error.chars().take(60).collect(),
+        Reason::Simple { error } => error.text().chars().take(60).collect(),
         Reason::Input { field, value, expectation } => {
             let value = Value::from(value.clone());
-            format!("{} {value} {}", Value::from(&**field), Value::from(&**expectation))
+            format!("{} {value} {}", Value::from(field.text()), Value::from(expectation.text()))
         }
         other => format!("{other:?}"),
     }

@@ -94,11 +94,11 @@ pub fn format_violation(stamp: Stamp<'_>, reason: &Reason, payload: &str, out: &
         // The part of the payload is named differently in this kind.
         Reason::Input { field, value, expectation } => {
             put("{\"payloadField\":", out);
-            write_string(field, out);
+            write_string(&field.text(), out);
             put(",\"value\":", out);
             write_optional(value.as_deref(), out);
             put(",\"expectation\":", out);
-            write_string(expectation, out);
+            write_string(&expectation.text(), out);
             put("}", out);
         }
         other => write_reason(other, out),
@@ -240,23 +240,23 @@ pub fn write_reason(reason: &Reason, out: &mut Vec<u8>) {
     match reason {
         Reason::Simple { error } => {
             put("{\"error\":", out);
-            write_string(error, out);
+            write_string(&error.text(), out);
         }
         Reason::Input { field, value, expectation } => {
             put("{\"field\":", out);
-            write_string(field, out);
+            write_string(&field.text(), out);
             put(",\"value\":", out);
             write_optional(value.as_deref(), out);
             put(",\"expectation\":", out);
-            write_string(expectation, out);
+            write_string(&expectation.text(), out);
         }
         Reason::NotJson { field, value, error } => {
             put("{\"field\":", out);
-            write_string(field, out);
+            write_string(&field.text(), out);
             put(",\"value\":", out);
             write_optional(value.as_deref(), out);
             put(",\"error\":", out);
-            write_string(error, out);
+            write_string(&error.text(), out);
         }
         Reason::NotIglu { json, error } => {
             put("{\"json\":", out);
@@ -287,7 +287,7 @@ pub fn write_reason(reason: &Reason, out: &mut Vec<u8>) {
                 write_string(uri, out);
             }
             put("},\"expectation\":", out);
-            write_string(expectation, out);
+            write_string(&expectation.text(), out);
         }
     }
     put("}", out);

@@ -11,6 +11,7 @@ use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use crate::charset::Charset;
 use crate::convert::digits;
 use crate::raw_event::Parameter;
+use crate::reason::Words;
 use crate::url::chars::{self, Class, MalformedEscape};
 
 /// The pairs of a query string in order, decoded.
@@ -22,9 +23,9 @@ pub fn parse<'a>(
     query: &'a str,
     encoding: &str,
     arena: &'a Bump,
-) -> Result<&'a [Parameter<'a>], String> {
-    let charset = Charset::named(encoding).ok_or_else(|| encoding.to_owned())?;
-    let query = checked(query).map_err(|refusal| printable(&refusal))?;
+) -> Result<&'a [Parameter<'a>], Words> {
+    let charset = Charset::named(encoding).ok_or_else(|| Words::from(encoding.to_owned()))?;
+    let query = checked(query)?;
     Ok(pairs(query, charset, arena))
 }
 
@@ -53,14 +54,14 @@ pub(crate) fn pairs<'a>(query: &'a str, charset: Charset, arena: &'a Bump) -> &'
 }
 
 /// The query without its fragment, if both are legal; else what the JVM says of them.
-fn checked(query: &str) -> Result<&str, String> {
+fn checked(query: &str) -> Result<&str, Words> {
     const BASE: &str = "http://localhost/?";
     let index = |at: usize| BASE.len() + query[..at].encode_utf16().count();
+    let refusal = |what: String| Words::quoting(what, printable(&format!("{BASE}{query}")));
     let illegal =
-        |part, at| format!("Illegal character in {part} at index {}: {BASE}{query}", index(at));
-    let malformed = |MalformedEscape(at)| {
-        format!("Malformed escape pair at index {}: {BASE}{query}", index(at))
-    };
+        |part, at| refusal(format!("Illegal character in {part} at index {}: ", index(at)));
+    let malformed =
+        |MalformedEscape(at)| refusal(format!("Malformed escape pair at index {}: ", index(at)));
     let end = chars::scan(query, 0, Class::URIC).map_err(malformed)?;
     match query.as_bytes().get(end) {
         None => Ok(query),
@@ -206,7 +207,10 @@ mod tests {
             ("a#%zz", "Malformed escape pair at index 20: http://localhost/?a#%zz"),
             ("@0f; ", "Illegal character in query at index 22: http://localhost/?@xxxxxx;"),
         ] {
-            assert_eq!(parse(query, "utf8", &arena), Err(expected.to_owned()), "{query}");
+            let refusal = parse(query, "utf8", &arena).expect_err(query);
+            assert_eq!(refusal.to_string(), expected, "{query}");
+            let quoted = refusal.withheld().to_string();
+            assert!(!quoted.contains("localhost") && quoted.contains("at index"), "{quoted}");
         }
         for illegal in [' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}', '\u{7f}', '\u{a0}'] {
             assert!(parse(&format!("a={illegal}"), "UTF-8", &arena).is_err(), "{illegal}");
@@ -232,7 +236,7 @@ mod tests {
             let pairs = parse(query, encoding, &arena).expect("a query string");
             assert_eq!(pairs[0].1, Some(expected), "{encoding} {query}");
         }
-        assert_eq!(parse("a=b", "UTF 8", &arena), Err("UTF 8".to_owned()));
+        assert_eq!(parse("a=b", "UTF 8", &arena), Err("UTF 8".to_owned().into()));
     }
 
     #[test]

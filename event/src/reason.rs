@@ -3,8 +3,79 @@
 //! One enum serves all kinds of bad row, because they share their variants; which variants may
 //! stand in which kind is fixed by whoever reports them. [`crate::bad_row`] prints them in the
 //! published form.
+//!
+//! What is said keeps apart what this program says and what it quotes ([`Words`]): a quotation may
+//! be of a person, and not every bad row may show it.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::json::SyntaxError;
 use crate::schema_key::{Criterion, ParseError, SchemaVer};
+
+/// A text of a message: words of this program, then words that it quotes.
+///
+/// A constant is the program's by its type. A text made at run time counts as a quotation of what
+/// came in, so that nobody has to remember it; whoever knows better says so with [`Words::own`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    own: Cow<'static, str>,
+    quoted: String,
+}
+
+impl Words {
+    /// Words of this program alone: numbers, names of columns, but nothing that came in.
+    pub fn own(text: impl Into<Cow<'static, str>>) -> Words {
+        Words { own: text.into(), quoted: String::new() }
+    }
+
+    /// Words of this program, and then others.
+    pub fn quoting(own: impl Into<Cow<'static, str>>, quoted: impl Into<String>) -> Words {
+        Words { own: own.into(), quoted: quoted.into() }
+    }
+
+    /// The same after more words of this program.
+    #[must_use]
+    pub fn after(self, own: &str) -> Words {
+        Words { own: format!("{own}{}", self.own).into(), quoted: self.quoted }
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.quoted.is_empty() {
+            true => Cow::Borrowed(&self.own),
+            false => Cow::Owned(self.to_string()),
+        }
+    }
+
+    /// The same with a sign in place of what is quoted.
+    #[must_use]
+    pub fn withheld(&self) -> Words {
+        match self.quoted.is_empty() {
+            true => self.clone(),
+            false => Words::own(format!("{}[withheld]", self.own)),
+        }
+    }
+}
+
+impl From<&'static str> for Words {
+    fn from(text: &'static str) -> Words {
+        Words::own(text)
+    }
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Words {
+        Words::quoting("", text)
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.own)?;
+        out.write_str(&self.quoted)
+    }
+}
 
 /// One message of a bad row.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,25 +83,25 @@ pub enum Reason {
     /// Something went wrong that has no better description.
     Simple {
         /// What went wrong.
-        error: String,
+        error: Words,
     },
     /// An input does not have the expected shape.
     Input {
         /// Which input: a tracker parameter, a header, a part of the payload.
-        field: String,
+        field: Words,
         /// What was found.
         value: Option<String>,
         /// What was expected.
-        expectation: String,
+        expectation: Words,
     },
     /// An input should be JSON.
     NotJson {
         /// Which input.
-        field: String,
+        field: Words,
         /// What was found.
         value: Option<String>,
         /// The parser's complaint.
-        error: String,
+        error: Words,
     },
     /// A JSON should be self-describing. `json` is compact JSON text.
     NotIglu {
@@ -60,7 +131,7 @@ pub enum Reason {
         /// Every known type with its schema's Iglu URI.
         expected: Vec<(String, String)>,
         /// What was expected.
-        expectation: String,
+        expectation: Words,
     },
 }
 
@@ -154,12 +225,27 @@ pub struct EnrichmentId {
 
 impl Reason {
     /// An [`Reason::Input`].
-    pub fn input(field: &str, value: Option<&str>, expectation: impl Into<String>) -> Reason {
+    pub fn input(
+        field: impl Into<Words>,
+        value: Option<&str>,
+        expectation: impl Into<Words>,
+    ) -> Reason {
         Reason::Input {
-            field: field.to_owned(),
+            field: field.into(),
             value: value.map(str::to_owned),
             expectation: expectation.into(),
         }
+    }
+
+    /// A [`Reason::Simple`].
+    pub fn simple(error: impl Into<Words>) -> Reason {
+        Reason::Simple { error: error.into() }
+    }
+
+    /// A [`Reason::NotJson`].
+    pub fn not_json(field: impl Into<Words>, value: &str, error: SyntaxError) -> Reason {
+        let error = Words::own(format!("invalid json: {error}"));
+        Reason::NotJson { field: field.into(), value: Some(value.to_owned()), error }
     }
 }
 

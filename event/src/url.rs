@@ -16,6 +16,7 @@ use crate::charset::Charset;
 use crate::convert::{self, TimestampError};
 use crate::query;
 use crate::raw_event::Parameter;
+use crate::reason::Words;
 
 /// A URL in the form that is stored, and its parts, percent-escapes kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +54,17 @@ pub enum CrossDomainError {
 }
 
 /// Reads a URL; the error is the message of a failure.
-pub fn parse<'a>(text: &'a str, arena: &'a Bump) -> Result<Url<'a>, String> {
+pub fn parse<'a>(text: &'a str, arena: &'a Bump) -> Result<Url<'a>, Words> {
     strict::parse(escape_spaces(text, arena)).map(Url::from).or_else(|first| {
         let relaxed = relaxed::rewrite(text, arena).ok_or_else(|| relaxed::REFUSAL.to_owned());
         let parsed =
             relaxed.and_then(|text| strict::parse(text).map_err(|refusal| refusal.to_string()));
         parsed.map(Url::from).map_err(|second| {
-            format!(
-                "Provided URI [{text}] could not be parsed, neither by Java parsing \
-                 (error: [{first}]) nor by Scala parsing (error: [{second}])."
-            )
+            let quoted = format!(
+                "[{text}] could not be parsed, neither by Java parsing (error: [{first}]) \
+                 nor by Scala parsing (error: [{second}])."
+            );
+            Words::quoting("Provided URI ", quoted)
         })
     })
 }

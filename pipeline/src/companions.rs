@@ -39,31 +39,29 @@ impl Run<'_> {
         if !self.pipeline.settings.incomplete {
             return;
         }
+        let protected = self.shown();
+        let tell =
+            |by, reason: &Reason| failure(by, &protected.unquoted(reason), self.stamp, arena);
         let data: Vec<&str> = match why {
-            Why::Reasons(reasons) => {
-                reasons.iter().map(|reason| failure(None, reason, self.stamp, arena)).collect()
-            }
+            Why::Reasons(reasons) => reasons.iter().map(|reason| tell(None, reason)).collect(),
             Why::Failures(failures) => failures
                 .iter()
-                .map(|f| {
-                    let by = f.enrichment.as_ref().map(|id| id.identifier);
-                    failure(by, &f.reason, self.stamp, arena)
-                })
+                .map(|f| tell(f.enrichment.as_ref().map(|id| id.identifier), &f.reason))
                 .collect(),
         };
-        let mut shown = failed.event.clone();
-        let failures = data.into_iter().map(|data| Entity::new(FAILURE_URI, data));
+        let failures: Vec<Entity<'a>> =
+            data.into_iter().map(|data| Entity::new(FAILURE_URI, data)).collect();
+        let mut event = failed.event.clone();
         if failed.masked == Masked::No {
-            let all: Vec<Entity<'a>> = failures.chain(failed.derived.iter().copied()).collect();
-            shown.set(Field::DerivedContexts, Some(event::entity::envelope(&all, arena)));
-            let headers = failed.raw.payload.headers;
-            self.pipeline.enrichments.anonymise(&mut shown, headers, arena);
-        } else {
-            // What is in the column was hashed, unlike the entities it was made of.
-            let failures: Vec<Entity<'a>> = failures.collect();
-            let column = joined(&failures, shown.get(Field::DerivedContexts), arena);
-            shown.set(Field::DerivedContexts, Some(column));
+            // Hashed with the rest of the event.
+            let derived = Some(failed.derived).filter(|derived| !derived.is_empty());
+            let column = derived.map(|derived| event::entity::envelope(derived, arena));
+            event.set(Field::DerivedContexts, column);
         }
+        let (headers, unproven) = (failed.raw.payload.headers, failed.unproven);
+        let mut shown = protected.incomplete_event(&event, failed.masked, unproven, headers, arena);
+        let column = joined(&failures, shown.get(Field::DerivedContexts), arena);
+        shown.set(Field::DerivedContexts, Some(column));
         for field in failed.invalid {
             shown.set(*field, None);
         }
@@ -115,6 +113,9 @@ pub(super) fn invalid(reasons: &[Reason], event: &Event<'_>) -> Vec<Field> {
                 invalid.push(column);
             }
         }
+    }
+    if invalid.is_empty() {
+        invalid.extend([Field::Contexts, Field::UnstructEvent]);
     }
     invalid
 }
@@ -172,9 +173,9 @@ fn errors(by: Option<&str>, reason: &Reason) -> Vec<(String, String)> {
     let by = by.unwrap_or("event");
     let one = |message: &str, source: &str| vec![(message.to_owned(), source.to_owned())];
     match reason {
-        Reason::Simple { error } => one(error, by),
-        Reason::Input { field, expectation, .. } => one(expectation, field),
-        Reason::NotJson { field, error, .. } => one(error, field),
+        Reason::Simple { error } => one(&error.text(), by),
+        Reason::Input { field, expectation, .. } => one(&expectation.text(), &field.text()),
+        Reason::NotJson { field, error, .. } => one(&error.text(), &field.text()),
         Reason::NotIglu { .. } => one("not a self-describing JSON", by),
         Reason::CriterionMismatch { criterion, .. } => one(&format!("expected {criterion}"), by),
         Reason::Iglu { error: ClientError::Invalid { violations, .. }, .. } => violations
@@ -187,6 +188,6 @@ fn errors(by: Option<&str>, reason: &Reason) -> Vec<(String, String)> {
         Reason::Iglu { error: ClientError::Resolution { history }, .. } => {
             history.iter().map(|h| ("not found".to_owned(), h.repository.clone())).collect()
         }
-        Reason::SchemaMapping { expectation, .. } => one(expectation, by),
+        Reason::SchemaMapping { expectation, .. } => one(&expectation.text(), by),
     }
 }

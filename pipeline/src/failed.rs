@@ -15,6 +15,8 @@ pub(super) struct Failed<'f, 'a> {
     pub(super) derived: &'f [Entity<'a>],
     /// Columns that no row of events can hold: too long, or not valid.
     pub(super) invalid: &'f [Field],
+    /// Columns of JSON that were not found valid.
+    pub(super) unproven: &'f [Field],
     /// Whether it was masked and hashed before it failed.
     pub(super) masked: Masked,
 }
@@ -26,6 +28,7 @@ impl<'f, 'a> Failed<'f, 'a> {
         event: &'f Event<'a>,
         raw: &'f RawEvent<'a>,
     ) -> Failed<'f, 'a> {
-        Failed { failures, event, raw, derived: &[], invalid: &[], masked: Masked::No }
+        let (derived, invalid, unproven) = (&[], &[], &[]);
+        Failed { failures, event, raw, derived, invalid, unproven, masked: Masked::No }
     }
 }

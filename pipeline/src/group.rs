@@ -125,8 +125,8 @@ impl Run<'_> {
                 }
             }
             Loaded::Unreadable(reasons) => {
-                let shown = self.shown_text(record.data, base64::encode);
-                for reason in self.shown_reasons(&reasons, &[]) {
+                let shown = self.shown().text(record.data, base64::encode);
+                for reason in self.shown().reasons_of_nobody(&reasons) {
                     self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
                         bad_row::format_violation(stamp, &reason, &shown, out);
                     });
@@ -154,8 +154,8 @@ impl Run<'_> {
     fn refused<'a>(&mut self, index: u32, refused: &Refused<'a>, arena: &'a Bump) {
         let payload = refused.payload;
         let kind = adapt::refusal_kind(payload);
-        let reasons = self.shown_reasons(&refused.reasons, payload.headers);
-        let shown = self.shown_payload(payload, arena);
+        let reasons = self.shown().reasons(&refused.reasons, payload.headers);
+        let shown = self.shown().refused_payload(payload, &refused.reasons, arena);
         self.bad(index, kind, |stamp, out| {
             bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
         });

@@ -47,7 +47,7 @@ use failed::Failed;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::{Parked, Waiting};
-use protection::{Masked, Personal};
+use protection::{JSON, Masked, Personal};
 use proven::Proven;
 use schema_check::{SchemaCheck, Stop};
 use transform::{Start, Transformed};
@@ -311,7 +311,8 @@ impl Run<'_> {
             event.set(Field::EventId, Some(arena.alloc_str(&id)));
         }
         if !failures.is_empty() {
-            return self.failed(index, Failed::new(failures, event, raw), arena);
+            let failed = Failed { unproven: &JSON, ..Failed::new(failures, event, raw) };
+            return self.failed(index, failed, arena);
         }
         let found = match entities::extract(event, &mut self.check, arena) {
             Ok(found) => found,
@@ -330,7 +331,9 @@ impl Run<'_> {
             Ok(failures) if !failures.is_empty() => {
                 let valid = valid(&derived.entities, &failures);
                 let failed = Failed::new(&failures, event, raw);
-                return self.failed(index, Failed { derived: &valid, ..failed }, arena);
+                let unproven = &[Field::DerivedContexts];
+                let failed = Failed { derived: &valid, unproven, ..failed };
+                return self.failed(index, failed, arena);
             }
             Ok(_) => {}
         }

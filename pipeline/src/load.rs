@@ -9,7 +9,7 @@
 //! adapters need not know of charsets.
 
 use event::charset::{self, Charset};
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::schema_key::Parts;
 use event::thrift::{self, Wire, WireError};
 use event::{Bump, CollectorPayload, Criterion, base64, convert, query};
@@ -39,7 +39,8 @@ pub fn payload<'a>(
     encoding: RecordEncoding,
     arena: &'a Bump,
 ) -> Result<CollectorPayload<'a>, Vec<Reason>> {
-    let wire = read(record, encoding, arena).map_err(|error| vec![undecodable(error)])?;
+    let wire = read(record, encoding, arena)
+        .map_err(|error| vec![undecodable(Words::own(error.to_string()))])?;
     let api = match wire.schema {
         Some(uri) => {
             check_schema(text(uri, arena)).map_err(|reason| vec![reason])?;
@@ -50,7 +51,7 @@ pub fn payload<'a>(
     let charset = wire.encoding.map(|encoding| text(encoding, arena));
     let charset = charset.ok_or_else(|| vec![undecodable("no encoding")])?;
     if Charset::named(charset).is_none() {
-        return Err(vec![undecodable(charset)]);
+        return Err(vec![undecodable(charset.to_owned())]);
     }
     check_parts(&wire, api, charset, arena)
 }
@@ -79,12 +80,11 @@ fn check_schema(uri: &str) -> Result<(), Reason> {
     if uri == USUAL {
         return Ok(());
     }
-    let simple = |error: String| Reason::Simple { error };
-    let parts =
-        Parts::parse(uri).map_err(|error| simple(format!("could not parse schema: {error}")))?;
+    let parts = Parts::parse(uri)
+        .map_err(|error| Reason::simple(Words::own(format!("could not parse schema: {error}"))))?;
     if !COLLECTOR_PAYLOAD.matches(parts) {
-        let expected = format!("verifying record as {COLLECTOR_PAYLOAD} failed");
-        return Err(simple(format!("{expected}: found {uri}")));
+        let expected = format!("verifying record as {COLLECTOR_PAYLOAD} failed: found ");
+        return Err(Reason::simple(Words::quoting(expected, uri)));
     }
     Ok(())
 }
@@ -101,10 +101,9 @@ fn check_parts<'a>(
         query::parse(querystring, charset, arena).map_err(|error| {
             let charset = Charset::named(charset).map_or(charset, |known| known.name());
             let expectation = format!(
-                "could not extract name-value pairs from querystring with encoding {charset}: \
-                 {error}"
+                "could not extract name-value pairs from querystring with encoding {charset}: "
             );
-            Reason::input("querystring", Some(querystring), expectation)
+            Reason::input("querystring", Some(querystring), error.after(&expectation))
         })
     });
     let querystring = querystring.unwrap_or_else(|reason| {
@@ -195,8 +194,8 @@ fn endpoint(path: Option<&str>) -> Result<(&str, &str), Reason> {
     })
 }
 
-fn undecodable(error: impl std::fmt::Display) -> Reason {
-    Reason::Simple { error: format!("error deserializing raw event: {error}") }
+fn undecodable(error: impl Into<Words>) -> Reason {
+    Reason::simple(error.into().after("error deserializing raw event: "))
 }
 
 /// A text of the record; what is not UTF-8 becomes the replacement character.

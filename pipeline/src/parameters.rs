@@ -52,6 +52,11 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        ROWS[usize::from(self.index)].0
+    }
+
     /// The parameter of that name.
     ///
     /// Of two parameters that fill one field the peer keeps the one that comes last in its map of

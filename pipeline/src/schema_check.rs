@@ -101,6 +101,11 @@ impl<'s> SchemaCheck<'s> {
         }
     }
 
+    /// The snapshot.
+    pub fn schemas(&self) -> &'s Schemas {
+        self.schemas
+    }
+
     /// Validates data against the schema of that URI.
     pub fn check(&mut self, uri: &str, data: &str) -> Verdict {
         if self.validation == Validation::Syntax {

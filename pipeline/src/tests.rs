@@ -61,3 +61,24 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     assert!(row.contains("something nobody thought of"), "{row}");
     assert!(row.contains(&base64::encode(record.data)), "the record is kept: {row}");
 }
+
+#[test]
+fn a_panic_tells_of_nobody_where_bad_rows_may_not() {
+    for (personal, told) in [(Personal::Keep, true), (Personal::Withhold, false)] {
+        let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
+        let settings = Settings { personal, ..Settings::new(processor) };
+        let pipeline = Pipeline::new(settings, Arc::default());
+        let data = record();
+        let record = Record { sequence: "1", sub_sequence: 0, data: &data };
+        let batch = Batch { shard: "s", records: vec![record] };
+        let schemas = validator::embedded::snapshot();
+        let work = Work { batch: &batch, stream: "", only: None };
+        let mut run = Run::new(&pipeline, work, &schemas, NOW_MS);
+        let at = Place { index: 0, record: &batch.records[0], place: 0 };
+        let jane = "jane".to_owned();
+        run.confined(at, &mut Caches::default(), |_, _| panic!("no room for {jane}"));
+        let row = String::from_utf8_lossy(run.output.bad.last()).into_owned();
+        assert_eq!(row.contains("jane"), told, "{row}");
+        assert_eq!(row.contains(&base64::encode(&data)), told, "{row}");
+    }
+}

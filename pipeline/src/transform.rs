@@ -7,7 +7,7 @@
 use enrichments::Times;
 use event::convert::{self, TimestampError};
 use event::json::{self, SyntaxError};
-use event::reason::{Failure, Reason};
+use event::reason::{Failure, Reason, Words};
 use event::{Bump, Event, Field, RawEvent, base64, time};
 
 use super::parameters::{Parameter, Rule};
@@ -60,7 +60,7 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
             true => apply(&mut discard(&done), parameter, value, arena),
         };
         if let Err(refusal) = applied {
-            let reason = Reason::input(name, Some(value), refusal);
+            let reason = Reason::input(parameter.name(), Some(value), refusal);
             done.failures.push(reason.into());
         }
     }
@@ -80,7 +80,7 @@ const HASHED: usize = 4;
 fn has_won(winner: &str, before: &[(&str, Option<&str>)], failures: &[Failure]) -> bool {
     let given = before.iter().any(|(name, value)| *name == winner && value.is_some());
     let failed = |failure: &Failure| match &failure.reason {
-        Reason::Input { field, .. } => field == winner,
+        Reason::Input { field, .. } => field.text() == winner,
         _ => false,
     };
     given && !failures.iter().any(failed)
@@ -115,6 +115,7 @@ fn initialise<'a>(
         let instant = String::from_utf8(instant).expect("an instant is ASCII");
         let formatted = time::format_ms(payload.timestamp, arena);
         let expectation = format!("formatted as {formatted} is not Redshift-compatible");
+        let expectation = Words::own(expectation);
         let reason = Reason::input("collector_tstamp", Some(&instant), expectation);
         done.failures.push(reason.into());
     }
@@ -134,7 +135,7 @@ fn apply<'a>(
     parameter: &Parameter,
     value: &'a str,
     arena: &'a Bump,
-) -> Result<(), String> {
+) -> Result<(), Words> {
     let event = &mut done.event;
     let (field, text) = match parameter.rule {
         Rule::Ignored => return Ok(()),
@@ -145,13 +146,14 @@ fn apply<'a>(
             (field, Some(name.ok_or("not recognized as an event type")?))
         }
         Rule::Platform(field) if convert::platform(value) => (field, Some(value)),
-        Rule::Platform(_) => return Err("not recognized as a tracking platform".to_owned()),
+        Rule::Platform(_) => return Err("not recognized as a tracking platform".into()),
         Rule::Int(field) => {
-            (field, convert::int32(value, arena).map_err(|error| error.to_string())?)
+            (field, convert::int32(value, arena).map_err(|error| Words::own(error.to_string()))?)
         }
         Rule::Decimal(field) => {
             let refusal = "cannot be converted to java.math.BigDecimal. Error : ";
-            (field, convert::decimal(value, arena).map_err(|error| refusal.to_owned() + &error)?)
+            let text = convert::decimal(value, arena);
+            (field, text.map_err(|error| Words::quoting(refusal, error))?)
         }
         Rule::Bool(field) => {
             let text = convert::bool01(value);
@@ -162,7 +164,10 @@ fn apply<'a>(
         }
         Rule::Timestamp(field) => {
             let parsed: Result<_, TimestampError> = convert::ms_timestamp(value, arena);
-            let (ms, text) = parsed.map_err(|error| error.to_string())?;
+            let (ms, text) = parsed.map_err(|error| match error {
+                TimestampError::NotMillis => Words::own(error.to_string()),
+                TimestampError::OutOfRange(_) => error.to_string().into(),
+            })?;
             match field {
                 Field::DvceCreatedTstamp => done.times.created = Some(ms),
                 Field::DvceSentTstamp => done.times.sent = Some(ms),
@@ -171,7 +176,8 @@ fn apply<'a>(
             (field, Some(text))
         }
         Rule::Dimensions(width, height) => {
-            let parsed = convert::dimensions(value, arena).map_err(|error| error.to_string())?;
+            let parsed = convert::dimensions(value, arena);
+            let parsed = parsed.map_err(|error| Words::own(error.to_string()))?;
             event.set(width, Some(parsed.0));
             (height, Some(parsed.1))
         }
@@ -185,6 +191,6 @@ fn apply<'a>(
     Ok(())
 }
 
-fn not_json(error: SyntaxError) -> String {
-    format!("invalid json: {error}")
+fn not_json(error: SyntaxError) -> Words {
+    Words::own(format!("invalid json: {error}"))
 }

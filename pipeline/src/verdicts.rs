@@ -25,7 +25,7 @@ impl Run<'_> {
         });
         if let Err(error) = written {
             self.output.enriched.pop();
-            let payload = base64::encode(&columns(event));
+            let payload = self.shown().enriched_text(base64::encode(&columns(event)));
             return self.bad(index, BadKind::GenericError, |stamp, out| {
                 bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
             });
@@ -43,9 +43,10 @@ impl Run<'_> {
         let max_bytes = self.pipeline.settings.line_bytes_max;
         let line = self.set_aside(Route::Enriched);
         let (kept, keep) = match self.pipeline.settings.format {
-            Format::Tsv => (None, max_bytes * 8 / 10),
-            Format::Json => (Some(base64::encode(&columns(event))), usize::MAX),
+            Format::Tsv => (line.clone(), max_bytes * 8 / 10),
+            Format::Json => (base64::encode(&columns(event)), usize::MAX),
         };
+        let kept = self.shown().enriched_text(kept);
         let expectation = format!(
             "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
         );
@@ -54,7 +55,7 @@ impl Run<'_> {
                 max_bytes,
                 actual_bytes: line.len(),
                 expectation: &expectation,
-                line: kept.as_ref().unwrap_or(&line),
+                line: &kept,
                 keep,
             };
             bad_row::size_violation(stamp, oversize, out);
@@ -75,14 +76,15 @@ impl Run<'_> {
     }
 
     pub(super) fn failed<'a>(&mut self, index: u32, failed: Failed<'_, 'a>, arena: &'a Bump) {
-        let Failed { failures, event, raw, masked, .. } = failed;
+        let Failed { failures, event, raw, unproven, masked, .. } = failed;
         let headers = raw.payload.headers;
-        let shown = self.shown_event(event, masked, headers, arena);
-        let reasons = self.shown_failures(failures, headers);
-        let payload = self.shown_payload(raw.payload, arena);
-        let raw = RawEvent { payload, parameters: self.shown_parameters(raw, arena) };
+        let shown = self.shown();
+        let event = shown.event(event, masked, unproven, headers, arena);
+        let reasons = shown.failures(failures, headers);
+        let payload = shown.payload(raw.payload, arena);
+        let raw = RawEvent { payload, parameters: shown.parameters(raw, arena) };
         self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
-            bad_row::enrichment_failures(stamp, &reasons, &shown, &raw, out);
+            bad_row::enrichment_failures(stamp, &reasons, &event, &raw, out);
         });
         self.incomplete(Why::Failures(failures), failed, arena);
     }
@@ -97,13 +99,13 @@ impl Run<'_> {
     ) {
         let headers = raw.payload.headers;
         let invalid = companions::invalid(reasons, event);
-        let mut shown = self.shown_event(event, Masked::No, headers, arena);
-        self.hide_invalid(&mut shown, &invalid, headers, arena);
-        let shown_reasons = self.shown_reasons(reasons, headers);
-        let payload = self.shown_payload(raw.payload, arena);
-        let shown_raw = RawEvent { payload, parameters: self.shown_parameters(raw, arena) };
+        let shown = self.shown();
+        let shown_event = shown.event(event, Masked::No, &invalid, headers, arena);
+        let shown_reasons = shown.reasons(reasons, headers);
+        let payload = shown.payload(raw.payload, arena);
+        let shown_raw = RawEvent { payload, parameters: shown.parameters(raw, arena) };
         self.bad(index, BadKind::SchemaViolations, |stamp, out| {
-            bad_row::schema_violations(stamp, &shown_reasons, &shown, &shown_raw, out);
+            bad_row::schema_violations(stamp, &shown_reasons, &shown_event, &shown_raw, out);
         });
         let failed = Failed { invalid: &invalid, ..Failed::new(&[], event, raw) };
         self.incomplete(Why::Reasons(reasons), failed, arena);
@@ -115,10 +117,11 @@ impl Run<'_> {
         record: &Record<'_>,
         panic: &(dyn std::any::Any + Send),
     ) {
-        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-        let message = message.unwrap_or_else(|| "unexpected failure".to_owned());
-        let payload = self.shown_text(record.data, base64::encode);
+        // A constant quotes nothing.
+        let constant = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let made = || panic.downcast_ref::<String>().map(|text| self.shown().panic(text.clone()));
+        let message = constant.or_else(made).unwrap_or_else(|| "unexpected failure".to_owned());
+        let payload = self.shown().text(record.data, base64::encode);
         self.bad(index, BadKind::GenericError, |stamp, out| {
             bad_row::generic_error(stamp, &[&message], &payload, out);
         });

@@ -80,6 +80,11 @@ impl Schema {
         report::findings(table, value).map_err(|fault| vec![issue(&fault.path, &fault.message)])
     }
 
+    /// Whether a rule of it mentions a member of that name.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.rules.as_ref().is_ok_and(|table| table.mentions(name))
+    }
+
     /// What is wrong with the schema itself, if anything is.
     pub fn issues(&self) -> &[SchemaIssue] {
         self.rules.as_ref().err().map_or(&[], Vec::as_slice)

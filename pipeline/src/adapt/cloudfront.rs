@@ -5,7 +5,7 @@
 
 use bumpalo::collections::Vec as BumpVec;
 use event::convert::{self, float64_text};
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::{CollectorPayload, RawEvent};
 
 use super::tree::Json;
@@ -58,7 +58,7 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
             let expectation = format!(
                 "access log contained {other} fields, expected 12, 15, 18, 19, 23, 24 or 26"
             );
-            return Err(Reason::input("body", Some(body), expectation).into());
+            return Err(Reason::input("body", Some(body), Words::own(expectation)).into());
         }
     };
     let (date, time) = (fields[0], fields[1]);

@@ -10,7 +10,7 @@ use bumpalo::collections::Vec as BumpVec;
 use event::convert::float64_text;
 use event::entity::envelope;
 use event::raw_event::Parameter;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::schema_key::Parts;
 use event::{Bump, Entity, RawEvent};
 
@@ -37,12 +37,12 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn hit<'a>(line: &'a str, request: &Request<'_, 'a>) -> Result<RawEvent<'a>, Vec<Reason>> {
-    let refused = |expectation: String| vec![Reason::input("body", Some(line), expectation)];
+    let refused = |expectation: Words| vec![Reason::input("body", Some(line), expectation)];
     let all = in_map_order(request.form(line).map_err(refused)?);
     let given: Vec<(&str, &str)> =
         all.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
     let Some((_, kind)) = given.iter().find(|(name, _)| *name == "t") else {
-        return Err(refused("no t parameter provided: cannot determine hit type".to_owned()));
+        return Err(refused("no t parameter provided: cannot determine hit type".into()));
     };
     let mut reasons = Vec::new();
     let table = EVENTS.iter().find(|(known, _)| known == kind).map(|(_, fields)| *fields);
@@ -156,7 +156,8 @@ fn convert<'a>(
     value: &'a str,
     arena: &'a Bump,
 ) -> Result<Json<'a>, Reason> {
-    let wrong = |expectation: &str| Reason::input(member, Some(value), expectation);
+    let wrong =
+        |expectation: &'static str| Reason::input(member.to_owned(), Some(value), expectation);
     let float = |number: Option<f64>| match number {
         None => Err(wrong("cannot be converted to Double")),
         Some(number) if number.is_finite() => {

@@ -5,7 +5,7 @@
 use bumpalo::collections::Vec as BumpVec;
 use event::json::{Elements, write_optional, write_string};
 use event::raw_event::Parameter;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::schema_key::Parts;
 use event::{Bump, CollectorPayload, query};
 
@@ -26,14 +26,14 @@ pub(super) fn events<'a>(
     let schema = find(query, "schema").flatten();
     let (body, content_type) = (payload.body, payload.content_type);
     if body.is_some() && content_type.is_none() {
-        let expectation = format!("expected one of {}, {FORM}", JSON.join(", "));
+        let expectation = Words::own(format!("expected one of {}, {FORM}", JSON.join(", ")));
         return Err(Reason::input("contentType", None, expectation).into());
     }
     let content_type = content_type.unwrap_or_default();
     match (schema, body) {
         (None, Some(body)) if JSON.contains(&content_type) => self_describing(body, query, arena),
         (None, Some(_)) => {
-            let expectation = format!("expected one of {}", JSON.join(", "));
+            let expectation = Words::own(format!("expected one of {}", JSON.join(", ")));
             Err(Reason::input("contentType", Some(content_type), expectation).into())
         }
         (None, None) => Err(Stop::Refused(vec![
@@ -42,14 +42,16 @@ pub(super) fn events<'a>(
         ])),
         (Some(uri), body) => {
             if let Err(error) = Parts::parse(uri) {
-                return Err(Reason::input("schema", Some(uri), error.to_string()).into());
+                let expectation = Words::own(error.to_string());
+                return Err(Reason::input("schema", Some(uri), expectation).into());
             }
             match body {
                 None => Ok(event(uri, &query_data(query), "app", query, arena)),
                 Some(body) if JSON.contains(&content_type) => json_body(uri, body, query, arena),
                 Some(body) if content_type == FORM => form_body(uri, body, query, arena),
                 Some(_) => {
-                    let expectation = format!("expected one of {}, {FORM}", JSON.join(", "));
+                    let expectation =
+                        Words::own(format!("expected one of {}, {FORM}", JSON.join(", ")));
                     Err(Reason::input("contentType", Some(content_type), expectation).into())
                 }
             }
@@ -75,7 +77,8 @@ fn json_body<'a>(
     arena: &'a Bump,
 ) -> Result<Events<'a>, Stop> {
     let json = parse(body, arena)?;
-    let refused = |expectation| Err(Reason::input("body", Some(body), expectation).into());
+    let refused =
+        |expectation: &'static str| Err(Reason::input("body", Some(body), expectation).into());
     if let Some(elements) = Elements::of(json) {
         let mut events = BumpVec::new_in(arena);
         for element in elements {

@@ -1,7 +1,7 @@
 //! Mailgun: what became of one message.
 
 use event::json;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 
 use super::Adapted;
 use super::tree::{self, Json};
@@ -12,7 +12,8 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     let arena = request.arena;
     let body = request.body(ContentType::Exactly(JSON), Empty::IsNone)?;
     let json = json::compact(body, arena).map_err(|error| {
-        Reason::input("body", Some(body), format!("could not parse body: {error}"))
+        let expectation = Words::own(format!("could not parse body: {error}"));
+        Reason::input("body", Some(body), expectation)
     })?;
     let json = Json::of(json, arena);
     let Some(kind) = json.get("event-data").and_then(|data| data.get("event")) else {
@@ -30,7 +31,8 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
 /// What happened, with the members of the signature beneath it and at its time.
 fn signed<'a>(json: &Json<'a>) -> Result<Json<'a>, Reason> {
     let signature = json.get("signature").unwrap_or(&Json::NULL);
-    let missing = |name: &str| Reason::input(name, None, format!("missing '{name}'"));
+    let missing =
+        |name: &'static str| Reason::input(name, None, Words::own(format!("missing '{name}'")));
     for name in ["timestamp", "token", "signature"] {
         signature.get(name).ok_or_else(|| missing(name))?;
     }

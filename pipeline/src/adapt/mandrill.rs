@@ -1,6 +1,6 @@
 //! Mandrill: a batch of what became of messages, as JSON in the one field of a form.
 
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 
 use super::webhook::{ContentType, Empty, FORM, Request, array, tidied};
 use super::{Adapted, percent_encoded};
@@ -10,17 +10,18 @@ const FIELD: &str = "mandrill_events";
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {
     let body = request.body(ContentType::Exactly(FORM), Empty::IsABody)?;
-    let refused = |expectation: String| Reason::input("body", Some(body), expectation);
+    let refused = |expectation: Words| Reason::input("body", Some(body), expectation);
+    let told = |expectation: String| refused(Words::own(expectation));
     let form = request.form(body).map_err(refused)?;
     let mut fields = form.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
     let count = fields.clone().count();
     if count != 1 {
-        return Err(refused(format!("body should have size 1: actual size {count}")).into());
+        return Err(told(format!("body should have size 1: actual size {count}")).into());
     }
     let events = match fields.next() {
-        Some((FIELD, "")) => return Err(refused(format!("`{FIELD}` field is empty")).into()),
+        Some((FIELD, "")) => return Err(told(format!("`{FIELD}` field is empty")).into()),
         Some((FIELD, events)) => events,
-        _ => return Err(refused(format!("no `{FIELD}` parameter provided")).into()),
+        _ => return Err(told(format!("no `{FIELD}` parameter provided")).into()),
     };
     // The peer's spelling.
     let json = request.compact("mandril_events", events)?;

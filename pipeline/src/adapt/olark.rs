@@ -12,12 +12,12 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     let body = request.body(ContentType::Exactly(FORM), Empty::IsNone).map_err(|reason| {
         // The peer does not tell the content type that is wrong.
         match reason {
-            Reason::Input { field, expectation, .. } => Reason::input(&field, None, expectation),
+            Reason::Input { field, expectation, .. } => Reason::input(field, None, expectation),
             other => other,
         }
     })?;
     let form = request.form(body).map_err(|error| {
-        Reason::input(body, Some(body), format!("could not parse body: {error}"))
+        Reason::input(body.to_owned(), Some(body), error.after("could not parse body: "))
     })?;
     let Some(data) = find(form, "data").flatten().filter(|data| !data.is_empty()) else {
         return Err(Reason::input("data", None, "missing 'data' field").into());

@@ -16,8 +16,9 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     }
     let wrapped = pairs.iter().filter_map(|(name, value)| Some((*name, inside((*value)?)?)));
     let expectation = r"should not pass regex \(u'(.+)',\)";
-    let reasons: Vec<_> =
-        wrapped.map(|(name, inside)| Reason::input(name, Some(inside), expectation)).collect();
+    let reasons: Vec<_> = wrapped
+        .map(|(name, inside)| Reason::input(name.to_owned(), Some(inside), expectation))
+        .collect();
     if !reasons.is_empty() {
         return Err(Stop::Refused(reasons));
     }

@@ -74,11 +74,8 @@ fn context<'a>(
 
 /// `json` with the redirect put first in its array `data`, if it has one.
 fn prepend<'a>(text: &'a str, data: &str, arena: &'a Bump) -> Result<&'a str, Stop> {
-    let json = json::compact(text, arena).map_err(|error| Reason::NotJson {
-        field: "co|cx".to_owned(),
-        value: Some(text.to_owned()),
-        error: format!("invalid json: {error}"),
-    })?;
+    let json =
+        json::compact(text, arena).map_err(|error| Reason::not_json("co|cx", text, error))?;
     let Some(members) = Members::of(json) else { return Ok(json) };
     let mut out = BumpString::with_capacity_in(json.len() + data.len() + 160, arena);
     out.push('{');

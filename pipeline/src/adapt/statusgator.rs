@@ -13,7 +13,7 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     let arena = request.arena;
     let body = request.body(ContentType::Exactly(FORM), Empty::IsNone)?;
     let form = request.form(body).map_err(|error| {
-        Reason::input("body", Some(body), format!("could not parse body: {error}"))
+        Reason::input("body", Some(body), error.after("could not parse body: "))
     })?;
     let members = in_map_order(form)
         .into_iter()

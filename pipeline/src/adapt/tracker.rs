@@ -4,7 +4,7 @@
 use bumpalo::collections::Vec as BumpVec;
 use event::json::{self, Elements, Members};
 use event::raw_event::Parameter;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::{Bump, CollectorPayload, Criterion};
 
 use super::{Events, map, one, overlay, payload_data};
@@ -33,7 +33,7 @@ pub(super) fn tp2<'a>(
 ) -> Result<Events<'a>, Stop> {
     let query = map(payload.querystring, arena);
     let allowed = |content_type: &str| CONTENT_TYPES.contains(&content_type);
-    let expected = || format!("expected one of {}", CONTENT_TYPES.join(", "));
+    let expected = || Words::own(format!("expected one of {}", CONTENT_TYPES.join(", ")));
     match (payload.body, payload.content_type) {
         (None, _) if query.is_empty() => Err(Stop::Refused(vec![
             Reason::input("body", None, "empty body: not a valid tracker protocol event"),
@@ -72,11 +72,7 @@ fn body_events<'a>(
     check: &mut SchemaCheck<'_>,
     arena: &'a Bump,
 ) -> Result<Events<'a>, Stop> {
-    let json = json::compact(body, arena).map_err(|error| Reason::NotJson {
-        field: "body".to_owned(),
-        value: Some(body.to_owned()),
-        error: format!("invalid json: {error}"),
-    })?;
+    let json = json::compact(body, arena).map_err(|error| Reason::not_json("body", body, error))?;
     let found = SelfDescribing::parse(json, arena)
         .map_err(|error| Reason::NotIglu { json: json.to_owned(), error })?;
     check.require(found)?;
@@ -108,8 +104,10 @@ fn parameters<'a>(
         let key = json::unescape(key, arena).expect("a key is a string");
         match json::unescape(value, arena) {
             Some(text) if value.starts_with('"') => parameters.push((key, Some(text))),
-            _ if value == "null" => reasons.push(Reason::input(key, None, "value cannot be null")),
-            _ => reasons.push(Reason::input(key, Some(value), "value is not a string")),
+            _ if value == "null" => {
+                reasons.push(Reason::input(key.to_owned(), None, "value cannot be null"));
+            }
+            _ => reasons.push(Reason::input(key.to_owned(), Some(value), "value is not a string")),
         }
     }
     parameters.into_bump_slice()

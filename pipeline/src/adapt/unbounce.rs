@@ -1,7 +1,7 @@
 //! Unbounce: a form that was sent from a page, in a form with JSON in it.
 
 use bumpalo::collections::Vec as BumpVec;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 
 use super::map_order::in_map_order;
 use super::tree::{self, Json};
@@ -15,11 +15,11 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     let arena = request.arena;
     let body = request.body(ContentType::Exactly(FORM), Empty::IsNone)?;
     let form = request.form(body).map_err(|error| {
-        Reason::input(body, Some(body), format!("could not parse body: {error}"))
+        Reason::input(body.to_owned(), Some(body), error.after("could not parse body: "))
     })?;
     for name in REQUIRED {
         if find(form, name).flatten().is_none() {
-            let expectation = format!("missing '{name}' field in body");
+            let expectation = Words::own(format!("missing '{name}' field in body"));
             return Err(Reason::input(name, None, expectation).into());
         }
     }

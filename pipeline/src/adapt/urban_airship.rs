@@ -30,7 +30,7 @@ pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop>
     if !reasons.is_empty() {
         return Err(Stop::Refused(reasons));
     }
-    let moment = |name: &str, date: &str| {
+    let moment = |name: &'static str, date: &str| {
         let expectation = "expected a date and time in the form of ISO 8601";
         dates::iso(date).ok_or_else(|| vec![Reason::input(name, Some(date), expectation)])
     };

@@ -4,7 +4,7 @@
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use event::json::{self, Elements};
 use event::raw_event::Parameter;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 use event::{Bump, CollectorPayload, RawEvent, query};
 
 use super::built_in::Webhook;
@@ -72,14 +72,14 @@ impl<'a> Request<'_, 'a> {
         };
         match self.payload.content_type {
             None => {
-                let expectation = format!("no content type: expected {expected}");
+                let expectation = Words::own(format!("no content type: expected {expected}"));
                 Err(Reason::input("contentType", None, expectation))
             }
             Some(found) => match wanted {
                 ContentType::Exactly(_) if found == expected => Ok(body),
                 ContentType::Containing(_) if found.contains(expected) => Ok(body),
                 _ => {
-                    let expectation = format!("expected {expected}");
+                    let expectation = Words::own(format!("expected {expected}"));
                     Err(Reason::input("contentType", Some(found), expectation))
                 }
             },
@@ -103,7 +103,7 @@ impl<'a> Request<'_, 'a> {
         Err(Reason::SchemaMapping {
             actual: kind.map(str::to_owned),
             expected: expected.collect(),
-            expectation: format!("{problem}{place}"),
+            expectation: Words::own(format!("{problem}{place}")),
         })
     }
 
@@ -189,23 +189,27 @@ impl<'a> Request<'_, 'a> {
     }
 
     /// A form body as a map; its error names the whole body.
-    pub(super) fn form(&self, body: &'a str) -> Result<&'a [Parameter<'a>], String> {
+    pub(super) fn form(&self, body: &'a str) -> Result<&'a [Parameter<'a>], Words> {
         Ok(map(query::parse(body, "UTF-8", self.arena)?, self.arena))
     }
 
     /// Text as JSON in compact form.
-    pub(super) fn compact(&self, field: &str, text: &'a str) -> Result<&'a str, Reason> {
+    pub(super) fn compact(
+        &self,
+        field: impl Into<Words>,
+        text: &'a str,
+    ) -> Result<&'a str, Reason> {
         compact(field, text, self.arena)
     }
 }
 
 /// Text as JSON in compact form; `field` names it in the reason where it is none.
-pub(super) fn compact<'a>(field: &str, text: &'a str, arena: &'a Bump) -> Result<&'a str, Reason> {
-    json::compact(text, arena).map_err(|error| Reason::NotJson {
-        field: field.to_owned(),
-        value: Some(text.to_owned()),
-        error: format!("invalid json: {error}"),
-    })
+pub(super) fn compact<'a>(
+    field: impl Into<Words>,
+    text: &'a str,
+    arena: &'a Bump,
+) -> Result<&'a str, Reason> {
+    json::compact(text, arena).map_err(|error| Reason::not_json(field, text, error))
 }
 
 /// An event's parameters: what every webhook sets, and what it takes from the query string.
@@ -236,7 +240,11 @@ pub(super) fn array(elements: &[&str]) -> String {
 }
 
 /// The text of a member that must be a string, or what is wrong with it.
-pub(super) fn required<'a>(json: &Json<'a>, key: &str, arena: &'a Bump) -> Result<&'a str, Reason> {
+pub(super) fn required<'a>(
+    json: &Json<'a>,
+    key: &'static str,
+    arena: &'a Bump,
+) -> Result<&'a str, Reason> {
     let found = json.get(key);
     if let Some(text) = found.and_then(|value| value.text(arena)) {
         return Ok(text);

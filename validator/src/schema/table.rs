@@ -262,6 +262,12 @@ pub(crate) enum Needs {
 }
 
 impl Table {
+    /// Whether a rule mentions a member of that name.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        let mut rules = self.nodes.iter().filter_map(|node| node.object.as_deref());
+        rules.any(|rules| rules.names.find(name.as_bytes()).is_some())
+    }
+
     /// The node of that index.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]

@@ -4,7 +4,7 @@
 //! which they come instead, and mixes entities up as soon as one has a member that another lacks.
 
 use bumpalo::collections::Vec as BumpVec;
-use event::reason::Reason;
+use event::reason::{Reason, Words};
 
 use super::fields::{COMPOSITE, Composite, Kind};
 use super::{convert, schema_hash};
@@ -162,7 +162,7 @@ impl<'a> Name<'a> {
     fn of(name: &'a str) -> Result<Name<'a>, Reason> {
         Name::parts(name).ok_or_else(|| {
             let expectation = format!("composite field name has to conform to regex {PATTERN}");
-            Reason::input(name, None, expectation)
+            Reason::input(name.to_owned(), None, Words::own(expectation))
         })
     }
 
