@@ -26,6 +26,32 @@ pub(crate) enum Value<'a> {
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
+/// Where a byte of a text is, for people: both counted from 1, columns in characters.
+pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let bytes = &text.as_bytes()[..at.min(text.len())];
+    let start = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+    // A byte that goes on with a character begins none.
+    let begins = |byte: &&u8| **byte & 0xC0 != 0x80;
+    (line, bytes[start..].iter().filter(begins).count() + 1)
+}
+
+/// Whether objects of as many members have the same ones, whatever their order.
+fn same_members(a: &[Member<'_>], b: &[Member<'_>]) -> bool {
+    let same = |((name, a), (other, b)): (&Member<'_>, &Member<'_>)| name == other && a.same(b);
+    // Nearly always they are in one order.
+    if a.iter().zip(b).all(|(a, b)| a.0 == b.0) {
+        return a.iter().zip(b).all(same);
+    }
+    let (mut a, mut b): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
+    a.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    b.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    a.into_iter().zip(b).all(same)
+}
+
+/// A name and a value.
+type Member<'a> = (Cow<'a, str>, Value<'a>);
+
 /// Why a text is not a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParseError {
@@ -94,10 +120,7 @@ impl Value<'_> {
             (Value::Array(a), Value::Array(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
             }
-            (Value::Object(a), Value::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter().all(|(key, a)| other.get(key).is_some_and(|b| a.same(b)))
-            }
+            (Value::Object(a), Value::Object(b)) => a.len() == b.len() && same_members(a, b),
             _ => false,
         }
     }

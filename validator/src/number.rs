@@ -4,6 +4,7 @@
 //! than `1`.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 /// Whether a literal counts as an integer. `1.0`, `1e2` and `-0` do not.
 pub(crate) fn is_integer(literal: &str) -> bool {
@@ -63,6 +64,28 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
         (0, _) => Ordering::Equal,
         (1, _) => a.magnitude(&b),
         _ => b.magnitude(&a),
+    }
+}
+
+/// Feeds a hasher what two literals have in common if they are of one kind and value.
+pub(crate) fn hash(literal: &str, hasher: &mut impl Hasher) {
+    is_integer(literal).hash(hasher);
+    let decimal = Decimal::new(literal);
+    decimal.sign().hash(hasher);
+    if decimal.sign() != 0 {
+        decimal.point.hash(hasher);
+        let (mut zeros, mut digits) = (0, 0_usize);
+        for digit in decimal.digits() {
+            if digit == b'0' {
+                zeros += 1;
+                continue;
+            }
+            // Zeros count if something follows them.
+            (0..std::mem::take(&mut zeros)).for_each(|_| hasher.write_u8(b'0'));
+            hasher.write_u8(digit);
+            digits += 1;
+        }
+        digits.hash(hasher);
     }
 }
 

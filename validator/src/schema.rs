@@ -5,7 +5,8 @@
 //! and both walks follow one table of rules. A schema that is not valid itself is a `Schema` too:
 //! its check says so.
 
-mod compile;
+pub(crate) mod compile;
+mod distinct;
 mod loops;
 mod names;
 pub(crate) mod report;
@@ -54,7 +55,9 @@ impl Schema {
             Ok(value) => examine(&value).map(|()| compile::compile(&value)),
             Err(ParseError::TooDeep) => Err(vec![issue("/", TOO_DEEP)]),
             Err(ParseError::Syntax(at)) => {
-                Err(vec![issue("/", &format!("not JSON, as seen at byte {at}"))])
+                let (line, column) = document::line_and_column(text, at);
+                let message = format!("not JSON, as seen at line {line}, column {column}");
+                Err(vec![issue("/", &message)])
             }
         };
         Schema { superseded_by: None, rules }

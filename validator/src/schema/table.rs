@@ -11,6 +11,7 @@ use crate::document::Value;
 use crate::format::Format;
 use crate::number::{self, Literal};
 use crate::pattern::Pattern;
+use crate::schema::distinct::are_distinct;
 use crate::schema::names::Names;
 
 /// Index of a node.
@@ -416,17 +417,7 @@ impl ArrayRules {
         &self,
         items: impl Iterator<Item = &'v Value<'d>>,
     ) -> bool {
-        if !self.unique {
-            return true;
-        }
-        let mut seen: Vec<&Value<'_>> = Vec::new();
-        for item in items {
-            if seen.iter().any(|earlier| earlier.same(item)) {
-                return false;
-            }
-            seen.push(item);
-        }
-        true
+        !self.unique || are_distinct(items, &mut 0)
     }
 
     /// What the item at an index must follow.
