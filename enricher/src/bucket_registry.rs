@@ -22,6 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many objects are listed at most.
 const LIST_LIMIT: usize = 100_000;
 
+/// The longest name of an object, bytes, as S3 has it.
+const NAME_LIMIT: usize = 1_024;
+
 /// A static registry in a bucket.
 #[derive(Debug)]
 pub struct BucketRegistry {
@@ -53,8 +56,12 @@ impl BucketRegistry {
     }
 
     async fn ask(&self, key: &SchemaKey, known: Option<&str>) -> Answer {
+        let name = self.name(&key.path());
+        if name.len() > NAME_LIMIT {
+            return Answer::NotFound;
+        }
         let request = self.client().await.get_object();
-        let request = request.bucket(&self.place.bucket).key(self.name(&key.path()));
+        let request = request.bucket(&self.place.bucket).key(name);
         match request.set_if_none_match(known.map(str::to_owned)).send().await {
             Ok(object) => read(object).await,
             Err(error) => refusal(&error, known.is_some()),

@@ -97,6 +97,19 @@ impl Answer {
     }
 }
 
+/// The longest part of a name that any registry can hold, bytes: a file's name has no more, an Iglu
+/// Server's column half as many, and four of them fit into the name of an object.
+const NAME_LIMIT: usize = 255;
+
+/// Whether some registry may have a schema of that name. Events name what they like; what no
+/// registry can have, none is asked for, since what it said would be no word about itself: the name
+/// may be too long for it, or lead out of it.
+pub(crate) fn is_possible(key: &SchemaKey) -> bool {
+    let parts = [&key.vendor, &key.name, &key.format];
+    parts.iter().all(|part| part.len() <= NAME_LIMIT)
+        && !parts.iter().any(|part| matches!(part.as_str(), "." | ".."))
+}
+
 /// The key whose schema lies at a path of a static registry, below `schemas/`.
 pub fn key_at(path: &str) -> Option<SchemaKey> {
     SchemaKey::parse(&format!("iglu:{path}")).ok()

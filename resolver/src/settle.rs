@@ -10,10 +10,10 @@ use event::{SchemaKey, SchemaVer};
 use tokio::time::Instant;
 use validator::{Lookup, Schema, superseding_version};
 
-use crate::Inner;
 use crate::book::{Origin, Written};
 use crate::registered::{Registered, RegistryFigures};
-use crate::registry::Answer;
+use crate::registry::{self, Answer};
+use crate::{Inner, WAIT};
 
 /// Different errors of one registry that a bad row reports, as the peer bounds them.
 const ERRORS_LIMIT: usize = 32;
@@ -26,6 +26,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a key is tried again at a registry that answers others.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long a key waits for a registry that answers others, where it would wait for ever for one
+/// that is down: what fails for one name only is no outage, and may be that name's fault.
+const ALONE: Duration = WAIT;
+
+/// What a registry is asked for to see whether it answers at all. None has to have it.
+const OTHER: &str = "iglu:snowmelt/nothing/jsonschema/1-0-0";
 
 /// Counts since the start, and what is known now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,9 +115,28 @@ impl Inner {
             let outcome = self.ask_all(key, None).await;
             let Outcome::Unreachable(errors) = &outcome else { return outcome };
             let Some(pause) = self.pause(errors, start.elapsed(), least) else { return outcome };
+            if start.elapsed() >= ALONE && self.answer_others(errors).await {
+                return outcome;
+            }
             tokio::time::sleep(pause).await;
             least = (least * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Whether every registry that has trouble answers when it is asked for something else.
+    async fn answer_others(&self, errors: &[(usize, RegistryError)]) -> bool {
+        let other = SchemaKey::parse(OTHER).expect("an Iglu URI");
+        for (index, _) in errors {
+            let registry = &self.registries[*index];
+            let answer = match registry.troubled_for() {
+                Some(_) => registry.ask(&other, None).await,
+                None => continue,
+            };
+            if matches!(answer, Answer::Unreachable { .. }) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Asks once more for a key that has an answer.
@@ -165,6 +191,10 @@ impl Inner {
     /// Asks the registries in order until one has the schema. The one that gave the schema that is
     /// known only says whether it still is the same.
     async fn ask_all(&self, key: &SchemaKey, known: Option<&Origin>) -> Outcome {
+        if !registry::is_possible(key) {
+            let nobody = |index| (index, RegistryError::NotFound);
+            return Outcome::Nothing((0..self.registries.len()).map(nobody).collect());
+        }
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut order: Vec<usize> = (0..self.registries.len()).collect();
         order.sort_by_key(|index| self.registries[*index].rank(&key.vendor));

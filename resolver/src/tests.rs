@@ -368,3 +368,45 @@ async fn a_wait_without_end_has_an_end_when_the_registry_is_back() {
     });
     assert!(accepts(&ask(&resolver).await, "1"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_fails_alone_is_not_waited_for_without_end() {
+    let (resolver, memory) = one();
+    let resolver = resolver.with_wait(Duration::MAX);
+    memory.say(URI, down().expect("an answer"));
+    let start = Instant::now();
+    assert!(matches!(ask(&resolver).await, Lookup::Unavailable(_)));
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    // While the registry answers nobody, it is down.
+    memory.fail(down());
+    let waiting = ask_for(&resolver, "iglu:com.acme/other/jsonschema/1-0-0");
+    tokio::time::timeout(Duration::from_secs(7_200), waiting).await.expect_err("it is down");
+}
+
+async fn ask_for(resolver: &Resolver, uri: &str) -> Lookup {
+    resolver.resolve(&[key(uri)]).await.get(uri).expect("every key gets an answer").clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_no_registry_can_hold_are_asked_of_none() {
+    let (resolver, memory) = one();
+    let resolver = resolver.with_wait(Duration::MAX);
+    memory.fail(down());
+    let long = "x".repeat(256);
+    for uri in [
+        format!("iglu:com.acme/{long}/jsonschema/1-0-0"),
+        format!("iglu:{}/a/jsonschema/1-0-0", "x".repeat(100_000)),
+        format!("iglu:com.acme/a/{long}/1-0-0"),
+        "iglu:../a/jsonschema/1-0-0".to_owned(),
+        "iglu:./a/jsonschema/1-0-0".to_owned(),
+    ] {
+        let Lookup::Missing(history) = ask_for(&resolver, &uri).await else { panic!("{uri}") };
+        assert!(history.iter().all(|registry| registry.errors == [RegistryError::NotFound]));
+        assert_eq!(history.len(), 2);
+    }
+    assert_eq!(memory.asked(), 0);
+    memory.fail(None);
+    let longest = format!("iglu:com.acme/{}/jsonschema/1-0-0", &long[1..]);
+    assert!(matches!(ask_for(&resolver, &longest).await, Lookup::Missing(_)));
+    assert_eq!(memory.asked(), 1);
+}

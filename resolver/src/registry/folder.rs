@@ -79,7 +79,14 @@ fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn is_absent(why: &io::Error) -> bool {
-    matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
+    // A name that the file system cannot hold names no file.
+    matches!(
+        why.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+    )
 }
 
 #[cfg(test)]
@@ -109,6 +116,8 @@ mod tests {
         assert_eq!(answer("click", "1-0-4"), Answer::NotFound);
         assert_eq!(answer("click", "1-0-9"), Answer::NotFound);
         assert_eq!(answer("nope", "1-0-0"), Answer::NotFound);
+        assert_eq!(answer(&"x".repeat(300), "1-0-0"), Answer::NotFound);
+        assert_eq!(answer(&"x".repeat(70_000), "1-0-0"), Answer::NotFound);
         std::fs::write(path.join("README"), "x").expect("written");
         let listed = keys_below(&folder.schemas).expect("it can be read");
         assert_eq!(listed.len(), 5, "{listed:?}");

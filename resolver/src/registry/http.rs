@@ -81,6 +81,10 @@ impl Http {
                 Answer::Unchanged
             }
             Ok(response) => answer(response).await,
+            // Nothing was sent: it is the name that no address can hold.
+            Err(why) if why.is_builder() => {
+                Answer::Refused(RegistryError::ClientFailure(describe(&why)))
+            }
             Err(why) => unreachable(RegistryError::ClientFailure(describe(&why))),
         }
     }
