@@ -7,8 +7,9 @@ mod email;
 mod time;
 
 use std::net::Ipv6Addr;
+use std::sync::LazyLock;
 
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Room};
 
 /// An enforced format.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(crate) enum Format {
     /// ISO 8601, `P1DT2H`.
     Duration,
     /// One of the formats that the peer defines by nothing but an expression.
-    Expression(&'static str, Box<Pattern>),
+    Expression(&'static str, &'static Pattern),
 }
 
 /// Formats defined by an expression that must match the whole text.
@@ -63,6 +64,16 @@ const EXPRESSIONS: [(&str, &str); 8] = [
     ),
 ];
 
+/// The same, compiled once for all schemas.
+static WHOLE: LazyLock<[Pattern; 8]> = LazyLock::new(|| {
+    EXPRESSIONS.map(|(_, expression)| {
+        // Within a match of the whole text, `$` has no line end to stop before.
+        let inner = expression.trim_end_matches('$');
+        let whole = Pattern::new(&format!(r"^(?:{inner})\z"), &mut Room::default());
+        whole.expect("the table is well-formed")
+    })
+});
+
 impl Format {
     /// The format of that name, if it is enforced.
     pub(crate) fn named(name: &str) -> Option<Format> {
@@ -77,11 +88,8 @@ impl Format {
             "hostname" => Format::Hostname,
             "duration" => Format::Duration,
             _ => {
-                let (_, expression) = EXPRESSIONS.iter().find(|(format, _)| *format == name)?;
-                // Within a match of the whole text, `$` has no line end to stop before.
-                let inner = expression.trim_end_matches('$');
-                let whole = Pattern::new(&format!(r"^(?:{inner})\z"));
-                Format::Expression(expression, Box::new(whole.expect("the table is well-formed")))
+                let index = EXPRESSIONS.iter().position(|(format, _)| *format == name)?;
+                Format::Expression(EXPRESSIONS[index].1, &WHOLE[index])
             }
         })
     }
@@ -99,6 +107,22 @@ impl Format {
             Format::Hostname => text.split('.').all(is_label),
             Format::Duration => time::is_duration(text),
             Format::Expression(_, pattern) => pattern.is_match(text),
+        }
+    }
+
+    /// How many characters texts of this format have at least and at most.
+    pub(crate) fn lengths(&self) -> (u64, u64) {
+        match self {
+            Format::Uuid => (36, 36),
+            // Years have up to nine digits and a sign.
+            Format::Date => (10, 16),
+            Format::DateTime => (20, u64::MAX),
+            Format::Ipv4 => (7, 15),
+            Format::Ipv6 => (2, 45),
+            Format::Email => (6, u64::MAX),
+            Format::Duration => (3, u64::MAX),
+            Format::Uri => (2, u64::MAX),
+            Format::Hostname | Format::Expression(..) => (1, u64::MAX),
         }
     }
 
@@ -277,7 +301,8 @@ mod tests {
             let expression = format!(
                 r"^[A-Za-z][A-Za-z0-9+.-]*:(//({user}@)?{host})?{path}([?]{query})?(#{query})?\z"
             );
-            let expected = Pattern::new(&expression).expect("well-formed").is_match(&text);
+            let expected = Pattern::new(&expression, &mut Room::default());
+            let expected = expected.expect("well-formed").is_match(&text);
             prop_assert_eq!(accepts("uri", &text), expected, "{}", text);
         }
     }

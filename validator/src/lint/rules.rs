@@ -6,7 +6,7 @@ use crate::document::Value;
 use crate::format::Format;
 use crate::lint::{Check, Finding};
 use crate::number;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Room};
 use crate::pointer;
 use crate::schema::table::Types;
 
@@ -132,13 +132,13 @@ impl Looker<'_> {
     /// What the metaschema lets through and no validator can carry out.
     fn feasibility(&mut self, schema: &Value<'_>, place: &str) {
         if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && Pattern::new(pattern).is_none()
+            && Pattern::new(pattern, &mut Room::default()).is_err()
         {
             let message = format!("{pattern} is not a regular expression");
             self.add(Check::Contradiction, &pointer::join(place, "pattern"), message);
         }
         for (pattern, _) in members(schema.get("patternProperties")) {
-            if Pattern::new(pattern).is_none() {
+            if Pattern::new(pattern, &mut Room::default()).is_err() {
                 let message = format!("{pattern} is not a regular expression");
                 self.add(Check::Contradiction, &pointer::join(place, "patternProperties"), message);
             }

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use crate::document::Value;
 use crate::format::Format;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Refusal, Room};
 use crate::schema::loops;
 use crate::schema::names::Names;
 use crate::schema::table::{
@@ -26,8 +26,14 @@ const FATAL_KEYWORDS: [&str; 4] = ["edits", "crossEdits", "uuid", "dateTime"];
 
 /// Compiles a schema that passed the metaschema.
 pub(crate) fn compile(root: &Value<'_>) -> Table {
-    let mut compiler = Compiler { root, schemas: Vec::new(), known: HashMap::default() };
-    compiler.node(root);
+    compile_part(root, root)
+}
+
+/// As [`compile`], a part of a schema, whose references are relative to the root.
+pub(crate) fn compile_part<'a>(root: &'a Value<'a>, part: &'a Value<'a>) -> Table {
+    let mut compiler =
+        Compiler { root, schemas: Vec::new(), known: HashMap::default(), room: Room::default() };
+    compiler.node(part);
     let mut table = Table::default();
     // Building a node may add schemas to the list; nothing recurses.
     while let Some(schema) = compiler.schemas.get(table.nodes.len()) {
@@ -45,6 +51,8 @@ struct Compiler<'a> {
     schemas: Vec<&'a Value<'a>>,
     /// The nodes of schema objects met so far, by their place in memory.
     known: HashMap<*const Value<'a>, NodeId, foldhash::fast::RandomState>,
+    /// What is left for patterns.
+    room: Room,
 }
 
 impl<'a> Compiler<'a> {
@@ -66,7 +74,7 @@ impl<'a> Compiler<'a> {
         node.enumeration = enumeration(schema).map(Box::new);
         node.fault = fatal_keyword(schema);
         let mut rules = (|| {
-            node.string = string_rules(schema)?.map(Box::new);
+            node.string = string_rules(schema, &mut self.room)?.map(Box::new);
             node.object = self.object_rules(schema)?.map(Box::new);
             Ok(())
         })();
@@ -115,15 +123,8 @@ impl<'a> Compiler<'a> {
     /// The node that a `$ref` leads to; `None` where the peer accepts everything.
     fn reference(&mut self, reference: &str) -> Result<Option<NodeId>, Box<str>> {
         let nowhere = || format!("Reference {reference} cannot be resolved").into_boxed_str();
-        if let Some(fragment) = reference.strip_prefix('#') {
-            let target = find(self.root, fragment).ok_or_else(nowhere)?;
-            return Ok(Some(self.node(target)));
-        }
-        let remote = reference.starts_with("http://") || reference.starts_with("https://");
-        match reference.split_once('#') {
-            None | Some((_, "")) if remote => Ok(None),
-            _ => Err(nowhere()),
-        }
+        let target = target(self.root, reference).ok_or_else(nowhere)?;
+        Ok(target.map(|target| self.node(target)))
     }
 
     fn array_rules(&mut self, schema: &'a Value<'a>) -> Option<ArrayRules> {
@@ -190,7 +191,7 @@ impl<'a> Compiler<'a> {
             ..ObjectRules::default()
         };
         for (pattern, schema) in members(schema.get("patternProperties")) {
-            let compiled = Pattern::new(pattern).ok_or_else(|| malformed(pattern))?;
+            let compiled = expression(pattern, &mut self.room)?;
             rules.patterns.push((compiled, self.node(schema)));
         }
         entries.finish(&mut rules);
@@ -308,12 +309,13 @@ fn print<'a>(value: &'a Value<'_>) -> Cow<'a, str> {
     }
 }
 
-fn fatal_keyword(schema: &Value<'_>) -> Option<Box<str>> {
+/// What the peer fails on wherever it stands.
+pub(crate) fn fatal_keyword(schema: &Value<'_>) -> Option<Box<str>> {
     let keyword = FATAL_KEYWORDS.iter().find(|keyword| schema.get(keyword).is_some())?;
     Some(format!("No suitable validator for {keyword}").into())
 }
 
-fn string_rules(schema: &Value<'_>) -> Result<Option<StringRules>, Box<str>> {
+fn string_rules(schema: &Value<'_>, room: &mut Room) -> Result<Option<StringRules>, Box<str>> {
     let text = |keyword| schema.get(keyword).and_then(Value::as_str);
     let mut rules = StringRules {
         min: count(schema, "minLength").unwrap_or(0),
@@ -321,7 +323,7 @@ fn string_rules(schema: &Value<'_>) -> Result<Option<StringRules>, Box<str>> {
         ..StringRules::default()
     };
     if let Some(pattern) = text("pattern") {
-        let compiled = Pattern::new(pattern).ok_or_else(|| malformed(pattern))?;
+        let compiled = expression(pattern, room)?;
         rules.pattern = Some((pattern.into(), compiled));
     }
     rules.format = text("format").and_then(|name| Some((name.into(), Format::named(name)?)));
@@ -330,8 +332,14 @@ fn string_rules(schema: &Value<'_>) -> Result<Option<StringRules>, Box<str>> {
     Ok((!says_nothing).then_some(rules))
 }
 
-fn malformed(pattern: &str) -> Box<str> {
-    format!("{pattern} is not a valid regular expression").into()
+/// A compiled expression, or what is wrong with the schema for its sake.
+fn expression(pattern: &str, room: &mut Room) -> Result<Pattern, Box<str>> {
+    Pattern::new(pattern, room).map_err(|refusal| match refusal {
+        Refusal::Malformed(_) => format!("{pattern} is not a valid regular expression").into(),
+        Refusal::TooLarge => {
+            format!("{pattern} takes more memory than expressions of a schema may").into()
+        }
+    })
 }
 
 fn number_rules(schema: &Value<'_>) -> Option<NumberRules> {
@@ -361,6 +369,19 @@ fn dependencies_text(schema: &Value<'_>) -> Box<str> {
         _ => None,
     });
     format!("{{{}}}", lists.collect::<Vec<_>>().join(", ")).into()
+}
+
+/// What a reference leads to: a part of this schema, or another one, which nobody fetches and which
+/// accepts everything (the inner `None`). `None` if it leads nowhere.
+pub(crate) fn target<'a>(root: &'a Value<'a>, reference: &str) -> Option<Option<&'a Value<'a>>> {
+    if let Some(fragment) = reference.strip_prefix('#') {
+        return find(root, fragment).map(Some);
+    }
+    let remote = reference.starts_with("http://") || reference.starts_with("https://");
+    match reference.split_once('#') {
+        None | Some((_, "")) if remote => Some(None),
+        _ => None,
+    }
 }
 
 /// The part of a schema that the fragment of a reference names: a JSON pointer or an `id`.

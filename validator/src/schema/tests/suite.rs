@@ -33,6 +33,9 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("optional/ecmascript-regex", "\\c and lower letter", JAVA),
     ("optional/ecmascript-regex", "\\s matches whitespace", JAVA),
     ("optional/ecmascript-regex", "\\S matches everything but whitespace", JAVA),
+    ("optional/ecmascript-regex", "patterns always use unicode semantics with pattern", FAMILY),
+    ("optional/ecmascript-regex", "pattern with non-ASCII digits", FAMILY),
+    ("optional/ecmascript-regex", "patternProperties with non-ASCII digits", FAMILY),
     ("optional/format/uri", "invalid userinfo", URI),
     ("optional/format/uri", "percent", URI),
     ("optional/format/uri", "non-numeric port is invalid", URI),
@@ -44,6 +47,7 @@ const REMOTE: &str = "nothing is fetched: a remote schema accepts everything, a 
 const SCOPES: &str = "an id does not change what references are relative to";
 const NUMBERS: &str = "inside a container an integer differs from a fraction";
 const JAVA: &str = "patterns are Java's, whose classes are ASCII";
+const FAMILY: &str = "Java knows neither \\p{Letter} nor \\p{digit}, and refuses them";
 const URI: &str = "the peer's expression lets anything through that has the right characters";
 
 #[test]
