@@ -8,6 +8,7 @@
 mod columns;
 mod objects;
 mod rules;
+mod values;
 
 use std::collections::HashSet;
 
@@ -154,6 +155,7 @@ impl<'a> Walk<'a> {
         pointer: &str,
         depth: usize,
     ) {
+        let (start, whole) = (self.found.len(), (old, new));
         // What stands beside a reference applies, too: a value has to fit both.
         let (mut old, mut new) = (old, new);
         for _ in 0..FOLLOW_LIMIT {
@@ -167,6 +169,22 @@ impl<'a> Walk<'a> {
         }
         if !old.same(new) || old.to_json().contains("\"$ref\"") {
             self.parts(old, new, pointer, depth);
+        }
+        self.spare(start, whole);
+    }
+
+    /// Takes back what was said of some data that may no longer fit, where there are few values
+    /// that the old part allowed, and the new one allows them all.
+    fn spare(&mut self, start: usize, (old, new): (&'a Value<'static>, &'a Value<'static>)) {
+        let strict = |change: &Change| change.level > Level::Addition;
+        if !self.found[start..].iter().any(strict)
+            || !values::all_still_fit((self.old, old), (self.new, new))
+        {
+            return;
+        }
+        for change in self.found[start..].iter_mut().filter(|change| strict(change)) {
+            change.level = Level::Addition;
+            change.why = "each value that was allowed still is";
         }
     }
 

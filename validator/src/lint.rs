@@ -3,9 +3,11 @@
 //! The checks that `igluctl lint` knows by name, which can be skipped, and those that find schemas
 //! which cannot mean what they say. How versions follow one another is [`crate::evolution`]'s.
 
+mod emptiness;
+mod metaschema;
 mod rules;
 
-use event::SchemaKey;
+use event::{SchemaKey, SchemaVer};
 
 use crate::document::{self, Value};
 use crate::pointer;
@@ -18,6 +20,8 @@ pub enum Check {
     Metaschema,
     /// `self` names the schema, and the place it lies in.
     SelfDescription,
+    /// The version that is said to supersede this one can.
+    Superseded,
     /// No rule excludes another one, and each can be carried out.
     Contradiction,
     /// The root is an object with properties.
@@ -61,6 +65,7 @@ impl Check {
         match self {
             Check::Metaschema => "metaschema",
             Check::SelfDescription => "self",
+            Check::Superseded => "supersededBy",
             Check::Contradiction => "contradiction",
             Check::RootObject => "rootObject",
             Check::UnknownFormats => "unknownFormats",
@@ -86,10 +91,19 @@ impl Check {
 /// the schema's place stands for, if it has one.
 pub fn lint(text: &str, place: Option<&SchemaKey>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let schema = Schema::compile(text);
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(json) => metaschema::findings(&json, &mut findings),
+        Err(why) if why.is_syntax() || why.is_eof() => {
+            let message = format!("not JSON: {why}");
+            return vec![Finding { check: Check::Metaschema, pointer: String::new(), message }];
+        }
+        // Too deep, which the schema itself says in its words.
+        Err(_) => {}
+    }
     let mut add = |check, pointer: &str, message: String| {
         findings.push(Finding { check, pointer: pointer.to_owned(), message });
     };
-    let schema = Schema::compile(text);
     for issue in schema.issues() {
         add(Check::Metaschema, &from_path(&issue.path), issue.message.clone());
     }
@@ -99,6 +113,9 @@ pub fn lint(text: &str, place: Option<&SchemaKey>) -> Vec<Finding> {
     }
     if let Err(message) = own_key(&root, place) {
         add(Check::SelfDescription, "/self", message);
+    }
+    if let Some(Err(message)) = superseded_by(&root) {
+        add(Check::Superseded, SUPERSEDED, message);
     }
     if schema.issues().is_empty() {
         rules::walk(&root, &mut findings);
@@ -111,6 +128,27 @@ pub fn lint(text: &str, place: Option<&SchemaKey>) -> Vec<Finding> {
 /// The dialect that every published schema names.
 const DIALECT: &str =
     "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#";
+
+/// Where a schema says which version superseded it.
+pub const SUPERSEDED: &str = "/$supersededBy";
+
+/// The version that a schema says superseded it, if that is a version.
+pub fn superseding(text: &str) -> Option<SchemaVer> {
+    superseded_by(&document::parse(text, DEPTH_LIMIT).ok()?)?.ok()
+}
+
+fn superseded_by(root: &Value<'_>) -> Option<Result<SchemaVer, String>> {
+    let value = root.get("$supersededBy")?;
+    let Some(version) = value.as_str().and_then(|text| SchemaVer::parse(text).ok()) else {
+        let expected = "expected a version, model-revision-addition";
+        return Some(Err(format!("{expected}, found {}", value.to_json())));
+    };
+    let own = read_key(root).map(|key| key.version);
+    Some(match own.filter(|own| version <= *own) {
+        Some(own) => Err(format!("expected a version after {own}, found {version}")),
+        None => Ok(version),
+    })
+}
 
 /// The key that a schema says it has.
 pub fn key_of(text: &str) -> Option<SchemaKey> {
@@ -163,8 +201,12 @@ mod tests {
             "a":{"type":["string","null"],"maxLength":9,"description":"d"},
             "b":{"type":"integer","minimum":0,"maximum":5,"description":"d"},
             "c":{"type":["string","null"],"format":"uuid","description":"d"},
-            "e":{"enum":["x",null],"description":"d"}},
-            "required":["b"],"additionalProperties":false"#;
+            "e":{"enum":["x",null],"description":"d"},
+            "f":{"type":"number","minimum":0.1,"maximum":0.3,"multipleOf":0.1,"description":"d"},
+            "g":{"type":["string","null"],"maxLength":36,"format":"uuid","description":"d"},
+            "h":{"type":["string","null"],"maxLength":4,"pattern":"^[a-z]{4}$","description":"d"},
+            "i":{"oneOf":[{"type":"null"},{"type":"boolean"}],"description":"d"}},
+            "required":["b","f"],"additionalProperties":false,"$supersededBy":"1-0-1""#;
         assert_eq!(check(good), Vec::<String>::new());
     }
 
@@ -180,6 +222,44 @@ mod tests {
             (r#""properties":{"a":{"type":"null"}}"#, "description /properties/a"),
             (r#""properties":{"a":{"type":"boolean"}}"#, "optionalNull /properties/a"),
             (r#""minimum":5,"maximum":4"#, "contradiction "),
+            (r#""minimum":1,"maximum":1,"exclusiveMinimum":true"#, "contradiction "),
+            (r#""minimum":1,"maximum":1.0,"exclusiveMaximum":true"#, "contradiction "),
+            (r#""type":"integer","minimum":1.2,"maximum":1.8"#, "contradiction "),
+            (
+                r#""type":"integer","minimum":1,"maximum":2,"exclusiveMinimum":true,"exclusiveMaximum":true"#,
+                "contradiction ",
+            ),
+            (r#""minimum":1,"maximum":4,"multipleOf":5"#, "contradiction "),
+            (r#""maxLength":3,"enum":["abc","abcdef"]"#, "contradiction /enum/1"),
+            (r#""maximum":3,"enum":[5]"#, "contradiction /enum/0"),
+            (r#""pattern":"^a","enum":["b"]"#, "contradiction /enum/0"),
+            (
+                r##""$ref":"#/definitions/x","definitions":{"x":{"maxLength":1}},"enum":["ab"]"##,
+                "contradiction /enum/0",
+            ),
+            (r#""maxLength":3,"format":"uuid""#, "contradiction "),
+            (r#""minLength":16,"format":"ipv4""#, "contradiction "),
+            (r#""maxLength":3,"pattern":"^[a-z]{4,}$""#, "contradiction "),
+            (r#""minLength":9,"pattern":"^[a-z]{4}$""#, "contradiction "),
+            (r#""minItems":3,"items":[{},{}],"additionalItems":false"#, "contradiction "),
+            (r#""minItems":3,"uniqueItems":true,"items":{"type":"boolean"}"#, "contradiction "),
+            (r#""minItems":3,"uniqueItems":true,"items":{"enum":["a","b"]}"#, "contradiction "),
+            (r#""required":["a","b"],"maxProperties":1"#, "contradiction "),
+            (
+                r#""properties":{"a":{}},"additionalProperties":false,"minProperties":2"#,
+                "contradiction ",
+            ),
+            (r#""required":["a"],"notAllowed":["a"]"#, "contradiction "),
+            (r#""type":"string","allOf":[{"type":"integer"}]"#, "contradiction "),
+            (r#""type":"string","anyOf":[{"type":"integer"},{"type":"null"}]"#, "contradiction "),
+            (r#""oneOf":[{"type":"null"},{"type":"null"}]"#, "contradiction "),
+            (r#""type":"string","not":{"type":["string","null"]}"#, "contradiction "),
+            (r#""not":{}"#, "contradiction "),
+            (r#""edits":1"#, "contradiction "),
+            (r#""$ref":"other.json#/definitions/x""#, "contradiction /$ref"),
+            (r#""$supersededBy":"1.0.1""#, "supersededBy /$supersededBy"),
+            (r#""$supersededBy":"1-0-0""#, "supersededBy /$supersededBy"),
+            (r#""$supersededBy":5"#, "supersededBy /$supersededBy"),
             (r#""minLength":5,"maxLength":4"#, "contradiction "),
             (r#""minItems":5,"maxItems":4"#, "contradiction "),
             (r#""minProperties":5,"maxProperties":4"#, "contradiction "),
@@ -210,6 +290,9 @@ mod tests {
             let found = lint(text, None);
             assert!(found.iter().any(|f| f.check == Check::SelfDescription), "{found:?}");
         }
-        assert_eq!(lint("{", None)[0].check, Check::Metaschema);
+        let broken = lint("{\n  \"a\": 1\n  \"b\"\n}", None);
+        assert_eq!(broken.len(), 1, "{broken:?}");
+        assert_eq!(broken[0].check, Check::Metaschema);
+        assert!(broken[0].message.contains("line 3 column 3"), "{broken:?}");
     }
 }

@@ -46,6 +46,7 @@ impl Column {
 /// The type of the column that a property becomes.
 fn kind(schema: &Value<'_>) -> String {
     let types = Types::allowed_by(schema);
+    let types = if types == Types::ALL { listed(schema) } else { types };
     // Whether it may be empty is not part of a type.
     let types = Types(types.0 & !Types::NULL.0);
     let format = schema.get("format").and_then(Value::as_str);
@@ -64,16 +65,14 @@ fn kind(schema: &Value<'_>) -> String {
             _ => "text".to_owned(),
         },
         types if types == Types::named("number") => "double".to_owned(),
-        types if types == Types::ALL && only_texts(schema) => "text".to_owned(),
         _ => "json".to_owned(),
     }
 }
 
-fn only_texts(schema: &Value<'_>) -> bool {
+/// The types of the values that a schema lists; all if it lists none.
+fn listed(schema: &Value<'_>) -> Types {
     match schema.get("enum") {
-        Some(Value::Array(values)) => {
-            values.iter().all(|value| matches!(value, Value::String(_) | Value::Null))
-        }
-        _ => false,
+        Some(Value::Array(values)) => values.iter().map(Types::of).fold(Types(0), Types::with),
+        _ => Types::ALL,
     }
 }

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use crate::document::Value;
 use crate::evolution::{Level, Walk};
+use crate::format::Format;
 use crate::number;
+use crate::pattern::Pattern;
 use crate::schema::table::Types;
 
 /// Lower bounds, upper bounds, and the keyword that says that the bound itself is outside.
@@ -86,6 +88,9 @@ impl Walk<'_> {
             };
             let (level, why) = match (order, lower) {
                 (Ordering::Equal, _) => continue,
+                _ if before.is_none() && is_implied(old, keyword, after) => {
+                    (Level::Addition, "no text that was allowed is beyond it")
+                }
                 (Ordering::Less, true) | (Ordering::Greater, false) => {
                     (Level::Addition, "the bound is wider")
                 }
@@ -136,6 +141,20 @@ impl Walk<'_> {
             self.add(pointer, keyword, (before, after), level, why);
         }
     }
+}
+
+/// Whether a bound on the length of texts says no more than the old format or pattern did.
+fn is_implied(old: &Value<'_>, keyword: &str, bound: Option<&Value<'_>>) -> bool {
+    let Some(Value::Number(bound)) = bound else { return false };
+    let Ok(bound) = bound.parse::<u64>() else { return false };
+    let text = |keyword| old.get(keyword).and_then(Value::as_str);
+    let format = text("format").and_then(|name| Some(Format::named(name)?.lengths()));
+    let pattern = text("pattern").and_then(Pattern::lengths);
+    [format, pattern].into_iter().flatten().any(|(shortest, longest)| match keyword {
+        "minLength" => bound <= shortest,
+        "maxLength" => bound >= longest,
+        _ => false,
+    })
 }
 
 pub(super) fn items<'a, 'v>(value: &'a Value<'v>) -> &'a [Value<'v>] {

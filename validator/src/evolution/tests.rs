@@ -181,3 +181,69 @@ fn a_version_number_must_promise_no_more_than_is_kept() {
     assert_eq!(step(tight, loose, "1-0-0", "1-1-0").fault, None, "to say more is no fault");
     assert!(step(tight, loose, "1-0-0", "1-0-0").fault.is_some());
 }
+
+#[test]
+fn a_list_of_values_may_gain_what_they_all_keep() {
+    use Column::{Breaks, Kept};
+    use Level::{Addition, Revision};
+    let listed = r#"{"enum":["aa","bb"]}"#;
+    let typed = r#"{"type":"string","enum":["aa","bb"]}"#;
+    check_steps(&[
+        (a(listed), a(typed), Addition, Kept),
+        (a(typed), a(r#"{"type":"string","maxLength":128}"#), Addition, Kept),
+        (a(listed), a(r#"{"type":"string","minLength":2,"pattern":"^[ab]"}"#), Addition, Kept),
+        (a(r#"{"enum":["aa",null]}"#), a(r#"{"type":["string","null"]}"#), Addition, Kept),
+        (a(r#"{"enum":["aa",null]}"#), a(r#"{"type":"string"}"#), Revision, Kept),
+        (a(typed), a(r#"{"type":"string","maxLength":1}"#), Revision, Kept),
+        (a(r#"{"enum":[1,2]}"#), a(r#"{"type":"integer","maximum":2}"#), Addition, Kept),
+        (a(r#"{"enum":[1,2]}"#), a(r#"{"type":"string"}"#), Revision, Breaks),
+        (
+            a(r#"{"enum":["a",2]}"#),
+            a(r#"{"enum":["a",2],"type":["string","integer"]}"#),
+            Addition,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"boolean"}"#),
+            a(r#"{"type":"boolean","enum":[true,false]}"#),
+            Addition,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"integer","minimum":0,"maximum":1}"#),
+            a(r#"{"type":"integer","enum":[0,1]}"#),
+            Addition,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"integer","minimum":0,"maximum":2}"#),
+            a(r#"{"type":"integer","enum":[0,1]}"#),
+            Revision,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"string","format":"uuid"}"#),
+            a(r#"{"type":"string","format":"uuid","minLength":36,"maxLength":36}"#),
+            Addition,
+            Kept,
+        ),
+        (
+            a(r#"{"type":"string","format":"uuid"}"#),
+            a(r#"{"type":"string","format":"uuid","maxLength":35}"#),
+            Revision,
+            Kept,
+        ),
+        (
+            a(r#"{"enum":[{"x":1}]}"#),
+            a(r#"{"type":"object","properties":{"x":{"type":"integer"}},"required":["x"]}"#),
+            Addition,
+            Column::Breaks,
+        ),
+    ]);
+    let referred = |of: &str| {
+        format!(
+            r##"{{"properties":{{"a":{{"$ref":"#/definitions/d"}}}},"definitions":{{"d":{of}}}}}"##
+        )
+    };
+    check_steps(&[(referred(listed), referred(typed), Addition, Kept)]);
+}

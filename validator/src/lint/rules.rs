@@ -6,8 +6,9 @@ use crate::document::Value;
 use crate::format::Format;
 use crate::lint::{Check, Finding};
 use crate::number;
-use crate::pattern::{Pattern, Room};
+use crate::pattern::{Pattern, Refusal, Room};
 use crate::pointer;
+use crate::schema::compile;
 use crate::schema::table::Types;
 
 /// The longest text that a Redshift column takes.
@@ -17,14 +18,6 @@ const COLUMN_LENGTH: &str = "65535";
 const ONE: [&str; 4] = ["items", "additionalItems", "additionalProperties", "not"];
 const NAMED: [&str; 4] = ["properties", "patternProperties", "definitions", "dependencies"];
 const LISTED: [&str; 4] = ["items", "allOf", "anyOf", "oneOf"];
-
-/// Pairs of bounds.
-const BOUNDS: [(&str, &str); 4] = [
-    ("minimum", "maximum"),
-    ("minLength", "maxLength"),
-    ("minItems", "maxItems"),
-    ("minProperties", "maxProperties"),
-];
 
 /// Keywords that say something of values of these types only.
 const APPLIES: [(&str, &str, &[&str]); 4] = [
@@ -51,7 +44,7 @@ const APPLIES: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// Looks at every part of a schema that the metaschema accepts.
-pub(super) fn walk(root: &Value<'_>, out: &mut Vec<Finding>) {
+pub(super) fn walk<'a>(root: &'a Value<'a>, out: &'a mut Vec<Finding>) {
     let mut looker = Looker { root, out };
     let types = Types::allowed_by(root);
     if types != Types::OBJECT || root.get("properties").is_none() {
@@ -61,15 +54,15 @@ pub(super) fn walk(root: &Value<'_>, out: &mut Vec<Finding>) {
     looker.part(root, "");
 }
 
-struct Looker<'a> {
-    root: &'a Value<'a>,
+pub(super) struct Looker<'a> {
+    pub(super) root: &'a Value<'a>,
     out: &'a mut Vec<Finding>,
 }
 
-impl Looker<'_> {
+impl<'a> Looker<'a> {
     /// Recursion is bounded by the depth that a document may have.
-    fn part(&mut self, schema: &Value<'_>, place: &str) {
-        self.bounds(schema, place);
+    fn part(&mut self, schema: &'a Value<'a>, place: &str) {
+        self.emptiness(schema, place);
         self.applicability(schema, place);
         self.feasibility(schema, place);
         self.advice(schema, place);
@@ -95,20 +88,6 @@ impl Looker<'_> {
         }
     }
 
-    fn bounds(&mut self, schema: &Value<'_>, place: &str) {
-        for (least, most) in BOUNDS {
-            let (Some(Value::Number(low)), Some(Value::Number(high))) =
-                (schema.get(least), schema.get(most))
-            else {
-                continue;
-            };
-            if number::compare(low, high) == Ordering::Greater {
-                let message = format!("{least} {low} is larger than {most} {high}");
-                self.add(Check::Contradiction, place, message);
-            }
-        }
-    }
-
     fn applicability(&mut self, schema: &Value<'_>, place: &str) {
         let types = Types::allowed_by(schema);
         for (name, plural, keywords) in APPLIES {
@@ -120,36 +99,25 @@ impl Looker<'_> {
                 self.add(Check::Contradiction, &pointer::join(place, keyword), message);
             }
         }
-        for (index, value) in items(schema.get("enum")).iter().enumerate() {
-            if !types.has(Types::of(value)) {
-                let place = pointer::join(&pointer::join(place, "enum"), &index.to_string());
-                let message = format!("{} is not of the type", value.to_json());
-                self.add(Check::Contradiction, &place, message);
-            }
-        }
     }
 
     /// What the metaschema lets through and no validator can carry out.
     fn feasibility(&mut self, schema: &Value<'_>, place: &str) {
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && Pattern::new(pattern, &mut Room::default()).is_err()
-        {
-            let message = format!("{pattern} is not a regular expression");
-            self.add(Check::Contradiction, &pointer::join(place, "pattern"), message);
+        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+            self.expression(pattern, &pointer::join(place, "pattern"));
         }
+        let patterns = pointer::join(place, "patternProperties");
         for (pattern, _) in members(schema.get("patternProperties")) {
-            if Pattern::new(pattern, &mut Room::default()).is_err() {
-                let message = format!("{pattern} is not a regular expression");
-                self.add(Check::Contradiction, &pointer::join(place, "patternProperties"), message);
-            }
+            self.expression(pattern, &pointer::join(&patterns, pattern));
         }
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str)
-            && let Some(local) = target.strip_prefix('#')
-            && (local.is_empty() || local.starts_with('/'))
-            && pointer::find(self.root, local).is_none()
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
+            && compile::target(self.root, reference).is_none()
         {
-            let message = format!("there is nothing at {target}");
+            let message = format!("there is nothing at {reference}");
             self.add(Check::Contradiction, &pointer::join(place, "$ref"), message);
+        }
+        if let Some(fault) = compile::fatal_keyword(schema) {
+            self.add(Check::Contradiction, place, fault.into());
         }
         let closed = matches!(schema.get("additionalProperties"), Some(Value::Bool(false)));
         if !closed || schema.get("patternProperties").is_some() {
@@ -161,6 +129,15 @@ impl Looker<'_> {
                 self.add(Check::Contradiction, &pointer::join(place, "required"), message);
             }
         }
+    }
+
+    fn expression(&mut self, pattern: &str, place: &str) {
+        let why = match Pattern::new(pattern, &mut Room::default()) {
+            Ok(_) => return,
+            Err(Refusal::Malformed(why)) => format!("is not a regular expression: {why}"),
+            Err(Refusal::TooLarge) => "takes more memory than an expression may".to_owned(),
+        };
+        self.add(Check::Contradiction, place, format!("{pattern} {why}"));
     }
 
     fn advice(&mut self, schema: &Value<'_>, place: &str) {
@@ -210,12 +187,12 @@ impl Looker<'_> {
         }
     }
 
-    fn add(&mut self, check: Check, pointer: &str, message: String) {
+    pub(super) fn add(&mut self, check: Check, pointer: &str, message: String) {
         self.out.push(Finding { check, pointer: pointer.to_owned(), message });
     }
 }
 
-fn members<'a, 'v>(
+pub(super) fn members<'a, 'v>(
     value: Option<&'a Value<'v>>,
 ) -> impl Iterator<Item = (&'a str, &'a Value<'v>)> + use<'a, 'v> {
     let members = match value {
@@ -225,7 +202,7 @@ fn members<'a, 'v>(
     members.iter().map(|(name, value)| (name.as_ref(), value))
 }
 
-fn items<'a, 'v>(value: Option<&'a Value<'v>>) -> &'a [Value<'v>] {
+pub(super) fn items<'a, 'v>(value: Option<&'a Value<'v>>) -> &'a [Value<'v>] {
     match value {
         Some(Value::Array(items)) => items,
         _ => &[],

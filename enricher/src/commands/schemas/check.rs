@@ -50,6 +50,9 @@ impl<'de> serde::Deserialize<'de> for SchemaUri {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let resolver = args.sources.resolver()?;
     let json = read(&args.instance)?;
+    if let Err(why) = serde_json::from_str::<serde::de::IgnoredAny>(&json) {
+        return Ok(not_json(&args, &why));
+    }
     let envelope = serde_json::from_str::<SelfDescribing>(&json).ok();
     let json = envelope.map_or(json, |envelope| {
         let SelfDescribing { schema: SchemaUri, data } = envelope;
@@ -82,6 +85,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let nearest = nearest(&named, &json, &resolver).await;
     report(&args, &violations, nearest.as_deref());
     Ok(ExitCode::from(EXIT_FAULTS))
+}
+
+fn not_json(args: &Args, why: &serde_json::Error) -> ExitCode {
+    let message = format!("{}: expected JSON: {why}", args.instance);
+    let (line, column) = (why.line(), why.column());
+    let document = json!({"valid": false, "error": message, "line": line, "column": column});
+    if args.sources.json {
+        terminal::line(&document.to_string());
+    } else {
+        terminal::note(&format!("snowmelt: {message}"));
+    }
+    ExitCode::from(EXIT_FAULTS)
 }
 
 fn read(instance: &str) -> anyhow::Result<String> {

@@ -33,10 +33,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let [old, new] = schemas.as_slice() else { unreachable!("two were asked for") };
+    for schema in [old, new] {
+        if let Err(why) = serde_json::from_str::<serde_json::Value>(&schema.text) {
+            return Err(Usage(format!("{}: expected a schema in JSON: {why}", schema.name)).into());
+        }
+    }
     let comparison = evolution::compare(&old.text, &new.text);
-    let comparison = comparison.ok_or_else(|| {
-        Usage(format!("one of {} and {} is not JSON, or is too deep", old.name, new.name))
-    })?;
+    let comparison = comparison
+        .ok_or_else(|| Usage(format!("one of {} and {} is too deep", old.name, new.name)))?;
     let versions = old.key.as_ref().zip(new.key.as_ref());
     let judgement = versions.map(|(old, new)| comparison.judge(old.version, new.version));
     let fault = judgement.as_ref().and_then(|judgement| judgement.fault.clone());

@@ -1,10 +1,9 @@
 //! `snowmelt schemas lint`: mistakes in schemas, and in how their versions follow one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use event::SchemaKey;
 use serde_json::json;
 use validator::evolution;
@@ -17,7 +16,8 @@ use crate::terminal;
 /// What `snowmelt schemas lint` was asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Schemas, or folders of them; below a folder every file is a schema.
+    /// Schemas, or folders of them. Below a folder, files are schemas that are named as a version
+    /// is, 1-0-0, with or without .json, and other .json files that describe themselves.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Checks to leave out, of rootObject, unknownFormats, numericMinMax, stringLength,
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Take advice for faults.
     #[arg(long)]
     strict: bool,
+    /// Show faults, and no advice.
+    #[arg(long, conflicts_with = "strict")]
+    only_faults: bool,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -59,7 +62,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         skipped.push(check.ok_or_else(unknown)?);
     }
     let files = read(&args.paths)?;
-    let mut remarks = Vec::new();
+    let mut remarks = superseded(&files);
     for file in &files {
         let place = key_of_place(Path::new(&file.name));
         let findings = lint::lint(&file.text, place.as_ref());
@@ -73,6 +76,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }));
     }
     remarks.extend(steps(&files));
+    remarks.retain(|remark| remark.is_error || !args.only_faults);
     let faulty = remarks.iter().any(|remark| remark.is_error || args.strict);
     report(&args, files.len(), &remarks);
     Ok(if faulty { ExitCode::from(EXIT_FAULTS) } else { ExitCode::SUCCESS })
@@ -95,29 +99,93 @@ fn report(args: &Args, files: usize, remarks: &[Remark]) {
     }
     table.print();
     let faults = remarks.iter().filter(|remark| remark.is_error).count();
-    let advice = remarks.len() - faults;
-    terminal::line(&format!("{files} schemas, {faults} faults, {advice} pieces of advice"));
+    let advice = match remarks.len() - faults {
+        _ if args.only_faults => String::new(),
+        advice => format!(", {advice} pieces of advice"),
+    };
+    terminal::line(&format!("{files} schemas, {faults} faults{advice}"));
 }
 
-/// Every file that is named, or lies below a folder that is.
+/// Every file that is named, and every schema below a folder that is.
 fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<File>> {
     let mut files = Vec::new();
-    let mut left: Vec<PathBuf> = paths.iter().rev().cloned().collect();
-    while let Some(path) = left.pop() {
-        let cannot = || format!("cannot read {}", path.display());
-        if path.is_dir() {
-            let entries = std::fs::read_dir(&path).with_context(cannot)?;
-            let entries: Result<Vec<_>, _> = entries.map(|e| e.map(|e| e.path())).collect();
-            let mut entries = entries.with_context(cannot)?;
-            entries.sort();
-            left.extend(entries.into_iter().rev());
+    for path in paths {
+        if !path.is_dir() {
+            files.push(read_file(path)?);
             continue;
         }
-        let text = std::fs::read_to_string(&path).with_context(cannot)?;
-        let key = key_of_place(&path).or_else(|| lint::key_of(&text));
-        files.push(File { name: path.display().to_string(), text, key });
+        let before = files.len();
+        let mut left = vec![path.clone()];
+        while let Some(path) = left.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).map_err(|why| cannot_read(&path, &why))?;
+                let entries: Result<Vec<_>, _> = entries.map(|e| e.map(|e| e.path())).collect();
+                let mut entries = entries.map_err(|why| cannot_read(&path, &why))?;
+                entries.sort();
+                left.extend(entries.into_iter().rev());
+            } else if may_be_schema(&path) {
+                files.push(read_file(&path)?);
+            }
+        }
+        // A document beside schemas may be anything; one that describes itself is meant.
+        let is_schema =
+            |file: &File| is_version(Path::new(&file.name)) || file.text.contains("\"self\"");
+        let found = files.split_off(before);
+        files.extend(found.into_iter().filter(is_schema));
+        if files.len() == before {
+            let expected = "expected files named as a version, schemas/VENDOR/NAME/FORMAT/1-0-0";
+            return Err(Usage(format!("{}: no schema below it; {expected}", path.display())).into());
+        }
     }
     Ok(files)
+}
+
+fn cannot_read(path: &Path, why: &std::io::Error) -> Usage {
+    Usage(format!("cannot read {}: {why}", path.display()))
+}
+
+fn read_file(path: &Path) -> Result<File, Usage> {
+    let text = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        // What is no text is no JSON, which is to be said of it.
+        Ok(Err(bytes)) => String::from_utf8_lossy(bytes.as_bytes()).into_owned(),
+        Err(why) => return Err(cannot_read(path, &why)),
+    };
+    let key = key_of_place(path).or_else(|| lint::key_of(&text));
+    Ok(File { name: path.display().to_string(), text, key })
+}
+
+fn may_be_schema(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    !hidden && (is_version(path) || path.extension().is_some_and(|extension| extension == "json"))
+}
+
+/// Whether a file is named as a version is, perhaps with `.json` behind it. One that is meant to
+/// be but is none, `1.0.0`, counts, too, so that something is said of it.
+fn is_version(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".json").unwrap_or(&name);
+    name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.'))
+}
+
+/// Schemas that name a version to supersede them which is nowhere.
+fn superseded(files: &[File]) -> Vec<Remark> {
+    let keys: BTreeSet<&SchemaKey> = files.iter().filter_map(|file| file.key.as_ref()).collect();
+    let missing = |file: &File| {
+        let key = file.key.as_ref()?;
+        let version = lint::superseding(&file.text)?;
+        let newer = SchemaKey { version, ..key.clone() };
+        let beside = Path::new(&file.name).with_file_name(version.to_string());
+        (!keys.contains(&newer) && !beside.exists()).then(|| Remark {
+            file: file.name.clone(),
+            is_error: true,
+            check: Check::Superseded.name(),
+            pointer: lint::SUPERSEDED.to_owned(),
+            message: format!("there is no {newer}"),
+        })
+    };
+    files.iter().filter_map(missing).collect()
 }
 
 /// How each version follows the one before it.
