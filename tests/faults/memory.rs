@@ -12,13 +12,16 @@ use tests::{arrivals, scratch, wait};
 use crate::stage::{BUCKET, PAYLOADS, SOON, Stage};
 
 /// What the configuration allows, and what `worker.toml` says the process needs beside it.
-const BUDGET: u64 = 64 << 20;
+const BUDGET: u64 = 32 << 20;
 const BESIDE: u64 = 200 << 20;
 
 /// Twice the budget waits in the stream, in records that no compression makes smaller.
-const RECORDS: usize = 1280;
+const RECORDS: usize = 640;
 const RECORD_BYTES: usize = 100 << 10;
 const RECORDS_PER_CALL: usize = 40;
+
+/// AWS puts no more than 10 MB into one answer, and the emulator as much as it is asked for.
+const PAGE_RECORDS: usize = (10 << 20) / RECORD_BYTES;
 
 const OBJECT_BYTES: usize = 8 << 20;
 
@@ -42,8 +45,9 @@ async fn catch_up(scratch: &Path, shards: i32) -> Result<()> {
     fill(&stage).await?;
     // A bucket that is slow enough for readers to be ahead of it.
     stage.faults.add(Rule::of("PutObject", Fault::Delay(Duration::from_millis(300))));
+    stage.faults.add(Rule::of("GetRecords", Fault::Ask(no_large_page)));
     let config = stage.config();
-    let config = config.with("worker.bytes_in_flight", "64MiB").with("worker.threads", 2);
+    let config = config.with("worker.bytes_in_flight", "32MiB").with("leases.duration", "60s");
     let config = config.with("bad.s3.object_bytes", "8MiB").with("bad.s3.object_age", "1m");
     let mut worker = stage.start("worker", &config).await?;
     wait::until("every record to be read", SOON * 3, async || {
@@ -63,6 +67,11 @@ async fn catch_up(scratch: &Path, shards: i32) -> Result<()> {
     let full = RECORDS * RECORD_BYTES / OBJECT_BYTES;
     ensure!(bucket.objects <= full * 2, "{} objects, where {full} would do", bucket.objects);
     Ok(())
+}
+
+fn no_large_page(request: &mut serde_json::Value) {
+    let limit = request["Limit"].as_u64().unwrap_or(u64::MAX);
+    request["Limit"] = limit.min(PAGE_RECORDS as u64).into();
 }
 
 /// Records that are no collector payloads: each becomes a bad row that quotes it.

@@ -72,7 +72,7 @@ impl Proxy {
     /// An `Err` closes the connection without an answer.
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>> {
         let (head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let mut body = body.collect().await?.to_bytes();
         let action = action(self.service, &head);
         let text = String::from_utf8_lossy(&body);
         let shard = self.shard(&action, &text);
@@ -89,6 +89,11 @@ impl Proxy {
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Reset) => bail!("reset"),
+            Some(Fault::Ask(change)) => {
+                let mut json = serde_json::from_slice(&body)?;
+                change(&mut json);
+                body = Bytes::from(json.to_string());
+            }
             _ => {}
         }
         let (answer, body) = self.pass_on(head, body).await?;

@@ -23,6 +23,8 @@ pub enum Fault {
     LoseAnswer,
     /// It is done, and the connection closes in the middle of the answer.
     CutAnswer,
+    /// The JSON of the request is changed.
+    Ask(fn(&mut serde_json::Value)),
     /// The JSON of a good answer is changed.
     Rewrite(fn(&mut serde_json::Value)),
 }
