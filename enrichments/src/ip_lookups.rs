@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use event::convert::float32_text;
+use event::convert::{float32_text, tsv_safe};
 use event::schema_key::SchemaVer;
 use event::{Bump, Event, Field, json};
 use serde::Deserialize;
@@ -147,7 +147,7 @@ impl IpLookups {
         });
         let place = city.as_ref().map(City::place).unwrap_or_default();
         let [latitude, longitude] = place.position.map(|degrees| degrees.map(float32_text));
-        Packed::new(&[
+        let found = [
             place.country,
             place.region,
             place.region_name,
@@ -162,7 +162,10 @@ impl IpLookups {
             connection.and_then(|connection| connection.connection_type),
             number.as_deref(),
             data.as_deref(),
-        ])
+        ];
+        // Databases are made by others, too.
+        let arena = Bump::new();
+        Packed::new(&found.map(|text| text.and_then(|text| tsv_safe(text, &arena))))
     }
 }
 

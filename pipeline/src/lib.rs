@@ -257,12 +257,15 @@ struct Pending;
 impl<'r> Run<'r> {
     fn new(pipeline: &'r Pipeline, work: Work<'r>, schemas: &'r Schemas, now_ms: i64) -> Run<'r> {
         let processor = &pipeline.settings.processor;
+        let v_etl = format!("{}-{}", processor.artifact, processor.version);
+        let arena = Bump::new();
+        let v_etl = event::convert::tsv_safe(&v_etl, &arena).unwrap_or_default().to_owned();
         Run {
             pipeline,
             work,
             stamp: Stamp { processor, now_ms },
-            v_etl: format!("{}-{}", processor.artifact, processor.version),
-            etl_tstamp: time::format_ms(now_ms, &Bump::new()).to_owned(),
+            v_etl,
+            etl_tstamp: time::format_ms(now_ms, &arena).to_owned(),
             check: SchemaCheck::new(schemas, &pipeline.settings),
             waiting: Vec::new(),
             output: Output::default(),

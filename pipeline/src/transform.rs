@@ -99,7 +99,8 @@ fn initialise<'a>(
 ) {
     let payload = raw.payload;
     let event = &mut done.event;
-    event.set(Field::VCollector, payload.collector);
+    let collector = payload.collector.and_then(|name| convert::tsv_safe(name, arena));
+    event.set(Field::VCollector, collector);
     event.set(Field::VEtl, Some(start.v_etl));
     event.set(Field::EtlTstamp, Some(start.etl_tstamp));
     event.set(Field::NetworkUserid, payload.network_userid);
