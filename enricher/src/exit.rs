@@ -28,8 +28,13 @@ pub struct Usage(pub String);
 
 /// Says why the arguments cannot be used; help and version are not mistakes.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        terminal::note(text.trim_end());
+        return ExitCode::from(EXIT_USAGE);
+    }
+    terminal::line(text.trim_end());
+    ExitCode::SUCCESS
 }
 
 /// Says what failed, with its causes, and chooses the exit code.

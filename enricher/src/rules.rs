@@ -1,6 +1,8 @@
 //! What events are checked against and enriched with, as the command line or a configuration
 //! names it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -131,7 +133,7 @@ impl Rules {
         let Some(folder) = &self.enrichments else { return Ok(None) };
         let options = Options {
             allow_unsupported: self.allow_unsupported.clone(),
-            variables: std::env::vars().collect(),
+            variables: environment(),
             peer_masking: self.peer_masking,
         };
         let configuration = Configuration::read(folder, &options).map_err(|e| all(&e))?;
@@ -140,6 +142,14 @@ impl Rules {
         }
         Ok(Some(configuration))
     }
+}
+
+/// The variables of the environment. One that is no text can be meant by no configuration.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// A folder that is deleted in the end. What is open or mapped stays readable without it.

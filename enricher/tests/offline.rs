@@ -1,9 +1,12 @@
 //! From one command to the next: what `generate` makes, `enrich` enriches, each event as foretold.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
+use event::thrift::Wire;
 use traffic::requests;
 
 fn run(args: &[&str]) -> String {
@@ -117,6 +120,92 @@ fn what_is_refused_is_explained_too() {
         assert!(json["became"][0].get(kind).is_some(), "{kind}: {json}");
     }
     assert_eq!(explain("4").status.code(), Some(64));
+}
+
+/// A file of one payload whose texts try to write on the terminal, and to break lines.
+fn hostile(dir: &Path) -> String {
+    let query = "e=ue&p=web&tv=t&aid=%1B%5B2J&page=%C2%9B31m&uid=%E2%80%AE&ue_pr=%7B%22%1B%22%3A1";
+    let wire = Wire {
+        collector: Some(b"ssc\t1\n\x1b]0;"),
+        user_agent: Some(b"agent\x1b[31m\x07"),
+        headers: &[b"X-\x1b[1m: \x1b[2m", b"Cookie: a=\x9b"],
+        ..requests::get("/i", query)
+    };
+    let fine = Wire { user_agent: wire.user_agent, ..requests::get("/i", "e=pv&p=web&tv=t") };
+    let named = Wire { collector: wire.collector, ..requests::get("/i", "e=pv&p=web&tv=t") };
+    let records = [wire, fine, named, requests::get("/\x1b[5m/v\u{202e}", "e=pv")];
+    let records = records.map(|wire| event::base64::encode(&requests::record(&wire)));
+    let file = dir.join("hostile.txt");
+    std::fs::write(&file, records.join("\n")).expect("a file");
+    file.to_string_lossy().into_owned()
+}
+
+#[test]
+fn what_strangers_sent_never_reaches_a_terminal_raw() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let payloads = hostile(dir.path());
+    let data = dir.path().join("data\u{1b}.json").to_string_lossy().into_owned();
+    std::fs::write(&data, "{\"schema\":\"iglu:a\u{1b}/b/jsonschema/1-0-0\"}").expect("a file");
+    let mut commands: Vec<Vec<&str>> = vec![
+        vec!["schemas", "check", "--schema", &data, &data],
+        vec!["schemas", "lint", &data],
+        vec!["schemas", "diff", &data, &data],
+        vec!["enrich", "--input", &data, "--output", "-"],
+        vec!["explain", "--input", &data],
+        vec!["leases", "list", "\u{1b}[2J"],
+        vec!["local", "--config", "\u{1b}[2J"],
+        vec!["worker", "--config", &data],
+    ];
+    for record in ["0", "1", "2", "3"] {
+        for more in [&[][..], &["--json"]] {
+            commands.push([&["explain", "--input", &payloads, "--record", record], more].concat());
+        }
+    }
+    for args in commands {
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(&args).output();
+        let output = output.expect("the binary runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).expect("it is text");
+        let raw = |c: char| c != '\n' && c != '\t' && (c.is_control() || c == '\u{202e}');
+        assert!(!said.contains(raw) && !said.is_empty(), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_collectors_name_with_a_tab_breaks_no_outcome() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (payloads, out) = (hostile(dir.path()), dir.path().join("out"));
+    let place = out.to_string_lossy().into_owned();
+    run(&["enrich", "--input", &payloads, "--output", &place, "--format", "outcomes"]);
+    let outcomes = lines(&out.join("outcomes.jsonl"));
+    let json = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    let outcomes: Vec<_> = outcomes.iter().map(json).collect();
+    assert_eq!(outcomes.len(), 4);
+    assert_eq!(outcomes[2]["out"][0]["enriched"]["v_collector"], "ssc    1]0;");
+}
+
+#[test]
+fn an_environment_that_is_no_text_stops_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (payloads, start) = (hostile(dir.path()), dir.path().join("start"));
+    let place = start.to_string_lossy().into_owned();
+    run(&["init", &place]);
+    let enrichments = start.join("enrichments").to_string_lossy().into_owned();
+    let output = Command::new(env!("CARGO_BIN_EXE_snowmelt"))
+        .args(["enrich", "--input", &payloads, "--enrichments", &enrichments])
+        .env("SNOWMELT_SOMETHING", OsStr::from_bytes(b"\xff\xfe"))
+        .env(OsStr::from_bytes(b"N\xffAME"), "value")
+        .output();
+    let output = output.expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn incomplete_events_have_a_place_or_are_not_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let args = ["enrich", "--input", &hostile(dir.path()), "--incomplete"];
+    let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
+    assert_eq!(output.expect("the binary runs").status.code(), Some(64));
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod outcomes;
 mod output;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -25,7 +25,7 @@ use crate::aws;
 use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::commands::tolerance::Tolerance;
-use crate::exit::Usage;
+use crate::exit::{EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
 use crate::rules::Rules;
 use crate::terminal;
@@ -43,7 +43,8 @@ pub struct Args {
     /// wait are processed; each may be compressed with zstd.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     input: Vec<PathBuf>,
-    /// Folder for the results, or - for standard output (bad rows are then only counted).
+    /// Folder for the results, or - for standard output: bad rows are then only counted, and where
+    /// events wait for schemas that cannot be had, the command ends with 69.
     #[arg(long, default_value = "-", value_name = "DIR")]
     output: PathBuf,
     /// Form of the results.
@@ -111,6 +112,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.format == Format::Json {
         settings.format = pipeline::Format::Json;
     }
+    let lines_alone = args.output == Path::new("-") && args.format != Format::Outcomes;
+    if lines_alone && settings.incomplete {
+        let why = "--incomplete: standard output takes enriched events alone; name a folder with \
+                   --output";
+        return Err(Usage(why.to_owned()).into());
+    }
     let transform = Transform::new(&args.transform, settings)?;
     let destination = Destination { folder: args.output, compression: args.compress };
     let mut writer = Writer::open(args.format, &destination)?;
@@ -122,8 +129,25 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         writer.write(chunk.first, &chunk.batch, &output)
     })?;
     writer.finish()?;
+    let waiting = account.waiting();
     terminal::note(&account.finish());
-    Ok(ExitCode::SUCCESS)
+    Ok(match left_out(lines_alone, waiting) {
+        Some(said) => {
+            terminal::note(&said);
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+        None => ExitCode::SUCCESS,
+    })
+}
+
+/// What to say of events that are nowhere: they wait, and the output has no place for that.
+fn left_out(lines_alone: bool, waiting: u64) -> Option<String> {
+    (lines_alone && waiting > 0).then(|| {
+        format!(
+            "snowmelt: {waiting} events wait for schemas that cannot be had now, and are not in \
+             the output: run this again later, or name a folder with --output, which keeps them"
+        )
+    })
 }
 
 impl TransformArgs {
@@ -373,6 +397,13 @@ fn instant(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_that_wait_are_not_dropped_in_silence() {
+        assert!(left_out(true, 3).is_some_and(|said| said.contains("3 events wait")));
+        assert_eq!(left_out(true, 0), None);
+        assert_eq!(left_out(false, 3), None);
+    }
 
     #[test]
     fn times_are_read_in_both_forms() {

@@ -62,6 +62,11 @@ impl Account {
         }
     }
 
+    /// How many events wait for their schemas.
+    pub(super) fn waiting(&self) -> u64 {
+        self.verdicts.get(&Verdict::Parked).copied().unwrap_or_default()
+    }
+
     /// The closing table.
     pub(super) fn finish(self) -> String {
         self.bar.finish_and_clear();

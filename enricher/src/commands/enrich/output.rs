@@ -1,13 +1,14 @@
 //! Where the results of `snowmelt enrich` go: files of a folder, or standard output.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::{Format, outcomes};
 use crate::batch::Batch;
+use crate::terminal;
 use pipeline::{Lines, Output, Route};
 
 /// Where results go.
@@ -147,6 +148,8 @@ pub(super) struct Stream {
 }
 
 enum Sink {
+    /// For people to look at.
+    Terminal(io::Stdout),
     Plain(BufWriter<Box<dyn Write>>),
     Zstd(zstd::Encoder<'static, Box<dyn Write>>),
     Gzip(flate2::write::GzEncoder<Box<dyn Write>>),
@@ -154,7 +157,10 @@ enum Sink {
 
 impl Stream {
     fn stdout(compression: Option<Compression>) -> anyhow::Result<Stream> {
-        let sink = Sink::new(Box::new(io::stdout()), compression)?;
+        let sink = match compression {
+            None if io::stdout().is_terminal() => Sink::Terminal(io::stdout()),
+            _ => Sink::new(Box::new(io::stdout()), compression)?,
+        };
         Ok(Stream { name: "standard output".to_owned(), sink })
     }
 
@@ -172,6 +178,10 @@ impl Stream {
 
     fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let written = match &mut self.sink {
+            Sink::Terminal(sink) => {
+                let text = String::from_utf8_lossy(bytes);
+                sink.write_all(terminal::harmless(&text).as_bytes())
+            }
             Sink::Plain(sink) => sink.write_all(bytes),
             Sink::Zstd(sink) => sink.write_all(bytes),
             Sink::Gzip(sink) => sink.write_all(bytes),
@@ -181,6 +191,7 @@ impl Stream {
 
     fn finish(self) -> anyhow::Result<()> {
         let finished = match self.sink {
+            Sink::Terminal(mut sink) => sink.flush(),
             Sink::Plain(mut sink) => sink.flush(),
             Sink::Zstd(sink) => sink.finish().and_then(|mut file| file.flush()),
             Sink::Gzip(sink) => sink.finish().and_then(|mut file| file.flush()),

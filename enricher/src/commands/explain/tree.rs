@@ -51,6 +51,8 @@ fn shown(value: &Value) -> String {
     };
     // An enriched line is easier to look at with its empty columns folded.
     let text = text.split('\t').filter(|column| !column.is_empty()).collect::<Vec<_>>().join(" | ");
+    // What was sent must not look like lines of this account.
+    let text = text.replace('\n', "\\n");
     match text.char_indices().nth(WIDEST) {
         None => text,
         Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
