@@ -92,8 +92,9 @@ impl Check {
 pub fn lint(text: &str, place: Option<&SchemaKey>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let schema = Schema::compile(text);
+    let mut official = Vec::new();
     match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(json) => metaschema::findings(&json, &mut findings),
+        Ok(json) => official = metaschema::findings(&json),
         Err(why) if why.is_syntax() || why.is_eof() => {
             let message = format!("not JSON: {why}");
             return vec![Finding { check: Check::Metaschema, pointer: String::new(), message }];
@@ -107,6 +108,12 @@ pub fn lint(text: &str, place: Option<&SchemaKey>) -> Vec<Finding> {
     for issue in schema.issues() {
         add(Check::Metaschema, &from_path(&issue.path), issue.message.clone());
     }
+    // What both say is said once, in the words that bad rows have for it.
+    official.retain(|finding| !findings.iter().any(|ours| ours.pointer == finding.pointer));
+    findings.extend(official);
+    let mut add = |check, pointer: &str, message: String| {
+        findings.push(Finding { check, pointer: pointer.to_owned(), message });
+    };
     let Ok(root) = document::parse(text, DEPTH_LIMIT) else { return findings };
     if root.get("$schema").is_none() {
         add(Check::Metaschema, "", format!("expected \"$schema\": \"{DIALECT}\""));

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::lint::{Check, Finding};
 
-/// Adds what the metaschema of draft 4 finds wrong.
-pub(super) fn findings(schema: &Value, out: &mut Vec<Finding>) {
-    for error in jsonschema::draft4::meta::validator().iter_errors(schema) {
-        out.push(Finding {
-            check: Check::Metaschema,
-            pointer: error.instance_path().to_string(),
-            message: error.masked().to_string(),
-        });
-    }
+/// What the metaschema of draft 4 finds wrong.
+pub(super) fn findings(schema: &Value) -> Vec<Finding> {
+    let errors = jsonschema::draft4::meta::validator();
+    let finding = |error: jsonschema::ValidationError<'_>| Finding {
+        check: Check::Metaschema,
+        pointer: error.instance_path().to_string(),
+        message: error.masked().to_string(),
+    };
+    errors.iter_errors(schema).map(finding).collect()
 }

@@ -18,7 +18,7 @@ const REASONS: [&str; 5] = [
     "no table of names",
     // Java never finds a cluster behind a place.
     "clusters behind",
-    // Behind a possessive repetition Java no longer sees where a cluster ends.
+    // Beside a repetition Java no longer sees where a cluster ends.
     "edges of clusters",
     // Java ends a repetition with the first turn that reads nothing, and looks no further.
     "turns that read nothing",

@@ -38,8 +38,10 @@ impl Reader {
                     self.at += 2;
                     let right = self.right_side()?;
                     if let Some(singles) = singles.take() {
+                        if whole.is_none() {
+                            last = Some(singles.clone());
+                        }
                         whole = Some(joined(whole, &singles));
-                        last = Some(singles);
                     }
                     let chosen = right.clone().or(last.clone());
                     whole = Some(match (whole, chosen) {
