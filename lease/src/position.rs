@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The name of a shard, `shardId-000000000007`.
@@ -26,28 +27,49 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// A record's place in its shard: a decimal number of any length, ordered as a number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A record's place in its shard: a decimal number of any length. Some servers pad theirs with
+/// zeros and find a record by its padded number only, so the digits stay as they came; what is
+/// compared is the number.
+#[derive(Clone, Debug)]
 pub struct SequenceNumber(Arc<str>);
 
 impl SequenceNumber {
-    /// Reads a decimal number without sign or leading zeros.
+    /// Reads a decimal number without a sign.
     pub fn parse(text: &str) -> Option<SequenceNumber> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let canonical = text == "0" || !text.starts_with('0');
-        (digits && canonical).then(|| SequenceNumber(text.into()))
+        digits.then(|| SequenceNumber(text.into()))
     }
 
-    /// The digits.
+    /// The digits, as they came.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The digits that count: none, for zero.
+    fn significant(&self) -> &str {
+        self.0.trim_start_matches('0')
+    }
+}
+
+impl PartialEq for SequenceNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.significant() == other.significant()
+    }
+}
+
+impl Eq for SequenceNumber {}
+
+impl Hash for SequenceNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.significant().hash(state);
     }
 }
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (self.significant(), other.significant());
         // Without leading zeros the longer number is the larger one.
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+        ours.len().cmp(&theirs.len()).then_with(|| ours.cmp(theirs))
     }
 }
 
@@ -129,6 +151,46 @@ impl fmt::Display for Position {
             Position::After { sequence, sub_sequence: 0 } => write!(f, "{sequence}"),
             Position::After { sequence, sub_sequence } => write!(f, "{sequence}/{sub_sequence}"),
             Position::ShardEnd => f.write_str("SHARD_END"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number(text: &str) -> SequenceNumber {
+        SequenceNumber::parse(text).expect("a number")
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-1", "+1", "1e3", "0x1", " 1", "1.0", "LATEST", "\u{663}"] {
+            assert_eq!(SequenceNumber::parse(text), None, "{text}");
+        }
+    }
+
+    /// A stream may pad its numbers: they are compared as numbers, and asked for as they came.
+    #[test]
+    fn zeros_before_a_number_do_not_count() {
+        let padded = number("00000000000000000000000000000000000000000000000000000042");
+        assert_eq!(padded, number("42"));
+        assert_eq!(padded.as_str().len(), 56);
+        assert!(padded < number("043") && padded > number("9"));
+        assert_eq!(number("000"), number("0"));
+        assert!(number("0") < number("1"));
+        assert_eq!(HashSet::from([number("7"), number("007")]).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_numbers(a: u64, b: u64, zeros in 0_usize..40) {
+            let padded = number(&format!("{}{a}", "0".repeat(zeros)));
+            prop_assert_eq!(padded.cmp(&number(&b.to_string())), a.cmp(&b));
         }
     }
 }
