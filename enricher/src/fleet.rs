@@ -1,8 +1,9 @@
 //! The shards of this worker: one task per held lease, started, joined, and replaced by nothing
-//! when it ends.
+//! when it ends. A shard that cannot be worked is given back with its lease, which nobody takes for
+//! a while then; the others go on.
 //!
-//! Also keeps the keeper informed of the stream's shards: at the start, every so often, and soon
-//! after a shard ended, when its children want their leases.
+//! Also keeps the keeper informed of the stream's shards: at the start, soon after a shard ended,
+//! when its children want their leases, and once in a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,12 @@ use crate::causes::chain;
 use crate::shard::{self, End};
 use crate::worker::Worker;
 
-/// Between two listings of shards. A reshard announces itself by a shard's end, but only to the
-/// worker that read it, which may be gone; this is how long the children wait then.
-const LISTING: Duration = Duration::from_secs(10);
+/// Between two listings of shards that nothing calls for. A reshard announces itself by a shard's
+/// end to the worker that read it, and to the others by a lease that has ended and has no children.
+const LISTING: Duration = Duration::from_secs(60);
+
+/// How often the leases are looked at for that, and the most that listings are made.
+const LOOKING: Duration = Duration::from_secs(5);
 
 /// Between two failed listings: soon, since without a listing nothing begins.
 const LISTING_AGAIN: Duration = Duration::from_secs(1);
@@ -37,8 +41,8 @@ impl Fleet {
         Fleet { worker, keeper, leases, shards: JoinSet::new(), relist: Notify::new() }
     }
 
-    /// Works the leases that come, until the keeper ends and every shard is done, or until the
-    /// first error. After an error the other shards go on; call again to join them.
+    /// Works the leases that come, until the keeper ends and every shard is done, or until a shard
+    /// fails and no other is at work: then nothing here works.
     pub async fn run(&mut self) -> Result<(), shard::Error> {
         let Fleet { worker, keeper, leases, shards, relist } = self;
         let mut taking = true;
@@ -50,7 +54,11 @@ impl Fleet {
                         None => taking = false,
                     },
                     Some(end) = shards.join_next() => match end {
-                        Ok(end) => if end? == End::ShardEnd { relist.notify_one() },
+                        Ok(Ok(End::ShardEnd)) => relist.notify_one(),
+                        Ok(Ok(End::HandedOver | End::Lost)) => {}
+                        Ok(Err(error)) if shards.is_empty() => return Err(error),
+                        // It is told where it failed.
+                        Ok(Err(_)) => {}
                         Err(error) => std::panic::resume_unwind(error.into_panic()),
                     },
                 }
@@ -60,6 +68,15 @@ impl Fleet {
         tokio::select! {
             end = work => end,
             () = list(worker, keeper, relist) => Ok(()),
+        }
+    }
+
+    /// Ends all shards where they stand. Their leases are given back at the last position reached.
+    pub async fn stop(&mut self) {
+        self.shards.shutdown().await;
+        // What came and was not begun.
+        while let Some(held) = self.leases.waiting() {
+            drop(held);
         }
     }
 
@@ -78,7 +95,11 @@ fn start(shards: &mut JoinSet<Result<End, shard::Error>>, worker: &Arc<Worker>, 
         worker.metrics.shard_left(shard.as_str());
         match &end {
             Ok(end) => tracing::info!(%shard, epoch, ?end, "shard left"),
-            Err(error) => tracing::error!(%shard, epoch, error = chain(error), "shard failed"),
+            Err(error) => tracing::error!(
+                %shard, epoch, error = chain(error),
+                "the shard cannot be worked and is given back; nobody tries it for a while, longer \
+                 each time"
+            ),
         }
         end
     });
@@ -88,8 +109,8 @@ fn start(shards: &mut JoinSet<Result<End, shard::Error>>, worker: &Arc<Worker>, 
 async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
     let mut known = false;
     loop {
-        if !known && let Some(created) = worker.source.created().await {
-            keeper.observe_stream(created);
+        if !known {
+            keeper.observe_stream(worker.source.stream().await);
         }
         known = true;
         let listing = worker.source.shards().await;
@@ -106,6 +127,20 @@ async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
                 LISTING_AGAIN
             }
         };
-        let _ = tokio::time::timeout(pause, relist.notified()).await;
+        tokio::select! {
+            () = relist.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+            () = unfollowed(keeper), if known => {}
+        }
+    }
+}
+
+/// Waits until a lease has ended of which nobody has created the children.
+async fn unfollowed(keeper: &Keeper) {
+    loop {
+        tokio::time::sleep(LOOKING).await;
+        if keeper.status().unfollowed > 0 {
+            return;
+        }
     }
 }

@@ -18,7 +18,7 @@ pub enum End {
     Drained,
     /// The grace ran out, or a second signal came: what was in flight is read again by others.
     CutOff,
-    /// A shard could not be worked on; the others were drained.
+    /// The last shard that this worker had could not be worked on, and neither could those before.
     Failed(shard::Error),
     /// The lease table cannot be used.
     Leaseless(lease::Error),
@@ -26,6 +26,10 @@ pub enum End {
 
 /// How often the keeper's counts are copied into the metrics.
 const STATUS: Duration = Duration::from_secs(1);
+
+/// How long a worker that is cut off waits until its leases are given back: they are one write
+/// each, and who has asked twice should not wait for a table that does not answer.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Runs a worker until it is asked to stop or cannot go on.
 pub async fn run(
@@ -36,7 +40,7 @@ pub async fn run(
     stop: Stop,
 ) -> End {
     let (keeper, leases) = lease::Keeper::start(store, leases);
-    let mut fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
+    let fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
     let counting = async {
         let mut told = lease::Status::default();
         loop {
@@ -49,26 +53,8 @@ pub async fn run(
             tokio::time::sleep(STATUS).await;
         }
     };
-    let life = async {
-        let failed = tokio::select! {
-            end = fleet.run() => end.err(),
-            () = stop.drain.cancelled() => None,
-        };
-        stop.drain.cancel();
-        match tokio::time::timeout(grace, drain(&keeper, &mut fleet)).await {
-            Ok(also) => match failed.or(also) {
-                Some(error) => End::Failed(error),
-                None => fleet.join().await.map_or_else(End::Leaseless, |()| End::Drained),
-            },
-            Err(_) => {
-                tracing::error!(seconds = grace.as_secs(), "gave up draining");
-                End::CutOff
-            }
-        }
-    };
     let end = tokio::select! {
-        end = life => end,
-        () = stop.now.cancelled() => End::CutOff,
+        end = live(&worker, &keeper, fleet, grace, &stop) => end,
         never = counting => never,
         () = worker.resolver.keep_fresh() => unreachable!("it asks for ever"),
     };
@@ -77,14 +63,43 @@ pub async fn run(
     end
 }
 
+/// Works until the worker is asked to stop or nothing of it works, and then drains.
+async fn live(
+    worker: &Worker,
+    keeper: &lease::Keeper,
+    mut fleet: Fleet,
+    grace: Duration,
+    stop: &Stop,
+) -> End {
+    let unusable = keeper.unusable();
+    let failed = tokio::select! {
+        end = fleet.run() => end.err(),
+        () = stop.drain.cancelled() => None,
+        () = unusable.cancelled() => None,
+    };
+    stop.drain.cancel();
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(grace, drain(keeper, &mut fleet)) => drained.ok(),
+        () = stop.now.cancelled() => None,
+    };
+    let Some(also) = drained else {
+        cut_off(worker, keeper, &mut fleet).await;
+        return End::CutOff;
+    };
+    match failed.or(also) {
+        Some(error) => End::Failed(error),
+        None => fleet.join().await.map_or_else(End::Leaseless, |()| End::Drained),
+    }
+}
+
 /// Says what an operator has to do something about, when it comes up.
 fn tell(before: &lease::Status, now: &lease::Status) {
     if now.foreign > before.foreign {
         tracing::error!(
             leases = now.foreign,
-            "the lease table is of another stream of this name, created at another time; nothing \
-             of it is worked on. If the stream was created anew, delete the table, or name a new \
-             one in [leases] table"
+            "the lease table is of another stream, or of one of this name that was created at \
+             another time; nothing of it is worked on. If the stream was created anew, delete the \
+             table; otherwise name a table of its own in [leases] table"
         );
     }
     if now.unreadable > before.unreadable {
@@ -106,11 +121,30 @@ async fn drain(keeper: &lease::Keeper, fleet: &mut Fleet) -> Option<shard::Error
     first
 }
 
+/// Stops all output first, and then gives the leases back: whoever takes them reads what was in
+/// flight again.
+async fn cut_off(worker: &Worker, keeper: &lease::Keeper, fleet: &mut Fleet) {
+    tracing::error!("gave up draining");
+    let given_back = async {
+        let stopped = async {
+            fleet.stop().await;
+            worker.sinks.stop();
+        };
+        // Asked first: shards that are stopped now have not failed.
+        tokio::join!(keeper.drain(), stopped);
+    };
+    if tokio::time::timeout(GIVING_BACK, given_back).await.is_err() {
+        tracing::warn!("not every lease could be given back; what is left will expire");
+    }
+}
+
 fn log(end: &End) {
     match end {
         End::Drained => tracing::info!("drained"),
         End::CutOff => tracing::error!("ended with batches in flight; they will be read again"),
-        End::Failed(error) => tracing::error!(error = chain(error), "a shard failed"),
-        End::Leaseless(error) => tracing::error!(error = chain(error), "leases failed"),
+        End::Failed(error) => tracing::error!(error = chain(error), "no shard could be worked"),
+        End::Leaseless(error) => {
+            tracing::error!(error = chain(error), "the lease table cannot be used");
+        }
     }
 }

@@ -293,6 +293,7 @@ impl Metrics {
             ("known", status.known),
             ("free", status.free),
             ("foreign", status.foreign),
+            ("paused", status.paused),
             ("unreadable", status.unreadable),
         ];
         for (state, count) in states {
@@ -309,6 +310,7 @@ impl Metrics {
             ("taken_expired", status.taken_expired),
             ("taken_over", status.taken_over),
             ("released", status.released),
+            ("failed", status.failed),
             ("lost", status.lost),
             ("asked", status.asked),
             ("created", status.created),

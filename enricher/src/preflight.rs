@@ -44,7 +44,7 @@ async fn look_at_table(store: &dyn LeaseStore, table: &str) -> Result<(), Unfit>
             action,
             status: None,
             code: None,
-            passing: matches!(error, lease::Error::Unavailable(_)),
+            passing: !matches!(error, lease::Error::Unusable(_)),
             message: error.to_string(),
         },
     };

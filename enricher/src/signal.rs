@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks the worker to drain, the second ends it at once.
+//! SIGTERM, SIGINT and SIGHUP: the first asks the worker to drain, the second ends it at once.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,12 @@ impl Stop {
     pub async fn on_signals(&self) -> std::io::Result<()> {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         for token in [&self.drain, &self.now] {
             let name = tokio::select! {
                 _ = term.recv() => "SIGTERM",
                 _ = int.recv() => "SIGINT",
+                _ = hangup.recv() => "SIGHUP",
             };
             tracing::info!(signal = name, at_once = self.drain.is_cancelled(), "asked to stop");
             token.cancel();

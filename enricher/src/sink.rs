@@ -35,6 +35,9 @@ pub trait Sink: Send + Sync {
     fn look(&self) -> Pending<'_, Result<(), Unfit>> {
         Box::pin(std::future::ready(Ok(())))
     }
+
+    /// Cuts off what it does by itself, beside the futures of [`write`](Sink::write).
+    fn stop(&self) {}
 }
 
 /// The lines of one batch for one route.
@@ -150,6 +153,13 @@ impl Sinks {
             done.await.unwrap_or_else(|_| Err(Error::gone()))?;
         }
         Ok(())
+    }
+}
+
+impl Sinks {
+    /// Cuts off everything that is being written. Nothing is written after that.
+    pub fn stop(&self) {
+        self.sinks.iter().for_each(|(_, sink)| sink.stop());
     }
 }
 

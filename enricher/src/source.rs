@@ -11,7 +11,7 @@ pub mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lease::{Position, Shard, ShardId};
+use lease::{Position, Shard, ShardId, Stream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -26,10 +26,9 @@ pub trait Source: Send + Sync {
     /// All shards the stream has now, closed ones included while it still knows them.
     fn shards(&self) -> Pending<'_, Result<Vec<Shard>, Error>>;
 
-    /// When the stream was created, in seconds since 1970; `None` where that cannot be told. A
-    /// stream that was deleted and created anew has shards of the same names.
-    fn created(&self) -> Pending<'_, Option<u64>> {
-        Box::pin(std::future::ready(None))
+    /// Which stream it is, as far as that can be told. Others have shards of the same names.
+    fn stream(&self) -> Pending<'_, Stream> {
+        Box::pin(std::future::ready(Stream::default()))
     }
 
     /// Whether it could be read.

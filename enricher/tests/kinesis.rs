@@ -187,7 +187,7 @@ async fn a_shard_is_read_from_a_time_on() {
     script.answer(
         "DescribeStreamSummary",
         json!({"StreamDescriptionSummary": {
-            "StreamName": "raw", "StreamARN": "arn", "StreamStatus": "ACTIVE",
+            "StreamName": "raw", "StreamARN": "arn:raw", "StreamStatus": "ACTIVE",
             "RetentionPeriodHours": 24, "StreamCreationTimestamp": 1_700_000_000.25,
             "EnhancedMonitoring": [], "OpenShardCount": 1
         }}),
@@ -199,7 +199,8 @@ async fn a_shard_is_read_from_a_time_on() {
     let iterator = &script.asked("GetShardIterator")[0];
     assert_eq!(iterator["ShardIteratorType"], "AT_TIMESTAMP");
     assert_eq!(iterator["Timestamp"], 1_700_000_000.5);
-    assert_eq!(source.created().await, Some(1_700_000_000));
+    let stream = source.stream().await;
+    assert_eq!((stream.name.as_deref(), stream.created), (Some("arn:raw"), Some(1_700_000_000)));
 }
 
 #[tokio::test]

@@ -3,6 +3,11 @@
 //! It performs what [`Protocol`] decides: reads and writes the store, hands each lease to the
 //! shard's task as a [`Held`], and tells the protocol what became of it. It decides nothing. All of
 //! it is one task, which the [`Leases`] own; what is under way at the store is owned by that task.
+//!
+//! What the store refuses for good ends the keeper, after it has given back what it can. A table
+//! that is gone is made again.
+
+mod requests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,18 +15,19 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gauge::Gauge;
 use crate::held::{Held, Shared};
-use crate::lease::LeaseKey;
+use crate::lease::{LeaseKey, Stream};
 use crate::protocol::{Command, Event, Grant, Progress, Protocol};
 use crate::shards::Shard;
 use crate::status::Status;
-use crate::store::{LeaseStore, Pending};
+use crate::store::LeaseStore;
+use requests::{Reply, Requests};
 
 /// The most leases that wait for somebody to call [`Leases::next`]. One more is given back.
 const WAITING: usize = 1024;
@@ -36,10 +42,11 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Inbox {
     listing: Mutex<Option<Vec<Shard>>>,
-    stream: Mutex<Option<u64>>,
+    stream: Mutex<Option<Stream>>,
     status: Mutex<Status>,
     drain: CancellationToken,
     drained: CancellationToken,
+    unusable: CancellationToken,
     wake: Arc<Notify>,
 }
 
@@ -52,6 +59,7 @@ impl Keeper {
             status: Mutex::default(),
             drain: CancellationToken::new(),
             drained: CancellationToken::new(),
+            unusable: CancellationToken::new(),
             wake: Arc::default(),
         });
         let (grants, taken) = mpsc::channel(WAITING);
@@ -59,12 +67,12 @@ impl Keeper {
             protocol: Protocol::new(config.clone(), fastrand::u64(..)),
             started: Instant::now(),
             tasks: BTreeMap::new(),
-            replies: JoinSet::new(),
+            requests: Requests::new(store, config.store_timeout),
+            unusable: None,
             draining: false,
             _drained: inbox.drained.clone().drop_guard(),
             inbox: inbox.clone(),
             grants,
-            store,
             config,
         };
         let mut task = JoinSet::new();
@@ -80,16 +88,22 @@ impl Keeper {
         self.inbox.wake.notify_one();
     }
 
-    /// When the stream was created, in seconds since 1970. Leases that say otherwise are of a
-    /// stream of the same name that was deleted: they are left alone, and counted in
-    /// [`Status::foreign`]. To be called before [`observe_shards`](Keeper::observe_shards).
-    pub fn observe_stream(&self, created: u64) {
-        *self.inbox.stream.lock().expect(UNPOISONED) = Some(created);
+    /// Which stream it is. Leases of another one, be it of another name or one of this name that
+    /// was deleted, are left alone, and counted in [`Status::foreign`]. To be called before
+    /// [`observe_shards`](Keeper::observe_shards).
+    pub fn observe_stream(&self, stream: Stream) {
+        *self.inbox.stream.lock().expect(UNPOISONED) = Some(stream);
     }
 
     /// What the keeper has done and sees.
     pub fn status(&self) -> Status {
-        *self.inbox.status.lock().expect(UNPOISONED)
+        self.inbox.status.lock().expect(UNPOISONED).clone()
+    }
+
+    /// Cancelled when the store turns out to be unusable. Every [`Held`] is asked back then, and
+    /// [`Leases::join`] says why.
+    pub fn unusable(&self) -> CancellationToken {
+        self.inbox.unusable.clone()
     }
 
     /// Takes no more leases, asks every [`Held`] back, and resolves when all are released or lost.
@@ -118,6 +132,11 @@ impl Leases {
         self.taken.recv().await
     }
 
+    /// A lease that became ours and was not asked for yet.
+    pub fn waiting(&mut self) -> Option<Held> {
+        self.taken.try_recv().ok()
+    }
+
     /// Waits for the keeper's end, and says why, if it was not drained.
     pub async fn join(mut self) -> Result<()> {
         drop(self.taken);
@@ -132,15 +151,16 @@ impl Leases {
 /// The keeper's task.
 #[derive(Debug)]
 struct Desk {
-    store: Arc<dyn LeaseStore>,
     config: Config,
     protocol: Protocol,
     started: Instant,
     inbox: Arc<Inbox>,
     grants: mpsc::Sender<Held>,
     tasks: BTreeMap<LeaseKey, ShardTask>,
-    /// What is under way at the store; each ends as the event that answers its command.
-    replies: JoinSet<Event>,
+    /// What is under way at the store.
+    requests: Requests,
+    /// Why the store cannot be used, once that is known.
+    unusable: Option<Error>,
     draining: bool,
     _drained: DropGuard,
 }
@@ -158,7 +178,10 @@ struct ShardTask {
 
 impl Desk {
     async fn run(mut self) -> Result<()> {
-        self.open().await?;
+        if let Err(error) = self.open().await {
+            self.inbox.unusable.cancel();
+            return Err(error);
+        }
         loop {
             let mut drained = false;
             for event in self.events().await {
@@ -168,34 +191,39 @@ impl Desk {
                     self.perform(command);
                 }
             }
-            *self.inbox.status.lock().expect(UNPOISONED) = self.protocol.status();
+            self.publish();
             if drained {
-                return Ok(());
+                return self.unusable.take().map_or(Ok(()), Err);
             }
         }
     }
 
     /// Makes the store ready, however long that takes, unless the worker is to stop.
-    async fn open(&self) -> Result<()> {
-        let drain = self.inbox.drain.cancelled();
-        tokio::select! {
-            biased;
-            () = drain => Ok(()),
-            opened = self.open_at_last() => opened,
+    async fn open(&mut self) -> Result<()> {
+        let drain = self.inbox.drain.clone();
+        loop {
+            let opened = tokio::select! {
+                biased;
+                () = drain.cancelled() => return Ok(()),
+                opened = self.requests.open() => opened,
+            };
+            self.publish();
+            match opened {
+                Ok(()) => return Ok(()),
+                Err(error @ Error::Unusable(_)) => return Err(error),
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = drain.cancelled() => return Ok(()),
+                () = sleep(self.config.renew_interval) => {}
+            }
         }
     }
 
-    async fn open_at_last(&self) -> Result<()> {
-        loop {
-            match self.store.open().await {
-                Ok(()) => return Ok(()),
-                Err(Error::Unavailable(error)) => {
-                    tracing::warn!(%error, "lease store not ready");
-                    sleep(self.config.renew_interval).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    fn publish(&self) {
+        let (scan, write) = self.requests.health();
+        let status = Status { scan, write, ..self.protocol.status(self.now()) };
+        *self.inbox.status.lock().expect(UNPOISONED) = status;
     }
 
     /// Waits until something has happened, and says what.
@@ -204,7 +232,7 @@ impl Desk {
         let due = due.unwrap_or_else(|| Instant::now() + FAR);
         let reply = tokio::select! {
             biased;
-            Some(reply) = self.replies.join_next() => Some(reply),
+            Some(reply) = self.requests.next() => Some(reply),
             () = self.inbox.wake.notified() => None,
             () = sleep_until(due) => None,
         };
@@ -213,8 +241,14 @@ impl Desk {
             events.push(Event::Worked(self.progress()));
         }
         match reply {
-            Some(Ok(event)) => events.push(event),
-            Some(Err(failure)) => std::panic::resume_unwind(failure.into_panic()),
+            Some(Reply { event, fatal }) => {
+                events.extend(event);
+                if let Some(error) = fatal.filter(|_| self.unusable.is_none()) {
+                    self.unusable = Some(error);
+                    self.inbox.unusable.cancel();
+                    events.push(Event::Abandon);
+                }
+            }
             None => self.look(&mut events),
         }
         events
@@ -222,11 +256,16 @@ impl Desk {
 
     /// Looks for what others left for us.
     fn look(&mut self, events: &mut Vec<Event>) {
-        if let Some(created) = self.inbox.stream.lock().expect(UNPOISONED).take() {
-            events.push(Event::Stream(created));
+        if let Some(stream) = self.inbox.stream.lock().expect(UNPOISONED).take() {
+            events.push(Event::Stream(stream));
         }
         if let Some(listing) = self.inbox.listing.lock().expect(UNPOISONED).take() {
             events.push(Event::Listed(listing));
+        }
+        // Before what ends: a task that is stopped then has not failed.
+        if self.inbox.drain.is_cancelled() && !self.draining {
+            self.draining = true;
+            events.push(Event::Drain);
         }
         for (key, task) in &mut self.tasks {
             let state = task.shared.lock();
@@ -240,10 +279,6 @@ impl Desk {
                 let progress = Progress { key, position, weight, lag };
                 events.push(Event::Announced(progress, state.announcement.clone()));
             }
-        }
-        if self.inbox.drain.is_cancelled() && !self.draining {
-            self.draining = true;
-            events.push(Event::Drain);
         }
         let lost = |task: &ShardTask| task.ended && task.shared.lost.is_cancelled();
         self.tasks.retain(|_, task| !lost(task));
@@ -266,28 +301,7 @@ impl Desk {
     }
 
     fn perform(&mut self, command: Command) {
-        let store = self.store.clone();
-        let limit = self.config.store_timeout;
         match command {
-            Command::Scan => {
-                self.ask(async move { Event::Scanned(answer(store.scan(), limit).await) });
-            }
-            Command::Get(key) => self.ask(async move {
-                let lease = answer(store.get(&key), limit).await;
-                Event::Got(key, lease)
-            }),
-            Command::Create(lease) => self.ask(async move {
-                let done = answer(store.create(lease.clone()), limit).await;
-                Event::Created(lease, done)
-            }),
-            Command::Delete(key, counter) => self.ask(async move {
-                let done = answer(store.delete(&key, counter), limit).await;
-                Event::Deleted(key, done)
-            }),
-            Command::Write(write) => self.ask(async move {
-                let outcome = answer(store.write(write.clone()), limit).await;
-                Event::Wrote(write, outcome)
-            }),
             Command::Grant(grant) => self.grant(grant),
             Command::Extend(key, deadline) => {
                 if let Some(task) = self.tasks.get(&key) {
@@ -307,11 +321,8 @@ impl Desk {
                 self.tasks.remove(&key);
             }
             Command::Drained => {}
+            request => self.requests.send(request),
         }
-    }
-
-    fn ask(&mut self, operation: impl Future<Output = Event> + Send + 'static) {
-        self.replies.spawn(operation);
     }
 
     fn tell(&self, key: &LeaseKey, what: impl FnOnce(&Shared)) {
@@ -352,18 +363,3 @@ impl Drop for Desk {
 
 /// Stands for "no time at all is set".
 const FAR: Duration = Duration::from_secs(86_400);
-
-/// The store's answer in time, or `None` if it is unknown.
-async fn answer<T>(operation: Pending<'_, T>, limit: Duration) -> Option<T> {
-    match timeout(limit, operation).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "lease store failed");
-            None
-        }
-        Err(_) => {
-            tracing::warn!(limit_ms = limit.as_millis() as u64, "lease store too slow");
-            None
-        }
-    }
-}

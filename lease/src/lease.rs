@@ -150,6 +150,42 @@ impl fmt::Display for Suspect {
     }
 }
 
+/// The stream that a shard is of, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// Its name or its ARN. Two streams have shards of the same names.
+    pub name: Option<Arc<str>>,
+    /// When it was created, in seconds since 1970: a stream that was deleted and created anew has
+    /// the same name, and shards of the same names.
+    pub created: Option<u64>,
+}
+
+impl Stream {
+    /// Whether the two are known not to be the same.
+    pub fn differs(&self, other: &Stream) -> bool {
+        let names = self.name.as_deref().zip(other.name.as_deref());
+        let times = self.created.zip(other.created);
+        names.is_some_and(|(ours, theirs)| !is_same_stream(ours, theirs))
+            || times.is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
+    /// What is known of it together with what was known before.
+    pub(crate) fn or(&self, before: &Stream) -> Stream {
+        Stream {
+            name: self.name.clone().or(before.name.clone()),
+            created: self.created.or(before.created),
+        }
+    }
+}
+
+/// Whether two names or ARNs may be of one stream. A name stands for the stream of that name
+/// wherever it is.
+fn is_same_stream(one: &str, other: &str) -> bool {
+    let is_arn = |text: &str| text.starts_with("arn:");
+    let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
+    one == other || (!(is_arn(one) && is_arn(other)) && name(one) == name(other))
+}
+
 /// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lease {
@@ -185,9 +221,12 @@ pub struct Lease {
     /// The records that the owner is about to work on by themselves, because owners keep dying. If
     /// the owner dies now, it was one of these.
     pub suspect: Option<Suspect>,
-    /// When the stream was created that the shard is of, in seconds since 1970: a stream that was
-    /// deleted and created anew has shards of the same names.
-    pub stream: Option<u64>,
+    /// The stream that the shard is of.
+    pub stream: Stream,
+    /// The lease duration that the owner goes by, in milliseconds; absent if the owner did not say.
+    pub duration_ms: Option<u64>,
+    /// How often in a row the shard was given back because it could not be worked, whoever tried.
+    pub failures: u32,
 }
 
 impl Lease {
@@ -209,13 +248,15 @@ impl Lease {
             lag_ms: None,
             capacity: 1,
             suspect: None,
-            stream: None,
+            stream: Stream::default(),
+            duration_ms: None,
+            failures: 0,
         }
     }
 
-    /// Whether the lease is known to be of another stream than the one created then.
-    pub fn is_foreign_to(&self, stream: Option<u64>) -> bool {
-        self.stream.zip(stream).is_some_and(|(ours, theirs)| ours != theirs)
+    /// Whether the lease is known to be of another stream than this one.
+    pub fn is_foreign_to(&self, stream: &Stream) -> bool {
+        self.stream.differs(stream)
     }
 
     /// Whether the shard is worked to its end, so that there is nothing left to own.
@@ -254,13 +295,17 @@ impl Lease {
         lease.written = Some((lease.counter, write.id));
         match &write.change {
             Change::Ask { .. } | Change::Note { .. } => {}
-            Change::Take { owner, switched, capacity, stream } => {
+            Change::Take { owner, switched, capacity, duration_ms, stream, start } => {
                 lease.owner = Some(owner.clone());
                 lease.owner_switches += u64::from(*switched);
                 lease.capacity = *capacity;
+                lease.duration_ms = Some(*duration_ms);
                 lease.taken = lease.counter;
-                lease.stream = stream.or(lease.stream);
+                lease.stream = stream.or(&lease.stream);
                 lease.next = None;
+                if let Some(start) = start {
+                    lease.checkpoint = start.clone();
+                }
             }
             Change::Renew { checkpoint, weight, lag_ms, offer, suspect } => {
                 lease.advance(checkpoint);
@@ -269,8 +314,9 @@ impl Lease {
                 lease.lag_ms = *lag_ms;
                 lease.next = offer.clone().or(lease.next);
             }
-            Change::Release { checkpoint, next, suspect } => {
+            Change::Release { checkpoint, next, suspect, failed } => {
                 lease.advance(checkpoint);
+                lease.failures = if *failed { lease.failures.saturating_add(1) } else { 0 };
                 lease.suspect.clone_from(suspect);
                 lease.owner = None;
                 lease.next = next.clone();
@@ -283,6 +329,7 @@ impl Lease {
         if let Some(to) = checkpoint {
             self.checkpoint = to.clone();
             self.owner_switches = 0;
+            self.failures = 0;
         }
     }
 }
@@ -312,8 +359,13 @@ pub enum Change {
         switched: bool,
         /// The new owner's size.
         capacity: u32,
-        /// When the stream was created, if the new owner knows.
-        stream: Option<u64>,
+        /// The lease duration that the new owner goes by, in milliseconds.
+        duration_ms: u64,
+        /// The stream, as far as the new owner knows it.
+        stream: Stream,
+        /// Where the shard starts, if the lease does not say it in a way that means the same to
+        /// every later owner.
+        start: Option<Position>,
     },
     /// The owner is alive, and so far. Heartbeat and checkpoint are this one write.
     Renew {
@@ -336,6 +388,9 @@ pub enum Change {
         next: Option<WorkerId>,
         /// The records that are still under suspicion.
         suspect: Option<Suspect>,
+        /// Whether the shard is given back because it could not be worked. Nobody takes it for a
+        /// while then.
+        failed: bool,
     },
     /// Another worker would like to have the lease. Leaves the counter alone: the owner's next
     /// write must not fail for it.
@@ -349,4 +404,86 @@ pub enum Change {
         /// The children, sorted.
         children: Vec<ShardId>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(name: &str, created: u64) -> Stream {
+        let name = (!name.is_empty()).then(|| name.into());
+        Stream { name, created: (created > 0).then_some(created) }
+    }
+
+    #[test]
+    fn streams_differ_where_both_say_so() {
+        let arn = "arn:aws:kinesis:eu-west-1:1:stream/raw";
+        let elsewhere = "arn:aws:kinesis:eu-west-2:1:stream/raw";
+        for (one, other, differ) in [
+            (stream("raw", 1), stream("raw", 1), false),
+            (stream("raw", 1), stream("raw", 2), true),
+            (stream("raw", 1), stream("other", 1), true),
+            (stream("raw", 0), stream("other", 0), true),
+            // What is not known is not another one.
+            (stream("", 0), stream("raw", 2), false),
+            (stream("raw", 0), stream("", 2), false),
+            (stream("raw", 0), stream("raw", 2), false),
+            // A name is that of any ARN which ends so.
+            (stream(arn, 1), stream("raw", 1), false),
+            (stream(arn, 1), stream("raw-too", 1), true),
+            (stream(arn, 1), stream(elsewhere, 1), true),
+            (stream(arn, 1), stream(arn, 1), false),
+        ] {
+            assert_eq!(one.differs(&other), differ, "{one:?} {other:?}");
+            assert_eq!(other.differs(&one), differ, "{other:?} {one:?}");
+        }
+    }
+
+    fn write(expected: Counter, change: Change) -> Write {
+        let key = LeaseKey::of(&ShardId::new("a"));
+        Write { key, expected, id: WriteId(1), change }
+    }
+
+    /// Failures in a row are counted over all owners, and nothing but a failure makes them more.
+    #[test]
+    fn failures_are_counted_until_the_shard_is_worked() {
+        let mut lease = Lease::new(&ShardId::new("a"), Position::TrimHorizon);
+        let ended = Some(Position::ShardEnd);
+        for (checkpoint, failed, failures) in [
+            (None, true, 1),
+            (None, true, 2),
+            (ended.clone(), true, 1),
+            (None, true, 2),
+            (None, false, 0),
+            (ended, false, 0),
+        ] {
+            let release = Change::Release { checkpoint, next: None, suspect: None, failed };
+            lease = lease.apply(&write(lease.counter, release)).expect("the counter fits");
+            assert_eq!(lease.failures, failures);
+        }
+    }
+
+    /// What a take stores is where the shard starts, and no progress.
+    #[test]
+    fn a_take_may_say_where_the_shard_starts() {
+        let mut lease = Lease::new(&ShardId::new("a"), Position::Latest);
+        lease.owner_switches = 3;
+        lease.stream = stream("raw", 0);
+        let take = |start, stream| Change::Take {
+            owner: WorkerId::stored("me"),
+            switched: false,
+            capacity: 1,
+            duration_ms: 10_000,
+            stream,
+            start,
+        };
+        let start = Position::AtTimestamp(Some(5));
+        let taken = take(Some(start.clone()), stream("", 7));
+        let lease = lease.apply(&write(lease.counter, taken)).expect("the counter fits");
+        assert_eq!((&lease.checkpoint, lease.owner_switches), (&start, 3));
+        assert_eq!((&lease.stream, lease.duration_ms), (&stream("raw", 7), Some(10_000)));
+        let again = take(None, stream("", 0));
+        let lease = lease.apply(&write(lease.counter, again)).expect("the counter fits");
+        assert_eq!((lease.checkpoint, lease.stream), (start, stream("raw", 7)));
+    }
 }

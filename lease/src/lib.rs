@@ -10,7 +10,9 @@
 //! # The life of a lease
 //!
 //! *Created* by any worker that knows a listing of the stream and misses the lease
-//! ([`Keeper::observe_shards`]). Creating it twice is harmless.
+//! ([`Keeper::observe_shards`]). Creating it twice is harmless. Where it starts is stored so that
+//! it means the same to every owner: "the newest records" are those since a time. A lease that does
+//! not say it so, of an earlier version or of the KCL, is told by the write that takes it.
 //!
 //! *Taken* by a worker that finds it free, left for it, or expired: one write sets the owner. The
 //! counter it stores is the ownership's **epoch**. Taking is the only way to become an owner; the
@@ -21,7 +23,9 @@
 //! moves the counter of a lease that is alive.
 //!
 //! *Expired* if its counter has not moved for the lease duration before the eyes of another
-//! worker, by that worker's own monotonic clock. The owner in turn starts no output that could
+//! worker, by that worker's own monotonic clock. A lease says what duration its owner goes by; of
+//! two that differ, as while a fleet is changed from one to the other, the longer one counts. The
+//! owner in turn starts no output that could
 //! outlast [`Held::deadline`]: the lease duration, less a fifth, from the moment its last
 //! acknowledged renewal was **sent**. The observer's time began later than that, and a fifth is
 //! more than two clocks differ that go wrong by 10 % in opposite directions. So the old owner has
@@ -54,6 +58,11 @@
 //! because of a lost reply, and if it is not known which attempt was stored, the deadline counts
 //! from the first.
 //!
+//! *The store refuses* what cannot pass by itself (no permission, a table of another shape): the
+//! keeper gives its leases back as far as that can be stored, and ends with that error. A table
+//! that is gone is made again, and its leases are created as at the start. Everything else is
+//! waited for.
+//!
 //! *A process stands still* for longer than the lease duration. When it goes on, its deadline has
 //! passed, so it starts no output; its next renewal is refused, and the shard's task is told by
 //! [`Held::lost`]. Losing a lease ends one shard's task and nothing else. A process that cannot
@@ -67,8 +76,9 @@
 //! may be taken when they are at their shard's end. All that is a function of the listing and the
 //! table, computed anew after every scan.
 //!
-//! *A task fails* and drops its `Held`. The lease is released and left to other workers for one
-//! lease duration before this one tries again.
+//! *A task fails* and drops its `Held`. The lease is released, and says how often in a row that has
+//! happened, whoever had it. Nobody takes it for a lease duration, twice that the next time, and so
+//! on up to sixteen: a shard that cannot be worked ends neither one worker after another nor all.
 //!
 //! *A record kills its worker*, and the next one: [`Held::fruitless_owners`] counts how many owners
 //! died since the checkpoint last moved. A task that is warned by it says by [`Held::announce`]
@@ -77,11 +87,12 @@
 //! many owners have gone at it. What is under suspicion stays so, whoever has the lease, until the
 //! checkpoint has passed it.
 //!
-//! *A stream is deleted and created anew.* Its shards have the names of the old ones. A lease says
-//! when its stream was created; a worker that knows of another time leaves it alone
-//! ([`Keeper::observe_stream`]), and what descends from its shard waits for the name to be free.
-//! When the old lease has been deleted and a new one created, the new counter begins somewhere
-//! else: nothing that was seen of the old one, or is still on its way to it, fits the new one.
+//! *Two streams in one table*, or a stream that is deleted and created anew: the shards of both
+//! have the same names. A lease says of which stream it is and when that was created; a worker of
+//! another one leaves it alone ([`Keeper::observe_stream`]), and what descends from its shard waits
+//! for the name to be free. When the old lease has been deleted and a new one created, the new
+//! counter begins somewhere else: nothing that was seen of the old one, or is still on its way to
+//! it, fits the new one.
 //!
 //! # Fairness
 //!
@@ -96,9 +107,10 @@
 //! # Cost
 //!
 //! A held lease costs a write for each renewal, three in a lease duration, however often its
-//! checkpoint moves. A scan reads the whole table, some 400 bytes to a lease, five times in a lease
-//! duration per worker and less often in fleets of twenty and more. Ended leases are not renewed.
-//! [`Keeper::status`] counts both; docs/leases.md compares them with the KCL's.
+//! checkpoint moves. A scan reads the whole table, some 400 bytes to a lease: four times in a lease
+//! duration by each of two workers, once by each of many, and once by one that is alone. Ended
+//! leases are not renewed. [`Keeper::status`] counts both; docs/leases.md compares them with the
+//! KCL's.
 //!
 //! # The parts
 //!
@@ -113,6 +125,7 @@
 mod config;
 mod error;
 mod gauge;
+mod health;
 mod held;
 mod keeper;
 mod lease;
@@ -129,9 +142,10 @@ pub mod store;
 
 pub use config::Config;
 pub use error::{Error, Result};
+pub use health::Health;
 pub use held::Held;
 pub use keeper::{Keeper, Leases};
-pub use lease::{Change, Counter, Lease, LeaseKey, Suspect, WorkerId, Write, WriteId};
+pub use lease::{Change, Counter, Lease, LeaseKey, Stream, Suspect, WorkerId, Write, WriteId};
 pub use position::{Position, SequenceNumber, ShardId};
 pub use shards::Shard;
 pub use status::Status;

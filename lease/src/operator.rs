@@ -84,7 +84,12 @@ pub async fn reset(
 ) -> Result<Option<Lease>> {
     let to = checkpoint.clone();
     change(store, key, |_| {
-        Some(Change::Release { checkpoint: Some(to.clone()), next: None, suspect: None })
+        Some(Change::Release {
+            checkpoint: Some(to.clone()),
+            next: None,
+            suspect: None,
+            failed: false,
+        })
     })
     .await
 }

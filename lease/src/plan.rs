@@ -10,7 +10,7 @@ mod loads;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::lease::{Counter, Lease, LeaseKey, WorkerId};
+use crate::lease::{Counter, Lease, LeaseKey, Stream, WorkerId};
 use crate::sightings::Seen;
 use loads::{Loads, weight};
 
@@ -22,11 +22,11 @@ const MARGIN: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) me: WorkerId,
-    /// When the stream was created.
-    pub(crate) stream: Option<u64>,
+    pub(crate) stream: Stream,
     /// Parents whose leases are not there, as a read that is never stale has just shown.
     pub(crate) gone: BTreeSet<LeaseKey>,
-    /// An owned lease whose counter has not moved for so long is expired.
+    /// An owned lease whose counter has not moved for so long is expired, unless its owner goes by
+    /// a longer duration.
     pub(crate) lease_duration: Duration,
     /// How long a lease is left to the worker it is meant for before anybody takes it.
     pub(crate) patience: Duration,
@@ -41,6 +41,30 @@ pub(crate) struct Rules {
     /// The most leases to ask for now.
     pub(crate) asks: usize,
 }
+
+impl Rules {
+    /// An owned lease whose counter has not moved for so long is expired. While a fleet changes
+    /// from one duration to another, its owner may renew less often than we would.
+    fn expiry(&self, lease: &Lease) -> Duration {
+        let theirs = lease.duration_ms.map(Duration::from_millis).unwrap_or_default();
+        self.lease_duration.max(theirs.min(LONGEST_DURATION))
+    }
+
+    /// How long a lease that was given back because its shard could not be worked is left alone by
+    /// everybody: the lease duration, then twice as long each time.
+    pub(crate) fn pause(&self, failures: u32) -> Duration {
+        match failures {
+            0 => Duration::ZERO,
+            n => self.lease_duration * (1 << (n - 1).min(MOST_DOUBLINGS)),
+        }
+    }
+}
+
+/// What an owner says of its duration is believed up to here, the longest that can be configured.
+const LONGEST_DURATION: Duration = Duration::from_secs(300);
+
+/// A shard that can be worked again stands still for sixteen lease durations at most.
+const MOST_DOUBLINGS: u32 = 4;
 
 /// What to do about one lease, if its counter is still this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +94,8 @@ pub(crate) enum Standing<'a> {
     Live(&'a WorkerId),
     /// Nobody owns it, but it is left for another worker for a moment.
     Reserved(&'a WorkerId),
+    /// Nobody owns it, since it could not be worked, and it is not time to try again.
+    Paused,
     /// It may be taken.
     Open(Why),
 }
@@ -91,7 +117,7 @@ pub(crate) fn standings<'a>(
     let blocked = |lease: &Lease| {
         let mut parents = lease.parents.iter().map(LeaseKey::of);
         parents.any(|parent| match leases.get(&parent) {
-            Some(parent) => !parent.ended() || parent.is_foreign_to(rules.stream),
+            Some(parent) => !parent.ended() || parent.is_foreign_to(&rules.stream),
             None => lease.is_untouched() && !rules.gone.contains(&parent),
         })
     };
@@ -104,8 +130,9 @@ pub(crate) fn good_for(view: &[Seen], rules: &Rules) -> Option<Duration> {
     let standings = standings(view, rules);
     let moments = standings.iter().filter_map(|(seen, standing)| {
         let moment = match standing {
-            Standing::Live(_) if !seen.mine => rules.lease_duration,
-            Standing::Open(Why::Expired) => rules.lease_duration + rules.patience,
+            Standing::Live(_) if !seen.mine => rules.expiry(seen.lease),
+            Standing::Open(Why::Expired) => rules.expiry(seen.lease) + rules.patience,
+            Standing::Paused => rules.pause(seen.lease.failures),
             Standing::Open(_) | Standing::Reserved(_) => rules.patience,
             Standing::Live(_) | Standing::Ended | Standing::Blocked | Standing::Foreign => {
                 return None;
@@ -140,13 +167,16 @@ fn standing<'a>(seen: &Seen<'a>, blocked: bool, rules: &'a Rules) -> Standing<'a
     let Seen { lease, unchanged, mine, .. } = *seen;
     match (&lease.owner, &lease.next) {
         _ if mine => Standing::Live(&rules.me),
-        _ if lease.is_foreign_to(rules.stream) => Standing::Foreign,
+        _ if lease.is_foreign_to(&rules.stream) => Standing::Foreign,
         _ if lease.ended() => Standing::Ended,
-        (Some(owner), _) if unchanged <= rules.lease_duration => Standing::Live(owner),
+        (Some(owner), _) if unchanged <= rules.expiry(lease) => Standing::Live(owner),
         _ if blocked => Standing::Blocked,
         (Some(_), _) => Standing::Open(Why::Expired),
         (None, Some(next)) if *next == rules.me => Standing::Open(Why::HandedOver),
         (None, Some(next)) if unchanged <= rules.patience => Standing::Reserved(next),
+        (None, _) if lease.failures > 0 && unchanged <= rules.pause(lease.failures) => {
+            Standing::Paused
+        }
         (None, _) => Standing::Open(Why::Free),
     }
 }
@@ -174,7 +204,7 @@ fn takes(standings: &[(&Seen, Standing)], rules: &Rules) -> Vec<Action> {
     let mut takes = Vec::new();
     for (seen, why) in open {
         let waited = match why {
-            Why::Expired => seen.unchanged.saturating_sub(rules.lease_duration),
+            Why::Expired => seen.unchanged.saturating_sub(rules.expiry(seen.lease)),
             Why::Free | Why::HandedOver => seen.unchanged,
         };
         let due = why == Why::HandedOver || load < share || waited > rules.patience;
@@ -301,7 +331,7 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             me: worker("me"),
-            stream: None,
+            stream: Stream::default(),
             gone: BTreeSet::new(),
             lease_duration: LEASE,
             patience: SCAN,
@@ -314,8 +344,8 @@ mod tests {
         }
     }
 
-    /// `shard owner>next @checkpoint !age %weight <parent`, all but the first optional: a lease,
-    /// unchanged for so many seconds.
+    /// `shard owner>next @checkpoint !age %weight <parent ~failures =duration`, all but the first
+    /// optional: a lease, unchanged for so many seconds.
     fn lease(text: &str) -> (Lease, Duration) {
         let mut words = text.split_whitespace();
         let shard = ShardId::new(words.next().expect("a shard"));
@@ -333,6 +363,8 @@ mod tests {
                 }
                 b'!' => age = number(),
                 b'%' => lease.weight = number() * 1024,
+                b'~' => lease.failures = number() as u32,
+                b'=' => lease.duration_ms = Some(number() * 1000),
                 b'<' => lease.parents.push(ShardId::new(&word[1..])),
                 b'+' => lease.taken = Counter(50),
                 _ => {
@@ -385,6 +417,30 @@ mod tests {
         check(&rules(), &["a >other !2"], &[]);
         check(&rules(), &["a >other !3"], &["take a Free"]);
         check(&rules(), &["a other>me !9"], &[]);
+    }
+
+    /// Whoever tried it, nobody tries again at once.
+    #[test]
+    fn a_shard_that_cannot_be_worked_is_left_alone_for_longer_each_time() {
+        for (failures, pause) in [(1, 10), (2, 20), (3, 40), (4, 80), (5, 160), (6, 160), (99, 160)]
+        {
+            check(&rules(), &[&format!("a ~{failures} !{pause}")], &[]);
+            check(&rules(), &[&format!("a ~{failures} !{}", pause + 1)], &["take a Free"]);
+        }
+        // If its owner died, it is as any other.
+        check(&rules(), &["a other ~5 !11"], &["take a Expired"]);
+        // Meanwhile it is no work that somebody has.
+        check(&rules(), &["a ~5", "b other"], &[]);
+    }
+
+    /// While a fleet changes from one duration to another, the longer one counts.
+    #[test]
+    fn a_lease_expires_by_the_longer_of_two_durations() {
+        check(&rules(), &["a other =30 !30"], &[]);
+        check(&rules(), &["a other =30 !31"], &["take a Expired"]);
+        check(&rules(), &["a other =5 !10"], &[]);
+        check(&rules(), &["a other =5 !11"], &["take a Expired"]);
+        check(&rules(), &["a other =99999999 !301"], &["take a Expired"]);
     }
 
     #[test]

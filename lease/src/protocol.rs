@@ -10,15 +10,16 @@ mod drain;
 mod exchange;
 mod holding;
 mod lineage;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::lease::{Change, Lease, LeaseKey, WorkerId, Write, WriteId};
+use crate::lease::{Change, Lease, LeaseKey, Stream, WorkerId, Write, WriteId};
 use crate::plan::{self, Action, Rules, Standing, Why};
 use crate::position::Position;
-use crate::shards::Shard;
+use crate::shards::{self, Shard};
 use crate::sightings::{Seen, Sightings};
 use crate::status::Status;
 use crate::store::{Outcome, Scan};
@@ -33,10 +34,6 @@ use lineage::Attempt;
 const TAKES: usize = 16;
 /// The most hand-overs asked for at a time.
 const ASKS: usize = 4;
-/// So many workers scan as often as is set, twice as many half as often, and so on up to a limit:
-/// who has a lease offered by a leaver must notice within one interval.
-const CROWD: u64 = 10;
-const MOST_CROWDS: u32 = 4;
 
 /// One worker's part in the protocol.
 #[derive(Debug)]
@@ -46,8 +43,7 @@ pub(crate) struct Protocol {
     sightings: Sightings,
     holdings: BTreeMap<LeaseKey, Holding>,
     listing: Option<Vec<Shard>>,
-    /// When the stream was created.
-    stream: Option<u64>,
+    stream: Stream,
     /// Leases being created or deleted; and, until the next scan, those where that failed or
     /// somebody else was faster.
     attempts: BTreeMap<LeaseKey, Attempt>,
@@ -60,12 +56,12 @@ pub(crate) struct Protocol {
     /// Single leases that are read: those whose hand-over to us is watched, and parents that the
     /// scans do not show.
     polls: BTreeMap<LeaseKey, Poll>,
-    /// Leases whose tasks failed here, and until when we leave them to others.
-    barred: BTreeMap<LeaseKey, Duration>,
     scan: Poll,
     /// When the plan is to be made anew though nothing was read.
     replan_due: Option<Duration>,
     drain: Drain,
+    /// Whether the store refuses what cannot pass by itself.
+    abandoned: bool,
     status: Status,
 }
 
@@ -85,16 +81,16 @@ impl Protocol {
             sightings: Sightings::new(config.lease_duration),
             holdings: BTreeMap::new(),
             listing: None,
-            stream: None,
+            stream: Stream::default(),
             attempts: BTreeMap::new(),
             asking: BTreeSet::new(),
             asked: VecDeque::new(),
             gone: BTreeSet::new(),
             polls: BTreeMap::new(),
-            barred: BTreeMap::new(),
             scan: Poll { due: phase / 4, in_flight: false },
             replan_due: None,
             drain: Drain::No,
+            abandoned: false,
             status: Status::default(),
             config,
         }
@@ -113,8 +109,9 @@ impl Protocol {
             Event::Dropped(key, position) => self.dropped(key, position, now),
             Event::Announced(progress, news) => self.announced(progress, news, now),
             Event::Listed(shards) => self.listing = Some(shards),
-            Event::Stream(created) => self.stream_is(created),
+            Event::Stream(stream) => self.stream_is(stream),
             Event::Drain => self.drain(now),
+            Event::Abandon => self.abandon(&mut out),
         }
         self.tend(now, &mut out);
         out
@@ -137,9 +134,9 @@ impl Protocol {
     }
 
     /// What has been done and is seen.
-    pub(crate) fn status(&self) -> Status {
-        let held = self.holdings.values().filter(|h| h.is_ours()).count();
-        Status { held: held as u64, ..self.status }
+    pub(crate) fn status(&self, now: Duration) -> Status {
+        let held = self.holdings.values().filter(|holding| holding.may_work(now)).count();
+        Status { held: held as u64, ..self.status.clone() }
     }
 
     /// Starts whatever is due.
@@ -150,7 +147,7 @@ impl Protocol {
         }
         for holding in self.holdings.values_mut() {
             let id = WriteId(self.next_write);
-            if let Some(write) = holding.next_write(id, now, &self.config, self.stream) {
+            if let Some(write) = holding.next_write(id, now, &self.config, &self.stream) {
                 self.next_write = self.next_write.wrapping_add(1);
                 self.status.writes += 1;
                 out.push(Command::Write(write));
@@ -173,11 +170,10 @@ impl Protocol {
         }
     }
 
-    /// The stream was created then. If it is another one than we knew, what was listed before is
-    /// not for this one.
-    fn stream_is(&mut self, created: u64) {
-        self.listing.take_if(|_| self.stream.is_some_and(|known| known != created));
-        self.stream = Some(created);
+    /// If the stream is another one than we knew, what was listed before is not for this one.
+    fn stream_is(&mut self, stream: Stream) {
+        self.listing.take_if(|_| self.stream.differs(&stream));
+        self.stream = stream.or(&self.stream);
     }
 
     fn worked(&mut self, progress: Vec<Progress>) {
@@ -251,7 +247,7 @@ impl Protocol {
     /// Takes a lease whose hand-over was watched, once its owner has let go of it.
     fn take_over(&mut self, key: &LeaseKey, now: Duration) {
         let Some(lease) = self.sightings.get(key).cloned() else { return };
-        let foreign = lease.is_foreign_to(self.stream);
+        let foreign = lease.is_foreign_to(&self.stream);
         if lease.next.as_ref() != Some(&self.config.worker_id) || foreign {
             self.polls.remove(key);
         } else if lease.owner.is_none() && self.drain == Drain::No && !lease.ended() {
@@ -274,7 +270,7 @@ impl Protocol {
         }
         let Some(holding) = self.holdings.get_mut(&write.key) else { return };
         match holding.settle(&write, outcome, now, &self.config) {
-            Settled::Unknown => {}
+            Settled::Unknown => self.give_up_on(&write.key, out),
             Settled::Stored => self.stored(&write, now, out),
             Settled::Refused(current) => {
                 self.refused(&write.key, current.map(|lease| *lease), now, out)
@@ -291,8 +287,6 @@ impl Protocol {
         let key = &write.key;
         let holding = self.holdings.get_mut(key).expect("the caller has just settled it");
         self.sightings.saw(holding.lease.clone(), now);
-        let mut parents = holding.lease.parents.iter().map(LeaseKey::of);
-        let has_parent = parents.any(|parent| self.sightings.get(&parent).is_some());
         match &write.change {
             Change::Take { .. } => {
                 match holding.why {
@@ -302,11 +296,10 @@ impl Protocol {
                 }
                 self.polls.remove(key);
                 // Meanwhile we may have been told to stop, or that the stream is another one.
-                if self.drain == Drain::No && !holding.lease.is_foreign_to(self.stream) {
-                    let initial = &self.config.initial_position;
-                    out.push(Command::Grant(holding.grant(has_parent, initial)));
+                if self.drain == Drain::No && !holding.lease.is_foreign_to(&self.stream) {
+                    out.push(Command::Grant(holding.grant()));
                 } else {
-                    holding.end(holding.lease.checkpoint.clone(), now);
+                    holding.decline(now);
                 }
             }
             Change::Renew { .. } if holding.stage == Stage::Working => {
@@ -315,12 +308,15 @@ impl Protocol {
                     out.push(Command::Announced(key.clone(), number));
                 }
                 holding.heed(&self.config.worker_id, out);
+                if wanted_by_another(&holding.lease, &self.config.worker_id) {
+                    // Somebody is there whom we may not have seen yet.
+                    let soon = now + self.config.scan_interval;
+                    self.scan.due = self.scan.due.min(soon);
+                }
             }
             Change::Release { .. } => {
                 self.status.released += 1;
-                if holding.was_given_up() {
-                    self.barred.insert(key.clone(), now + self.config.lease_duration);
-                }
+                self.status.failed += u64::from(holding.lease.failures > 0);
                 self.holdings.remove(key);
                 out.push(Command::Release(key.clone()));
             }
@@ -351,8 +347,9 @@ impl Protocol {
     }
 
     fn dropped(&mut self, key: LeaseKey, position: Position, now: Duration) {
+        let leaving = self.drain != Drain::No;
         match self.holdings.get_mut(&key) {
-            Some(holding) if holding.is_ours() => holding.end(position, now),
+            Some(holding) if holding.is_ours() => holding.end(position, leaving, now),
             _ => drop(self.holdings.remove(&key)),
         }
     }
@@ -362,9 +359,8 @@ impl Protocol {
         if self.drain != Drain::No {
             return;
         }
-        let foreign = |holding: &&mut Holding| holding.lease.is_foreign_to(self.stream);
+        let foreign = |holding: &&mut Holding| holding.lease.is_foreign_to(&self.stream);
         self.holdings.values_mut().filter(foreign).for_each(|holding| holding.ask_back(out));
-        self.barred.retain(|_, until| *until > now);
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage(now);
         self.gone.retain(|key| !lineage.missing.contains(key));
@@ -411,8 +407,11 @@ impl Protocol {
 
     /// Begins to take a lease; [`tend`](Protocol::tend) sends the write.
     fn take(&mut self, lease: Lease, why: Why, now: Duration) {
+        let mut parents = lease.parents.iter().map(LeaseKey::of);
+        let has_parent = parents.any(|parent| self.sightings.get(&parent).is_some());
+        let start = shards::start(&lease, has_parent, &self.config.initial());
         let key = lease.key.clone();
-        self.holdings.entry(key).or_insert_with(|| Holding::taking(lease, why, now));
+        self.holdings.entry(key).or_insert_with(|| Holding::taking(lease, why, start, now));
     }
 
     /// Our request for a lease is stored or was too late. If the reply was lost, the next scan
@@ -430,16 +429,9 @@ impl Protocol {
         }
     }
 
-    /// How often we scan: less often in a large fleet, in which somebody always does.
-    fn scan_interval(&self) -> Duration {
-        let crowd = self.status.workers / CROWD;
-        self.config.scan_interval * (crowd as u32).clamp(1, MOST_CROWDS)
-    }
-
     fn view(&self, now: Duration) -> Vec<Seen<'_>> {
         let mine = |key: &LeaseKey| self.holdings.get(key).is_some_and(Holding::is_ours);
-        let barred =
-            |key: &LeaseKey| self.barred.contains_key(key) || self.holdings.contains_key(key);
+        let barred = |key: &LeaseKey| self.holdings.contains_key(key);
         self.sightings.view(now, mine, barred)
     }
 
@@ -450,7 +442,7 @@ impl Protocol {
         let renew = config.renew_interval.as_millis().max(1);
         Rules {
             me: config.worker_id.clone(),
-            stream: self.stream,
+            stream: self.stream.clone(),
             gone: self.gone.clone(),
             lease_duration: config.lease_duration,
             patience: config.scan_interval,
@@ -464,19 +456,24 @@ impl Protocol {
     }
 
     fn count(&mut self, now: Duration) {
-        let (mut known, mut free, mut foreign, mut workers) = (0, 0, 0, BTreeSet::new());
+        let (mut known, mut free, mut foreign, mut paused) = (0, 0, 0, 0);
+        let (mut workers, mut unfollowed) = (BTreeSet::new(), 0);
         let rules = self.rules();
         workers.insert(rules.me.clone());
-        for (_, standing) in plan::standings(&self.view(now), &rules) {
+        for (seen, standing) in plan::standings(&self.view(now), &rules) {
             known += u64::from(!matches!(standing, Standing::Ended | Standing::Foreign));
             match standing {
                 Standing::Live(owner) => drop(workers.insert(owner.clone())),
                 Standing::Open(_) | Standing::Reserved(_) => free += 1,
                 Standing::Foreign => foreign += 1,
-                Standing::Ended | Standing::Blocked => {}
+                Standing::Paused => paused += 1,
+                Standing::Ended => unfollowed += u64::from(seen.lease.children.is_empty()),
+                Standing::Blocked => {}
             }
         }
         self.status.foreign = foreign;
+        self.status.paused = paused;
+        self.status.unfollowed = unfollowed;
         self.status.known = known;
         self.status.free = free;
         self.status.workers = workers.len() as u64;

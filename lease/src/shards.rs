@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::lease::{Counter, Lease, LeaseKey};
+use crate::lease::{Counter, Lease, LeaseKey, Stream};
 use crate::position::{Position, ShardId};
 use crate::sightings::Seen;
 
@@ -60,8 +60,8 @@ pub(crate) fn lineage(
     listing: &[Shard],
     view: &[Seen],
     gone: &BTreeSet<LeaseKey>,
-    initial: &Position,
-    stream: Option<u64>,
+    initial: &Initial,
+    stream: &Stream,
     witness: Duration,
 ) -> Lineage {
     let (foreign, view): (Vec<Seen>, Vec<Seen>) =
@@ -74,9 +74,9 @@ pub(crate) fn lineage(
         lineage.missing.insert(LeaseKey::of(&shard.id));
         let lease = family.creatable(shard, position, initial);
         let Some(lease) = lease.filter(|_| !taken.contains(&shard.id)) else { continue };
-        let doubts = match lease.checkpoint {
+        let doubts = match (&initial.position, &lease.checkpoint) {
             // If an ancestor has a lease, the shard must not start here.
-            Position::Latest => family.unseen_ancestors(shard, gone),
+            (Position::Latest, Position::AtTimestamp(_)) => family.unseen_ancestors(shard, gone),
             _ => BTreeSet::new(),
         };
         match doubts.is_empty() {
@@ -98,16 +98,36 @@ pub(crate) fn lineage(
     lineage
 }
 
-/// Where the owner of a lease starts. A child that was created at the newest record while its
-/// parent was being created elsewhere has to start at its beginning; a lease without a time of its
-/// own starts at the configured one.
-pub(crate) fn start(lease: &Lease, has_parent: bool, initial: &Position) -> Position {
+/// Where a shard starts that descends from none we know.
+#[derive(Clone, Debug)]
+pub(crate) struct Initial {
+    pub(crate) position: Position,
+    /// What "latest" means: the same records to everybody, whenever he reads.
+    pub(crate) latest_ms: i64,
+}
+
+impl Initial {
+    fn latest(&self) -> Position {
+        Position::AtTimestamp(Some(self.latest_ms))
+    }
+}
+
+/// What a lease has to say of its start before it is worked, if that is something else than it
+/// says: a start that means the same to all owners to come. The newest records are those since a
+/// time. A child that was created at the newest records while its parent was being created
+/// elsewhere has to start at its beginning; whatever somebody has written since was meant. A lease
+/// of the KCL that starts at a time does not say at which: every worker has it configured.
+pub(crate) fn start(lease: &Lease, has_parent: bool, initial: &Initial) -> Option<Position> {
+    let created_at_latest = lease.written.is_none() && initial.position == Position::Latest;
     match &lease.checkpoint {
-        Position::AtTimestamp(None) if matches!(initial, Position::AtTimestamp(_)) => {
-            initial.clone()
-        }
-        Position::Latest if has_parent => Position::TrimHorizon,
-        checkpoint => checkpoint.clone(),
+        Position::AtTimestamp(None) => match initial.position {
+            Position::AtTimestamp(Some(_)) => Some(initial.position.clone()),
+            _ => None,
+        },
+        Position::Latest if has_parent => Some(Position::TrimHorizon),
+        Position::Latest => Some(initial.latest()),
+        Position::AtTimestamp(_) if has_parent && created_at_latest => Some(Position::TrimHorizon),
+        _ => None,
     }
 }
 
@@ -135,7 +155,7 @@ impl<'a> Family<'a> {
     }
 
     /// The lease that a shard lacks, if its parents lack none.
-    fn creatable(&self, shard: &'a Shard, position: Position, initial: &Position) -> Option<Lease> {
+    fn creatable(&self, shard: &'a Shard, position: Position, initial: &Initial) -> Option<Lease> {
         let parents = shard.parents.iter().filter_map(|parent| self.listed.get(parent));
         if parents.into_iter().any(|parent| self.start(parent, initial).is_some()) {
             return None;
@@ -149,7 +169,7 @@ impl<'a> Family<'a> {
 
     /// Where a shard without a lease starts; `None` if it needs none. A descendant of a shard with
     /// a lease starts at its beginning whatever is configured, or records would be skipped.
-    fn start(&self, shard: &'a Shard, initial: &Position) -> Option<Position> {
+    fn start(&self, shard: &'a Shard, initial: &Initial) -> Option<Position> {
         let begun = |seen: &Seen| !seen.lease.is_untouched();
         if self.leases.contains_key(&shard.id) || self.has_descendant(&shard.id, begun) {
             return None;
@@ -159,10 +179,10 @@ impl<'a> Family<'a> {
         if !follows && self.has_descendant(&shard.id, |_| true) {
             return None;
         }
-        match initial {
-            Position::AtTimestamp(_) => Some(initial.clone()),
+        match &initial.position {
             Position::Latest if follows => Some(Position::TrimHorizon),
             Position::Latest if shard.closed => None,
+            Position::Latest => Some(initial.latest()),
             other => Some(other.clone()),
         }
     }
@@ -266,6 +286,14 @@ mod tests {
         }
     }
 
+    fn stream(created: u64) -> Stream {
+        Stream { created: Some(created), name: None }
+    }
+
+    fn from(position: Position) -> Initial {
+        Initial { position, latest_ms: 9 }
+    }
+
     /// What is to be done for a listing and leases (`b<a@trim`) that have long been as they are. A
     /// lease of another stream has a `~`.
     fn check(initial: &str, listing: &str, leases: &str, gone: &str, expected: &str) {
@@ -278,7 +306,7 @@ mod tests {
             .map(|word| {
                 let (member, checkpoint) = word.split_once('@').expect("a checkpoint");
                 let (shard, _, parents) = family_of(member.trim_start_matches('~')).remove(0);
-                let stream = Some(if member.starts_with('~') { 1 } else { 2 });
+                let stream = stream(if member.starts_with('~') { 1 } else { 2 });
                 let told = checkpoint == "end";
                 let children = if told { vec![id("child")] } else { Vec::new() };
                 Lease { parents, children, stream, ..Lease::new(&shard, position(checkpoint)) }
@@ -298,7 +326,8 @@ mod tests {
             .collect();
         let gone = gone.split_whitespace().map(|name| LeaseKey::of(&id(name))).collect();
         let witness = Duration::from_secs(120);
-        let lineage = lineage(&listing, &view, &gone, &position(initial), Some(2), witness);
+        let initial = &from(position(initial));
+        let lineage = lineage(&listing, &view, &gone, initial, &stream(2), witness);
         let said = lineage.changes.iter().map(|change| match change {
             Change::Create(lease) => format!("+{}@{}", lease.key, lease.checkpoint),
             Change::Delete(key, _) => format!("-{key}"),
@@ -319,9 +348,9 @@ mod tests {
 
     #[test]
     fn the_newest_records_are_those_of_open_shards() {
-        check("latest", "a b", "", "", "+a@LATEST +b@LATEST");
+        check("latest", "a b", "", "", "+a@AT_TIMESTAMP/9 +b@AT_TIMESTAMP/9");
         check("latest", "a! b<a c<a", "", "", "?a");
-        check("latest", "a! b<a c<a", "", "a", "+b@LATEST +c@LATEST");
+        check("latest", "a! b<a c<a", "", "a", "+b@AT_TIMESTAMP/9 +c@AT_TIMESTAMP/9");
     }
 
     #[test]
@@ -329,20 +358,41 @@ mod tests {
         check("latest", "a! b<a c<a", "a@5", "", "+b@TRIM_HORIZON +c@TRIM_HORIZON");
         check("latest", "a! b!<a c<b", "a@5", "", "+b@TRIM_HORIZON");
         check("latest", "a! b!<a c<b", "a@end b<a@trim", "", "+c@TRIM_HORIZON");
-        let late = Lease::new(&id("b"), Position::Latest);
-        let initial = Position::Latest;
-        assert_eq!(start(&late, true, &initial), Position::TrimHorizon);
-        assert_eq!(start(&late, false, &initial), Position::Latest);
     }
 
-    /// The KCL stores no time with `AT_TIMESTAMP`; a time of our own wins over the configured one.
+    /// Whoever takes a lease stores where the shard starts, if that could mean one thing now and
+    /// another thing later.
     #[test]
-    fn a_lease_without_a_time_starts_at_the_configured_one() {
+    fn a_start_means_the_same_to_every_owner() {
         let at = |ms| Position::AtTimestamp(ms);
-        let start = |stored, initial| start(&Lease::new(&id("a"), stored), false, &initial);
-        assert_eq!(start(at(None), at(Some(5))), at(Some(5)));
-        assert_eq!(start(at(Some(3)), at(Some(5))), at(Some(3)));
-        assert_eq!(start(at(None), Position::Latest), at(None));
+        let (latest, trim) = (Position::Latest, Position::TrimHorizon);
+        let check = |stored: &Position, has_parent, initial: &Position, expected| {
+            let lease = Lease::new(&id("a"), stored.clone());
+            let start = start(&lease, has_parent, &from(initial.clone()));
+            assert_eq!(start, expected, "{stored}, {has_parent}, {initial}");
+        };
+        // An earlier version, or the KCL, has stored no time.
+        check(&latest, false, &latest, Some(at(Some(9))));
+        check(&latest, false, &trim, Some(at(Some(9))));
+        check(&latest, true, &latest, Some(trim.clone()));
+        check(&at(None), false, &at(Some(5)), Some(at(Some(5))));
+        check(&at(None), false, &latest, None);
+        // What says it stays.
+        check(&at(Some(3)), false, &at(Some(5)), None);
+        check(&at(Some(3)), true, &at(Some(5)), None);
+        check(&at(Some(3)), false, &latest, None);
+        check(&trim, true, &latest, None);
+        check(&position("7"), true, &latest, None);
+        // A child that was created while its parent was not seen.
+        check(&at(Some(9)), true, &latest, Some(trim));
+    }
+
+    /// A lease that was written since it was created says what somebody meant.
+    #[test]
+    fn a_start_that_was_set_stays() {
+        let mut lease = Lease::new(&id("a"), Position::AtTimestamp(Some(9)));
+        lease.written = Some((Counter(4), crate::lease::WriteId(1)));
+        assert_eq!(start(&lease, true, &from(Position::Latest)), None);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The protocol against whatever can go wrong, for thousands of seeded worlds.
 //!
 //! Two to ten workers run the real [`Protocol`](crate::protocol::Protocol) on clocks that drift by
-//! up to 10 %, against one table. Requests and replies are lost, late and doubled, reads are
-//! stale, the store throttles; workers crash, stand still for longer than a lease lasts, are cut
-//! off, join and leave; a process dies before a request is sent, on its way, when it is carried
-//! out and before the answer is seen, and wherever a task waits. Shards split and merge, and may
-//! have been left half split by a worker of the KCL; somebody names next owners that never come.
-//! Records kill whoever processes them; the stream is deleted and created anew. Then the faults
+//! up to 10 %, against one table. Requests and replies are lost, late and doubled, reads are stale,
+//! the store throttles; workers crash, stand still for longer than a lease lasts, are cut off, join
+//! and leave; a process dies before a request is sent, on its way, when it is carried out and
+//! before the answer is seen, and wherever a task waits. Shards split and merge, and may have been
+//! left half split by a worker of the KCL; somebody names next owners that never come. Records kill
+//! whoever processes them; shards cannot be read for a while; the stream is deleted and created
+//! anew, or another one is read with the same table; some workers have a longer lease duration than
+//! others; the newest records are asked for, by workers whose time of day is wrong. Then the faults
 //! stop, and the fleet must come to rest. The functions `invariant_*` say what must hold after
 //! every step and at the end.
 //!
@@ -140,10 +142,11 @@ fn shards_stand_still_for_a_moment_only() {
 /// What a fleet at rest costs: a write for each lease in every renewal interval, and scans.
 #[test]
 fn a_lease_costs_a_write_for_each_renewal() {
-    for (shards, workers) in [(10, 2), (100, 10)] {
+    // Two workers scan every 2.5 seconds, ten every 6.5, by clocks that may be a tenth too fast.
+    for (shards, workers, most) in [(10, 2, 0.9), (100, 10, 1.7)] {
         let [writes, scans, reads] = requests(shards, workers);
         assert!(writes <= 0.34 * shards as f64, "{writes} writes a second");
-        assert!(scans <= 0.56 * workers as f64, "{scans} scans a second");
+        assert!(scans <= most, "{scans} scans a second");
         assert!(reads < 0.1, "{reads} reads a second");
     }
 }
@@ -152,7 +155,7 @@ fn a_lease_costs_a_write_for_each_renewal() {
 #[test]
 #[ignore = "takes a minute; prints figures for the documents"]
 fn requests_per_second() {
-    for (shards, workers) in [(10, 2), (100, 10), (1000, 50)] {
+    for (shards, workers) in [(8, 2), (64, 8), (1000, 50)] {
         let [writes, scans, reads] = requests(shards, workers);
         // Pages of 4 KiB; a scan that may be stale takes half a unit for each.
         let units = scans * (shards as f64 * ITEM_BYTES / 4096.0).ceil() / 2.0 + reads;
@@ -196,6 +199,7 @@ impl Account {
         self.most_kills = self.most_kills.max(other.most_kills);
         self.parked = [0, 1].map(|n| self.parked[n] + other.parked[n]);
         self.recreated += other.recreated;
+        self.failed += other.failed;
     }
 
     fn summary(&self) -> String {
@@ -204,7 +208,7 @@ impl Account {
              hand-over p50 {} ms, p99 {} ms, most {} ms of {}; \
              failover p50 {} ms, p99 {} ms, most {} ms of {}; \
              {} sudden deaths at {} points; {} killed by records, {} by one at most, \
-             {} killers parked, {} others; {} streams created anew",
+             {} killers parked, {} others; {} streams created anew; {} failed tasks",
             self.steps,
             self.writes,
             self.takes,
@@ -225,6 +229,7 @@ impl Account {
             self.parked[0],
             self.parked[1],
             self.recreated,
+            self.failed,
         )
     }
 }

@@ -1,16 +1,26 @@
-//! What a keeper counts.
+//! [`Status`]: what a keeper has done and sees, for metrics and for whoever asks if it is well.
 
-/// Counts, for metrics. Those of the first group are the present state, the rest totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use crate::health::Health;
+
+/// What a keeper has done and sees. Down to `workers` it is the present state, the rest are totals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Leases held.
+    /// Scans of the table.
+    pub scan: Health,
+    /// Writes of leases.
+    pub write: Health,
+    /// Leases held, with the right to work them: taken, and renewed in time.
     pub held: u64,
     /// Leases in the table that still have records to read.
     pub known: u64,
     /// Items of the table that call themselves leases and cannot be read.
     pub unreadable: u64,
-    /// Leases of a stream of the same name that is no more.
+    /// Leases of another stream than ours, or of one of the same name that is no more.
     pub foreign: u64,
+    /// Leases that nobody works since they were given back after a failure a short while ago.
+    pub paused: u64,
+    /// Leases that have ended and whose children have none: the shards are to be listed.
+    pub unfollowed: u64,
     /// Of the known ones, those that nobody works and that could be taken.
     pub free: u64,
     /// Workers seen alive in the table, this one included.
@@ -35,6 +45,8 @@ pub struct Status {
     pub taken_over: u64,
     /// Leases released.
     pub released: u64,
+    /// Of these, those that were given back because the shard could not be worked.
+    pub failed: u64,
     /// Leases lost to another worker.
     pub lost: u64,
     /// Leases asked of another worker.

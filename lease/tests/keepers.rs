@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use lease::store::{Pending, memory::Memory, sqlite::Sqlite};
 use lease::{
-    Change, Config, Counter, Held, Keeper, Lease, LeaseKey, LeaseStore, Leases, Outcome, Position,
-    Scan, SequenceNumber, Shard, ShardId, Suspect, WorkerId, Write, WriteId, operator,
+    Change, Config, Counter, Error, Held, Keeper, Lease, LeaseKey, LeaseStore, Leases, Outcome,
+    Position, Scan, SequenceNumber, Shard, ShardId, Stream, Suspect, WorkerId, Write, WriteId,
+    operator,
 };
 use tokio::time::{Instant, timeout};
 
@@ -25,6 +26,10 @@ fn id(n: u32) -> ShardId {
 fn shard(n: u32, parents: &[u32]) -> Shard {
     let parents = parents.iter().map(|n| id(*n)).collect();
     Shard { id: id(n), parents, hash_range: None, closed: false }
+}
+
+fn stream(created: u64) -> Stream {
+    Stream { name: Some("raw".into()), created: Some(created) }
 }
 
 fn after(n: u64) -> Position {
@@ -180,7 +185,9 @@ async fn a_lost_lease_ends_one_shard_only() {
         owner: WorkerId::parse("thief").expect("a name"),
         switched: true,
         capacity: 1,
-        stream: None,
+        duration_ms: 10_000,
+        stream: Stream::default(),
+        start: None,
     };
     let lease = stored(&store, 0).await;
     let write = Write { key: lease.key, expected: lease.counter, id: WriteId(1), change };
@@ -208,19 +215,30 @@ async fn children_wait_for_their_parents_end() {
     assert_eq!(names, BTreeSet::from([id(1), id(2)]));
 }
 
+/// Nor is it by anybody else, and the pause grows with each failure, whoever has it.
 #[tokio::test(start_paused = true)]
 async fn a_failed_task_is_not_started_again_at_once() {
     let store = memory();
-    let (_keeper, mut leases) = start(&store, "one", 1);
-    let held = next(&mut leases).await;
+    let (_one, mut leases_of_one) = start(&store, "one", 1);
+    let mut held = next(&mut leases_of_one).await;
+    let (_two, mut leases_of_two) = start(&store, "two", 1);
     held.advance(after(2));
-    drop(held);
-    let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
-    assert_eq!(lease.checkpoint, after(2));
-    let failed = Instant::now();
-    let again = next(&mut leases).await;
-    assert!(failed.elapsed() >= Duration::from_secs(9), "{:?}", failed.elapsed());
-    assert_eq!(again.position(), after(2));
+    for (failures, pause) in [(1, 10), (2, 20), (3, 40)] {
+        drop(held);
+        let lease = until(&store, 0, |lease| lease.owner.is_none()).await;
+        let failed = Instant::now();
+        assert_eq!(lease.failures, failures);
+        held = tokio::select! {
+            held = next(&mut leases_of_one) => held,
+            held = next(&mut leases_of_two) => held,
+        };
+        let paused = failed.elapsed().as_secs();
+        assert!((pause - 1..pause + 4).contains(&paused), "{paused} s of {pause}");
+        assert_eq!(held.position(), after(2));
+    }
+    held.advance(after(3));
+    let lease = until(&store, 0, |lease| lease.checkpoint == after(3)).await;
+    assert_eq!(lease.failures, 0, "it is worked again");
 }
 
 /// A task that works record by record says which one it is at; if its process dies, the next owner
@@ -248,6 +266,7 @@ async fn a_suspicion_outlives_the_owner_that_it_killed() {
     // It stays until it is dealt with, whoever has the lease.
     until(&store, 0, |lease| lease.counter > died.next().next()).await;
     held.release().await;
+    drop(leases_of_two);
     assert_eq!(stored(&store, 0).await.suspect, records(2, 5));
     let (_three, mut leases_of_three) = start(&store, "three", 1);
     let held = next(&mut leases_of_three).await;
@@ -271,17 +290,17 @@ async fn a_suspicion_outlives_the_owner_that_it_killed() {
 async fn leases_of_a_stream_that_is_no_more_are_left_alone() {
     let store = memory();
     let (one, mut leases_of_one) = Keeper::start(store.clone(), config("one"));
-    one.observe_stream(1_700_000_000);
+    one.observe_stream(stream(1_700_000_000));
     one.observe_shards(vec![shard(0, &[])]);
     let held = next(&mut leases_of_one).await;
     held.advance(after(9));
-    assert_eq!(stored(&store, 0).await.stream, Some(1_700_000_000));
+    assert_eq!(stored(&store, 0).await.stream, stream(1_700_000_000));
 
     let (two, mut leases_of_two) = Keeper::start(store.clone(), config("two"));
-    two.observe_stream(1_800_000_000);
+    two.observe_stream(stream(1_800_000_000));
     two.observe_shards(vec![shard(0, &[]), shard(1, &[])]);
     assert_eq!(next(&mut leases_of_two).await.shard(), &id(1), "a shard of the new stream");
-    one.observe_stream(1_800_000_000);
+    one.observe_stream(stream(1_800_000_000));
     timeout(LONG, held.asked_back().cancelled()).await.expect("its owner finds out");
     held.release().await;
     tokio::time::sleep(LONG).await;
@@ -406,4 +425,129 @@ async fn a_drain_ends_though_the_store_is_not_ready() {
     let (keeper, leases) = start(&store, "one", 1);
     timeout(LONG, keeper.drain()).await.expect("it does not wait for the store");
     leases.join().await.expect("a drained keeper ends well");
+}
+
+/// A table that answers some operations with an error.
+#[derive(Debug)]
+struct Refusing {
+    table: Memory,
+    scans: Option<fn() -> Error>,
+    writes: Option<fn() -> Error>,
+    opened: std::sync::atomic::AtomicUsize,
+}
+
+impl Refusing {
+    fn new(scans: Option<fn() -> Error>, writes: Option<fn() -> Error>) -> Arc<Refusing> {
+        let opened = std::sync::atomic::AtomicUsize::new(0);
+        Arc::new(Refusing { table: Memory::new(), scans, writes, opened })
+    }
+
+    fn opened(&self) -> usize {
+        self.opened.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+fn refused<T: Send + 'static>(why: fn() -> Error) -> Pending<'static, T> {
+    Box::pin(std::future::ready(Err(why())))
+}
+
+impl LeaseStore for Refusing {
+    fn open(&self) -> Pending<'_, ()> {
+        self.opened.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.table.open()
+    }
+
+    fn scan(&self) -> Pending<'_, Scan> {
+        match self.scans {
+            Some(why) => refused(why),
+            None => self.table.scan(),
+        }
+    }
+
+    fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
+        self.table.get(key)
+    }
+
+    fn create(&self, lease: Lease) -> Pending<'_, bool> {
+        self.table.create(lease)
+    }
+
+    fn write(&self, write: Write) -> Pending<'_, Outcome> {
+        match self.writes {
+            Some(why) => refused(why),
+            None => self.table.write(write),
+        }
+    }
+
+    fn delete(&self, key: &LeaseKey, counter: Counter) -> Pending<'_, bool> {
+        self.table.delete(key, counter)
+    }
+}
+
+/// What cannot pass by itself ends the keeper at the first attempt, and is told.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_ends_the_keeper() {
+    let denied: fn() -> Error = || Error::Unusable("Scan of table leases: denied".into());
+    for (scans, writes) in [(Some(denied), None), (None, Some(denied))] {
+        let store = Refusing::new(scans, writes);
+        let (keeper, mut leases) = start(&(store.clone() as Arc<dyn LeaseStore>), "one", 2);
+        let ended = timeout(Duration::from_secs(5), leases.next()).await;
+        assert!(ended.expect("it ends soon").is_none());
+        assert!(keeper.unusable().is_cancelled());
+        let status = keeper.status();
+        let failing = if scans.is_some() { status.scan } else { status.write };
+        let (_, why) = failing.last_error.expect("an error");
+        assert!(why.contains("table leases: denied"), "{why}");
+        assert!(failing.failing_since.is_some());
+        assert_eq!(status.held, 0);
+        let end = leases.join().await;
+        assert!(matches!(end, Err(Error::Unusable(_))), "{end:?}");
+    }
+}
+
+/// What may pass is waited for, and told meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_unavailable_is_waited_for() {
+    let store = Refusing::new(None, Some(|| Error::Unavailable("throttled".into())));
+    let (keeper, mut leases) = start(&(store as Arc<dyn LeaseStore>), "one", 2);
+    assert!(timeout(LONG, leases.next()).await.is_err(), "no lease, and no end");
+    let status = keeper.status();
+    assert_eq!(status.held, 0, "what is being taken is not held");
+    assert!(status.scan.last_success.is_some() && status.scan.failing_since.is_none());
+    let since = status.write.failing_since.expect("it fails");
+    assert!(since.elapsed() > LONG / 2, "since the first failure");
+    assert!(status.write.last_error.expect("an error").0.elapsed() < Duration::from_secs(5));
+}
+
+/// A table that somebody has deleted is made again as at the start.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_gone_is_made_again() {
+    let store = Refusing::new(Some(|| Error::Missing("no such table".into())), None);
+    let (keeper, _leases) = start(&(store.clone() as Arc<dyn LeaseStore>), "one", 2);
+    let opened = timeout(LONG, async {
+        while store.opened() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    opened.await.expect("it is opened again, and again if that did not help");
+    assert!(!keeper.unusable().is_cancelled());
+}
+
+/// A lease that could not be renewed in time is none that one has a right to work.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_not_renewed_is_not_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leases.sqlite");
+    let store: Arc<dyn LeaseStore> = Arc::new(Sqlite::open(&file).expect("the file opens"));
+    let (keeper, mut leases) = start(&store, "one", 1);
+    let held = next(&mut leases).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(keeper.status().held, 1);
+    std::fs::remove_file(&file).expect("it is there");
+    while Instant::now() < held.deadline() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(keeper.status().held, 0);
+    assert!(!held.lost().is_cancelled(), "if nobody takes it, nothing happened");
 }

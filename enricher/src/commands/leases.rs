@@ -163,7 +163,8 @@ async fn ask(release: Release) -> anyhow::Result<String> {
 async fn set(reset: Reset) -> anyhow::Result<String> {
     let to = match (reset.to, reset.at.as_deref()) {
         (Start::TrimHorizon, None) => Position::TrimHorizon,
-        (Start::Latest, None) => Position::Latest,
+        // The records written from now on, whoever reads them, and when.
+        (Start::Latest, None) => Position::AtTimestamp(Some(clock::now_ms())),
         (Start::Timestamp, Some(at)) => Position::AtTimestamp(Some(past(at)?)),
         _ => return Err(Usage("--at belongs to --to timestamp".to_owned()).into()),
     };

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::causes::chain;
 use crate::config::{self, Config};
-use crate::exit::{EXIT_GRACE, Usage};
+use crate::exit::{EXIT_GRACE, EXIT_REFUSED, Usage};
 use crate::health::Unfit;
 use crate::life::{self, End};
 use crate::preflight;
 use crate::signal::Stop;
 use crate::worker::{build, plan::Plan};
-use crate::{admin, clock, log, terminal};
+use crate::{admin, clock, log, shard, terminal};
 
 /// What `snowmelt worker` was asked for.
 #[derive(Debug, clap::Args)]
@@ -81,7 +82,14 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     Ok(match end {
         End::Drained => ExitCode::SUCCESS,
         End::CutOff => ExitCode::from(EXIT_GRACE),
-        End::Failed(error) => return Err(error.into()),
-        End::Leaseless(error) => return Err(error.into()),
+        End::Failed(error @ shard::Error::Pool(_)) => return Err(error.into()),
+        End::Failed(error) => refused(&error),
+        End::Leaseless(error) => refused(&error),
     })
+}
+
+/// What the worker needs cannot be used; the operator has to do something about it.
+fn refused(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    terminal::last_note(format!("snowmelt: {}", chain(error)));
+    ExitCode::from(EXIT_REFUSED)
 }

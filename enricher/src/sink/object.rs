@@ -129,6 +129,10 @@ impl Sink for Objects {
     fn look(&self) -> Pending<'_, Result<(), Unfit>> {
         Box::pin(self.upload.look())
     }
+
+    fn stop(&self) {
+        self.writer.abort();
+    }
 }
 
 impl Drop for Objects {

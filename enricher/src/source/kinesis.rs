@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use lease::{Position, Shard, ShardId};
+use lease::{Position, Shard, ShardId, Stream};
 
 pub use pace::LEAST_INTERVAL;
 
@@ -89,18 +89,22 @@ impl Kinesis {
     }
 }
 
-/// When the stream was created.
-async fn created(stream: &Kinesis) -> Option<u64> {
+/// Which stream it is: its ARN and when it was created, or at least its name.
+async fn identity(stream: &Kinesis) -> Stream {
     let name = &stream.settings.stream;
+    let named = Stream { name: Some(name.as_str().into()), created: None };
     match stream.client.describe_stream_summary().stream_name(name).send().await {
-        Ok(answer) => {
-            let summary = answer.stream_description_summary?;
-            u64::try_from(summary.stream_creation_timestamp.secs()).ok()
-        }
+        Ok(answer) => answer.stream_description_summary.map_or(named.clone(), |summary| {
+            let arn = Some(summary.stream_arn()).filter(|arn| arn.starts_with("arn:"));
+            Stream {
+                name: arn.map(Into::into).or(named.name),
+                created: u64::try_from(summary.stream_creation_timestamp.secs()).ok(),
+            }
+        }),
         Err(error) => {
             let why = crate::aws::words(&error);
             tracing::warn!(stream = name, why, "when the stream was created cannot be told");
-            None
+            named
         }
     }
 }
@@ -160,8 +164,8 @@ impl Source for Kinesis {
         Box::pin(self.list())
     }
 
-    fn created(&self) -> Pending<'_, Option<u64>> {
-        Box::pin(created(self))
+    fn stream(&self) -> Pending<'_, Stream> {
+        Box::pin(identity(self))
     }
 
     fn look(&self) -> Pending<'_, Result<(), Unfit>> {

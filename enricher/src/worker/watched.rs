@@ -56,7 +56,7 @@ fn watch<'a, T: Send + 'a>(
         match &answer {
             Ok(_) => waiting.check.succeeded(),
             Err(error) => {
-                let passing = matches!(error, Error::Unavailable(_));
+                let passing = !matches!(error, Error::Unusable(_));
                 waiting.check.failed(&failure(waiting.action, error.to_string(), passing));
             }
         }

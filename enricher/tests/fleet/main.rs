@@ -72,6 +72,8 @@ async fn a_checkpoint_waits_for_every_route() {
     // What is in flight cannot finish within the grace.
     assert!(matches!(worker.drain().await, End::CutOff));
     assert_eq!(stage.position("shard-1").await, Some(Position::TrimHorizon));
+    // Nobody has to wait until it expires, and nothing was wrong with the shard.
+    assert_eq!((stage.owner("shard-1").await, stage.failures("shard-1").await), (None, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,21 +86,34 @@ async fn a_second_signal_ends_at_once() {
     worker.stop.drain.cancel();
     worker.stop.now.cancel();
     assert!(matches!(worker.end.await.expect("no panic"), End::CutOff));
+    assert_eq!((stage.owner("shard-1").await, stage.failures("shard-1").await), (None, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sink_that_fails_stops_the_worker_and_loses_nothing() {
+async fn a_shard_that_fails_is_given_back_and_the_others_go_on() {
     let mut stage = Stage::new(&["shard-1", "shard-2"]);
     stage.send("shard-1", 60);
+    let worker = stage.start("worker");
+    worker.bad.fail_once(sink::Error::failed("writing", "as the test wants"));
+    until("the failure", async || stage.failures("shard-1").await == 1).await;
     stage.send("shard-2", 60);
+    until("the other shard", async || stage.position("shard-2").await == after(59)).await;
+    // It is tried again when its pause is over, and nothing was lost.
+    until("the shard", async || stage.position("shard-1").await == after(59)).await;
+    assert_eq!(stage.failures("shard-1").await, 0, "it is worked again");
+    stage.check(&[&worker]);
+    assert!(matches!(worker.drain().await, End::Drained));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_of_which_nothing_works_ends_and_loses_nothing() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 60);
     let first = stage.start("first");
     first.bad.fail_once(sink::Error::failed("writing", "as the test wants"));
     until("the end", async || first.end.is_finished()).await;
     let second = stage.start("second");
-    until("checkpoints", async || {
-        stage.position("shard-1").await == after(59) && stage.position("shard-2").await == after(59)
-    })
-    .await;
+    until("a checkpoint", async || stage.position("shard-1").await == after(59)).await;
     stage.check(&[&first, &second]);
     assert!(matches!(first.end.await.expect("no panic"), End::Failed(_)));
 }

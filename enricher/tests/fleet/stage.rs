@@ -117,6 +117,11 @@ impl Stage {
         until("renewal", async || counter().await >= Some(now + 2)).await;
     }
 
+    /// How often in a row a shard could not be worked.
+    pub(crate) async fn failures(&self, shard: &str) -> u32 {
+        self.lease(shard).await.map_or(0, |lease| lease.failures)
+    }
+
     pub(crate) async fn position(&self, shard: &str) -> Option<Position> {
         Some(self.lease(shard).await?.checkpoint)
     }
@@ -132,7 +137,14 @@ impl Stage {
         assert!(self.leases.create(lease).await.expect("memory does not fail"));
         let record = after(n).expect("a position");
         let suspect = Some(Suspect { tries, ..Suspect::new(record.clone(), record) });
-        let take = Change::Take { owner: gone, switched: false, capacity: 1, stream: None };
+        let take = Change::Take {
+            owner: gone,
+            switched: false,
+            capacity: 1,
+            duration_ms: 10_000,
+            stream: lease::Stream::default(),
+            start: None,
+        };
         let renew =
             Change::Renew { checkpoint: None, weight: 0, lag_ms: None, offer: None, suspect };
         for (counter, change) in (0..).zip([take, renew]) {
@@ -152,7 +164,14 @@ impl Stage {
                 key: lease.key,
                 expected: lease.counter,
                 id: WriteId(1),
-                change: Change::Take { owner, switched: true, capacity: 1, stream: None },
+                change: Change::Take {
+                    owner,
+                    switched: true,
+                    capacity: 1,
+                    duration_ms: 10_000,
+                    stream: lease::Stream::default(),
+                    start: None,
+                },
             };
             let outcome = self.leases.write(write).await.expect("memory does not fail");
             if matches!(outcome, lease::Outcome::Applied(_)) {

@@ -46,7 +46,11 @@ impl Loads {
                     loads.add(next.unwrap_or(owner), seen.lease);
                 }
                 Standing::Reserved(next) => loads.add(next, seen.lease),
-                Standing::Foreign | Standing::Ended | Standing::Blocked | Standing::Open(_) => {}
+                Standing::Foreign
+                | Standing::Ended
+                | Standing::Blocked
+                | Standing::Paused
+                | Standing::Open(_) => {}
             }
         }
         loads

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Command, Holding, Protocol};
+use super::{Command, Holding, Protocol, Stage};
+use crate::lease::LeaseKey;
 use crate::plan;
 
 /// How far a worker is with leaving.
@@ -25,6 +26,30 @@ impl Protocol {
             self.polls.clear();
             self.replan_due = None;
             self.scan.due = now;
+        }
+    }
+
+    /// Gives up every lease at once. What cannot be stored is left to expire.
+    pub(super) fn abandon(&mut self, out: &mut Vec<Command>) {
+        self.abandoned = true;
+        self.polls.clear();
+        self.replan_due = None;
+        if self.drain != Drain::Done {
+            self.drain = Drain::Asked;
+        }
+        // What is being taken is worked by no task yet.
+        self.holdings.retain(|_, holding| holding.stage != Stage::Taking);
+        for holding in self.holdings.values_mut() {
+            holding.ask_back(out);
+        }
+    }
+
+    /// A write of ours was not stored, and no other attempt will be made.
+    pub(super) fn give_up_on(&mut self, key: &LeaseKey, out: &mut Vec<Command>) {
+        let dropped = |holding: &Holding| holding.stage == Stage::Dropped;
+        if self.abandoned && self.holdings.get(key).is_some_and(dropped) {
+            self.holdings.remove(key);
+            out.push(Command::Release(key.clone()));
         }
     }
 
@@ -58,7 +83,7 @@ impl Protocol {
             out.extend(hopeless.map(|(key, _)| Command::Release(key)));
         }
         let ours = self.holdings.values().any(Holding::is_ours);
-        if self.drain == Drain::Asked && !ours {
+        if !matches!(self.drain, Drain::No | Drain::Done) && !ours {
             self.drain = Drain::Done;
             out.push(Command::Drained);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lease::{Counter, Lease, LeaseKey, Suspect, Write};
+use crate::lease::{Counter, Lease, LeaseKey, Stream, Suspect, Write};
 use crate::position::Position;
 use crate::shards::Shard;
 use crate::store::{Outcome, Scan};
@@ -30,10 +30,13 @@ pub(crate) enum Event {
     Announced(Progress, Announcement),
     /// The stream's shards.
     Listed(Vec<Shard>),
-    /// When the stream was created, in seconds since 1970.
-    Stream(u64),
+    /// Which stream it is.
+    Stream(Stream),
     /// The worker is to stop.
     Drain,
+    /// The worker is to stop, and the store refuses what it would need for a drain: give back what
+    /// can be given back.
+    Abandon,
 }
 
 /// What a task says it works on by itself, and which of its announcements that is.

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use super::{Announcement, Command, Grant, Progress, wanted_by_another};
 use crate::config::Config;
-use crate::lease::{Change, Lease, Suspect, WorkerId, Write, WriteId};
+use crate::lease::{Change, Lease, Stream, Suspect, WorkerId, Write, WriteId};
 use crate::plan::Why;
 use crate::position::Position;
-use crate::shards;
 use crate::store::Outcome;
 
 /// How far a holding is.
@@ -35,6 +34,8 @@ pub(super) struct Holding {
     pub(super) lease: Lease,
     /// Output may be written until then.
     pub(super) deadline: Duration,
+    /// Where the shard starts, if the lease does not say it so that it lasts.
+    start: Option<Position>,
     position: Position,
     weight: u64,
     lag: Option<Duration>,
@@ -68,11 +69,17 @@ pub(super) enum Settled {
 }
 
 impl Holding {
-    pub(super) fn taking(lease: Lease, why: Why, now: Duration) -> Holding {
+    pub(super) fn taking(
+        lease: Lease,
+        why: Why,
+        start: Option<Position>,
+        now: Duration,
+    ) -> Holding {
         Holding {
             stage: Stage::Taking,
             why,
             deadline: Duration::ZERO,
+            start,
             position: lease.checkpoint.clone(),
             weight: lease.weight,
             lag: None,
@@ -92,9 +99,9 @@ impl Holding {
         self.stage != Stage::Lost
     }
 
-    /// Whether its task ended though nobody asked it to, and with work left.
-    pub(super) fn was_given_up(&self) -> bool {
-        !self.asked_back && !self.lease.ended()
+    /// Whether its task may write output.
+    pub(super) fn may_work(&self, now: Duration) -> bool {
+        self.stage == Stage::Working && now < self.deadline
     }
 
     pub(super) fn due(&self) -> Option<Duration> {
@@ -110,12 +117,12 @@ impl Holding {
         idle && since.is_some_and(|since| since + lease_duration < now)
     }
 
-    /// What the shard's task is told; `has_parent`: a parent has a lease.
-    pub(super) fn grant(&self, has_parent: bool, initial: &Position) -> Grant {
+    /// What the shard's task is told.
+    pub(super) fn grant(&self) -> Grant {
         Grant {
             key: self.lease.key.clone(),
             epoch: self.lease.counter,
-            position: shards::start(&self.lease, has_parent, initial),
+            position: self.lease.checkpoint.clone(),
             fruitless_owners: self.lease.owner_switches,
             suspect: self.inherited.clone(),
             weight: self.lease.weight,
@@ -154,13 +161,19 @@ impl Holding {
         self.inherited.clone().filter(|suspect| suspect.last > self.position)
     }
 
-    /// The task has come to `position` and ended.
-    pub(super) fn end(&mut self, position: Position, now: Duration) {
+    /// The task has come to `position` and ended; `expected`: not because it failed.
+    pub(super) fn end(&mut self, position: Position, expected: bool, now: Duration) {
+        self.asked_back |= expected;
         self.position = position;
         self.stage = Stage::Dropped;
         if self.unsettled.is_none() {
             self.due = now;
         }
+    }
+
+    /// No task is to work it after all.
+    pub(super) fn decline(&mut self, now: Duration) {
+        self.end(self.lease.checkpoint.clone(), true, now);
     }
 
     pub(super) fn offer(&mut self, peer: WorkerId, now: Duration) {
@@ -199,7 +212,7 @@ impl Holding {
         id: WriteId,
         now: Duration,
         config: &Config,
-        stream: Option<u64>,
+        stream: &Stream,
     ) -> Option<Write> {
         if self.due().is_none_or(|due| due > now) {
             return None;
@@ -221,7 +234,7 @@ impl Holding {
         Some(write)
     }
 
-    fn next_change(&self, config: &Config, stream: Option<u64>) -> Option<Change> {
+    fn next_change(&self, config: &Config, stream: &Stream) -> Option<Change> {
         let moved = self.position > self.lease.checkpoint && !self.position.is_start();
         let moved = moved.then(|| self.position.clone());
         match self.stage {
@@ -229,7 +242,9 @@ impl Holding {
                 owner: config.worker_id.clone(),
                 switched: self.lease.owner.as_ref().is_some_and(|o| *o != config.worker_id),
                 capacity: config.capacity.max(1),
-                stream,
+                duration_ms: config.lease_duration.as_millis() as u64,
+                stream: stream.clone(),
+                start: self.start.clone(),
             }),
             Stage::Working => Some(Change::Renew {
                 checkpoint: moved,
@@ -244,7 +259,9 @@ impl Holding {
                 let next = next.filter(|next| *next != config.worker_id && !ended);
                 // What we suspected ourselves did not kill us.
                 let suspect = self.still_inherited();
-                Some(Change::Release { checkpoint: moved, next, suspect })
+                // Its task ended though nobody asked it to, and with work left.
+                let failed = !self.asked_back && !ended;
+                Some(Change::Release { checkpoint: moved, next, suspect, failed })
             }
             Stage::Lost => None,
         }

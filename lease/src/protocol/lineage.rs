@@ -24,12 +24,12 @@ impl Protocol {
     pub(super) fn lineage(&self, now: Duration) -> Lineage {
         let Some(listing) = &self.listing else { return Lineage::default() };
         let witness = self.config.lease_duration * WITNESS;
-        let initial = &self.config.initial_position;
+        let initial = self.config.initial();
         let (view, gone) = (self.view(now), &self.gone);
-        let mut lineage = shards::lineage(listing, &view, gone, initial, self.stream, witness);
+        let mut lineage = shards::lineage(listing, &view, gone, &initial, &self.stream, witness);
         for change in &mut lineage.changes {
             if let shards::Change::Create(lease) = change {
-                lease.stream = self.stream;
+                lease.stream = self.stream.clone();
             }
         }
         lineage

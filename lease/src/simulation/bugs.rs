@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::weather::Weather;
 use super::world::SECOND;
 use crate::config::Config;
-use crate::lease::{Change, Counter, Lease, WorkerId, Write};
+use crate::lease::{Change, Counter, Lease, Stream, WorkerId, Write};
 use crate::position::{Position, ShardId};
 use crate::protocol::{Command, Event};
 use crate::store::Outcome;
@@ -71,9 +71,20 @@ pub(super) enum Bug {
     ParentDeletedAtItsEnd,
     /// A lease that is left for a worker which never comes is left for ever.
     ReservedForEver,
+    /// Every owner of a shard that starts at the newest records starts at those that are newest
+    /// when it comes.
+    LatestIsResolvedAnew,
+    /// Where a lease starts that does not say it for good is not stored when it is taken.
+    StartIsNotStored,
+    /// A lease of another stream is told by the time of its creation alone.
+    NamesAreNotCompared,
+    /// Who gave a shard back leaves it alone for a while, and nobody else does.
+    PauseIsMineAlone,
+    /// A lease expires by the duration of whoever looks at it.
+    DurationsOfOthersDoNotCount,
 }
 
-pub(super) const ALL: [Bug; 28] = [
+pub(super) const ALL: [Bug; 33] = [
     Bug::RenewalIgnoresCounter,
     Bug::TakeIgnoresCounter,
     Bug::ReleaseKeepsCounter,
@@ -102,6 +113,11 @@ pub(super) const ALL: [Bug; 28] = [
     Bug::OnlyTheLastOwnerCreatesChildren,
     Bug::ParentDeletedAtItsEnd,
     Bug::ReservedForEver,
+    Bug::LatestIsResolvedAnew,
+    Bug::StartIsNotStored,
+    Bug::NamesAreNotCompared,
+    Bug::PauseIsMineAlone,
+    Bug::DurationsOfOthersDoNotCount,
 ];
 
 impl Bug {
@@ -116,6 +132,16 @@ impl Bug {
                 weather.recreated = weather.recreated.or(Some(15 * SECOND));
                 weather.inherited = false;
             }
+            Bug::NamesAreNotCompared => {
+                weather.recreated = weather.recreated.or(Some(15 * SECOND));
+                (weather.inherited, weather.renamed) = (false, true);
+            }
+            Bug::LatestIsResolvedAnew | Bug::StartIsNotStored => {
+                weather.latest = true;
+                (weather.inherited, weather.recreated) = (false, None);
+            }
+            Bug::PauseIsMineAlone => weather.broken = weather.broken.max(100),
+            Bug::DurationsOfOthersDoNotCount => weather.two_durations = true,
             _ => {}
         }
     }
@@ -142,6 +168,9 @@ impl Bug {
             (self, &mut write.change)
         {
             *to = Position::TrimHorizon;
+        }
+        if let (Bug::StartIsNotStored, Change::Take { start, .. }) = (self, &mut write.change) {
+            *start = None;
         }
         if let (Bug::OneChildIsNamed, Change::Note { children }) = (self, &mut write.change) {
             children.truncate(1);
@@ -183,12 +212,21 @@ impl Bug {
                 scan.leases.iter_mut().for_each(|lease| lease.parents.clear());
             }
             (Bug::ForeignLeaseTaken, Event::Scanned(Some(scan))) => {
-                scan.leases.iter_mut().for_each(|lease| lease.stream = None);
+                scan.leases.iter_mut().for_each(|lease| lease.stream = Stream::default());
+            }
+            (Bug::NamesAreNotCompared, Event::Scanned(Some(scan))) => {
+                scan.leases.iter_mut().for_each(|lease| lease.stream.name = None);
+            }
+            (Bug::PauseIsMineAlone, Event::Scanned(Some(scan))) => {
+                scan.leases.iter_mut().for_each(|lease| lease.failures = 0);
+            }
+            (Bug::DurationsOfOthersDoNotCount, Event::Scanned(Some(scan))) => {
+                scan.leases.iter_mut().for_each(|lease| lease.duration_ms = None);
             }
             (Bug::ReservedForEver, Event::Scanned(Some(scan))) => {
                 let left = |lease: &Lease| lease.next.as_ref().is_some_and(|next| next != me);
                 let left = scan.leases.iter_mut().filter(|l| l.owner.is_none() && left(l));
-                left.for_each(|lease| lease.stream = Some(u64::MAX));
+                left.for_each(|lease| lease.stream.created = Some(u64::MAX));
             }
             (Bug::NextOwnerDoesNotWait, Event::Got(_, Some(Some(lease))))
                 if lease.next.as_ref() == Some(me) =>
@@ -244,6 +282,12 @@ impl Bug {
                     Bug::ExpiryTooSoon => *deadline + honest_duration.mul_f64(0.4),
                     _ => *deadline,
                 };
+            }
+            if let (Bug::LatestIsResolvedAnew, Command::Grant(grant)) = (self, &mut *command)
+                && grant.position.is_start()
+                && grant.position != Position::TrimHorizon
+            {
+                grant.position = Position::Latest;
             }
             if let (Bug::ChildrenStartAtLatest, Command::Grant(grant)) = (self, &mut *command)
                 && grant.position == Position::TrimHorizon

@@ -31,6 +31,11 @@ impl World {
             self.inherit();
         }
         self.open_shards();
+        // What says "latest" says neither of which stream it is nor what came before it.
+        let alone = !self.weather.inherited && self.weather.recreated.is_none();
+        if self.weather.latest && alone && self.rng.bool() {
+            self.say_latest();
+        }
         for _ in 0..self.rng.u32(2..6) {
             self.join();
         }
@@ -94,11 +99,27 @@ impl World {
         }
     }
 
+    /// Somebody had begun at the newest records, and stored that and no time: an earlier version,
+    /// or the KCL.
+    fn say_latest(&mut self) {
+        for shard in self.stream.open_shards() {
+            if self.rng.bool() {
+                self.stream.leased(&shard);
+                self.table.put(Lease::new(&shard, Position::Latest), self.now);
+            }
+        }
+    }
+
     pub(super) fn join(&mut self) {
         let number = self.workers.len();
         let name = WorkerId::parse(&format!("worker-{number}")).expect("a good name");
-        let mut config = Config::with_lease_duration(name, Duration::from_micros(LEASE));
+        let longer = self.weather.two_durations && self.rng.bool();
+        let duration = if longer { LEASE * 5 / 2 } else { LEASE };
+        let mut config = Config::with_lease_duration(name, Duration::from_micros(duration));
         config.initial_position = self.initial.clone();
+        // The time of day is wrong by some seconds, one way or the other.
+        let wrong = self.rng.u64(0..4 * SECOND);
+        config.latest_ms = ((self.now + 2 * SECOND).saturating_sub(wrong) / 1000) as i64;
         if let Some(bug) = self.bug {
             bug.configure(&mut config);
         }
@@ -109,9 +130,9 @@ impl World {
             1 => 1.1,
             _ => 0.9 + 0.2 * self.rng.f64(),
         };
-        let knows = self.stream.created;
+        let knows = self.stream.number;
         let mut protocol = Protocol::new(config.clone(), seed);
-        let first = protocol.step(Event::Stream(knows), Duration::ZERO);
+        let first = protocol.step(Event::Stream(self.stream.identity()), Duration::ZERO);
         assert!(first.is_empty(), "nothing is due yet");
         self.workers.push(Worker {
             protocol,
@@ -155,7 +176,7 @@ impl World {
         for task in worker.tasks.values().filter(|task| !task.lost) {
             self.stopped.insert(task.key.clone(), (self.now, true));
             let ours = self.table.ownership(&task.key) == Some(task.ownership);
-            let here = task.created == self.stream.created;
+            let here = task.stream == self.stream.number;
             if let Some(words) = task.caution.last_words().filter(|_| ours && here) {
                 self.last_words.insert(task.key.clone(), (task.ownership, words.clone()));
             }
@@ -209,6 +230,12 @@ impl World {
                 let delay = self.rng.u64(0..5 * SECOND);
                 self.later(delay, Happening::List(worker, false));
             }
+        }
+        if self.chance(self.weather.broken) {
+            let open = self.stream.open_shards();
+            let shard = &open[self.rng.usize(0..open.len())];
+            let until = self.now + self.rng.u64(0..40 * SECOND);
+            self.stream.break_until(shard, until);
         }
         if self.chance(self.weather.stranger) {
             self.name_a_stranger();

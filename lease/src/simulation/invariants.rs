@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::stream::{Output, ShardState, Stream, records_before};
 use super::table::{Table, WorkerNumber};
 use super::task::Task;
+use super::world::{LEASE, SECOND};
 use crate::lease::{Counter, Lease, LeaseKey, Suspect};
 use crate::position::{Position, ShardId};
 use crate::shards::Shard;
@@ -47,7 +48,7 @@ pub(super) fn invariant_leases_are_of_the_stream_they_name(
     lease: &Lease,
     stream: &Stream,
 ) -> Verdict {
-    let foreign = lease.is_foreign_to(Some(stream.created));
+    let foreign = lease.is_foreign_to(&stream.identity());
     ensure(foreign || stream.has(lease.key.shard()), || format!("stream: {lease:?}"))
 }
 
@@ -57,9 +58,25 @@ pub(super) fn invariant_counters_step_by_one(old: &Lease, new: &Lease, asked: bo
     ensure(new.counter.0 == old.counter.0 + step, || format!("counter: {old:?} to {new:?}"))
 }
 
-/// A stored checkpoint never moves backwards.
+/// A stored checkpoint never moves backwards. Where the shard starts may be said more exactly.
 pub(super) fn invariant_checkpoints_never_go_back(old: &Lease, new: &Lease) -> Verdict {
-    ensure(new.checkpoint >= old.checkpoint, || format!("back: {old:?} to {new:?}"))
+    let start = old.checkpoint.is_start() && new.checkpoint.is_start();
+    ensure(start || new.checkpoint >= old.checkpoint, || format!("back: {old:?} to {new:?}"))
+}
+
+/// A task starts where its lease says, in a way that means the same to every later owner.
+pub(super) fn invariant_starts_are_stored(stored: &Lease, start: &Position) -> Verdict {
+    let same = stored.checkpoint == *start && *start != Position::Latest;
+    ensure(same, || format!("start: at {start}, and {stored:?}"))
+}
+
+/// A shard that could not be worked is not tried again, by anybody, before its pause is over.
+pub(super) fn invariant_failed_shards_rest(old: &Lease, since: u64, now: u64) -> Verdict {
+    let left = old.owner.is_none() && old.next.is_none() && old.failures > 0;
+    let pause = LEASE << (old.failures.max(1) - 1).min(4);
+    // Clocks go wrong by a tenth.
+    let rested = now.saturating_sub(since) >= pause / 11 * 10;
+    ensure(!left || rested, || format!("rest: {old:?} after {} s", (now - since) / SECOND))
 }
 
 /// A stored checkpoint never passes a record that is not durable. What a lease says of a stream
@@ -68,13 +85,13 @@ pub(super) fn invariant_checkpoints_cover_durable_records_only(
     lease: &Lease,
     stream: &Stream,
 ) -> Verdict {
-    if lease.is_foreign_to(Some(stream.created)) {
+    if lease.is_foreign_to(&stream.identity()) {
         return Ok(());
     }
     let state = stream.get(lease.key.shard());
     let covered = match lease.checkpoint {
         Position::ShardEnd => state.is_done(),
-        Position::Latest => true,
+        ref start if start.is_start() => true,
         ref position => records_before(position, state, 0) <= state.durable_until,
     };
     ensure(covered, || format!("durable: {lease:?} passes {}", state.durable_until))
@@ -83,7 +100,7 @@ pub(super) fn invariant_checkpoints_cover_durable_records_only(
 /// A lease is deleted only when all its shard's records are written out. Of a stream that is no
 /// more, none is deleted but by the operator.
 pub(super) fn invariant_deleted_shards_are_done(lease: &Lease, stream: &Stream) -> Verdict {
-    let ours = !lease.is_foreign_to(Some(stream.created));
+    let ours = !lease.is_foreign_to(&stream.identity());
     ensure(ours && stream.get(lease.key.shard()).is_done(), || format!("deleted: {lease:?}"))
 }
 
@@ -96,7 +113,7 @@ pub(super) fn invariant_done_shards_are_not_begun_again(lease: &Lease, stream: &
 
 /// What a lease names as its shard's children are its children, all of them, and it has ended.
 pub(super) fn invariant_children_are_named_as_they_are(lease: &Lease, stream: &Stream) -> Verdict {
-    let ours = !lease.is_foreign_to(Some(stream.created)) && !lease.children.is_empty();
+    let ours = !lease.is_foreign_to(&stream.identity()) && !lease.children.is_empty();
     let children = || stream.children(lease.key.shard());
     ensure(!ours || lease.children == children(), || format!("children: {lease:?}"))
 }
@@ -194,13 +211,15 @@ pub(super) fn invariant_everything_is_owned(
     Ok(())
 }
 
-/// In calm, every record of every shard has been written out, but for the newest.
+/// In calm, every record of every shard that was asked for has been written out, but for the
+/// newest.
 pub(super) fn invariant_every_record_is_written_out(
     stream: &Stream,
     now: u64,
     slack: u64,
 ) -> Verdict {
-    for (shard, state) in stream.all().filter(|(shard, _)| !stream.is_root(shard)) {
+    let asked_for = |shard: &ShardId| !stream.is_root(shard) || stream.get(shard).leased;
+    for (shard, state) in stream.all().filter(|(shard, _)| asked_for(shard)) {
         let expected = state.records(now.saturating_sub(slack));
         ensure(state.durable_until >= expected, || {
             format!("records: {shard}: {} of {expected}", state.durable_until)

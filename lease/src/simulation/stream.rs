@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use super::invariants::{self, Violation};
 use super::table::WorkerNumber;
+use super::weather::Weather;
+use crate::lease;
 use crate::position::{Position, SequenceNumber, ShardId};
 use crate::shards::Shard;
 
@@ -13,9 +15,12 @@ use crate::shards::Shard;
 pub(super) struct Stream {
     shards: BTreeMap<ShardId, ShardState>,
     next: u32,
-    /// When it was created, in seconds, and the same by the world's clock.
-    pub(super) created: u64,
+    /// Which of the streams that there were it is, and when it was created by the world's clock.
+    pub(super) number: u64,
     created_at: u64,
+    /// Whether another stream is one of another name that was created in the same second, or one of
+    /// the same name.
+    pub(super) renamed: bool,
     /// Whether the fleet began at the newest records.
     pub(super) from_latest: bool,
     /// Records written out more than once.
@@ -29,6 +34,8 @@ pub(super) struct ShardState {
     pub(super) closed: Option<u64>,
     /// Whether there ever was a lease for it.
     pub(super) leased: bool,
+    /// Until then nobody can read it.
+    pub(super) broken_until: u64,
     /// The time between two records.
     period: u64,
     /// How often each record was written out.
@@ -57,15 +64,22 @@ pub(super) struct Output {
 }
 
 impl Stream {
-    pub(super) fn new(from_latest: bool) -> Stream {
-        Stream { from_latest, created: 1, ..Stream::default() }
+    pub(super) fn new(weather: &Weather) -> Stream {
+        let (from_latest, renamed) = (weather.latest, weather.renamed);
+        Stream { from_latest, renamed, number: 1, ..Stream::default() }
     }
 
-    /// The stream is deleted, and another one of its name has no shards yet.
+    /// What its workers know of it.
+    pub(super) fn identity(&self) -> lease::Stream {
+        let (name, created) = if self.renamed { (self.number, 1) } else { (1, self.number) };
+        lease::Stream { name: Some(format!("stream-{name}").into()), created: Some(created) }
+    }
+
+    /// The stream is deleted, and another one takes its place. It has no shards yet.
     pub(super) fn recreate(&mut self, now: u64) {
         self.shards.clear();
         self.next = 0;
-        self.created += 1;
+        self.number += 1;
         self.created_at = now;
     }
 
@@ -83,6 +97,7 @@ impl Stream {
             opened: now,
             closed: None,
             leased: false,
+            broken_until: 0,
             period,
             durable: Vec::new(),
             durable_until: 0,
@@ -114,12 +129,26 @@ impl Stream {
         Ok(*kills)
     }
 
+    /// Nobody can read a shard for a while.
+    pub(super) fn break_until(&mut self, id: &ShardId, until: u64) {
+        self.shards.get_mut(id).expect("the shard exists").broken_until = until;
+    }
+
     pub(super) fn close(&mut self, id: &ShardId, now: u64) {
         self.shards.get_mut(id).expect("the shard exists").closed = Some(now);
     }
 
     pub(super) fn leased(&mut self, id: &ShardId) {
         self.shards.get_mut(id).expect("the shard exists").leased = true;
+    }
+
+    /// A shard is to be read from a position, and nobody asks for the records before, if no parent
+    /// was read.
+    pub(super) fn leave_out(&mut self, id: &ShardId, position: &Position, now: u64) {
+        if self.is_root(id) {
+            let before = records_before(position, self.get(id), now);
+            self.written_out(id, 0, before);
+        }
     }
 
     /// Whether the shard's older records are not asked for: a fleet that begins at the newest
@@ -238,7 +267,8 @@ pub(super) fn after(records: u64, start: &Position) -> Position {
 /// How many records are done at a position.
 pub(super) fn records_before(position: &Position, state: &ShardState, now: u64) -> u64 {
     match position {
-        Position::TrimHorizon | Position::AtTimestamp(_) => 0,
+        Position::TrimHorizon | Position::AtTimestamp(None) => 0,
+        Position::AtTimestamp(Some(ms)) => state.records(*ms as u64 * 1000),
         Position::Latest => state.records(now),
         Position::After { sequence, .. } => sequence.as_str().parse().expect("a number of ours"),
         Position::ShardEnd => state.records(u64::MAX),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bugs::Bug;
 use super::invariants::{self, Violation};
 use super::stream::Stream;
-use crate::lease::{Change, Counter, Lease, LeaseKey, WorkerId, Write};
+use crate::lease::{self, Change, Counter, Lease, LeaseKey, WorkerId, Write};
 use crate::position::Position;
 use crate::store::{Outcome, Scan};
 
@@ -93,7 +93,7 @@ impl Table {
             return Ok(false);
         }
         invariants::invariant_leases_are_of_the_stream_they_name(&lease, stream)?;
-        if !lease.is_foreign_to(Some(stream.created)) {
+        if !lease.is_foreign_to(&stream.identity()) {
             invariants::invariant_done_shards_are_not_begun_again(&lease, stream)?;
         }
         self.store(lease.key.clone(), Some(lease), now);
@@ -106,8 +106,8 @@ impl Table {
     }
 
     /// The operator deletes what is left of a stream that is no more.
-    pub(super) fn clear_foreign(&mut self, created: u64, now: u64) {
-        let foreign = self.all().filter(|lease| lease.is_foreign_to(Some(created)));
+    pub(super) fn clear_foreign(&mut self, stream: &lease::Stream, now: u64) {
+        let foreign = self.all().filter(|lease| lease.is_foreign_to(stream));
         let foreign: Vec<LeaseKey> = foreign.map(|lease| lease.key.clone()).collect();
         for key in foreign {
             self.remove(&key, now);
@@ -168,6 +168,8 @@ impl Table {
         invariants::invariant_children_are_named_as_they_are(&new, stream)?;
         if matches!(write.change, Change::Take { .. }) {
             let history = self.leases.get_mut(&write.key).expect("it was just read");
+            let since = history.versions.last().map_or(0, |(at, _)| *at);
+            invariants::invariant_failed_shards_rest(&old, since, now)?;
             invariants::invariant_epochs_grow(&write.key, history.epoch, new.counter)?;
             history.epoch = Some(new.counter);
         }

@@ -21,8 +21,8 @@ pub(super) struct Task {
     pub(super) key: LeaseKey,
     /// The number of the ownership, in the order in which the lease was taken.
     pub(super) ownership: u64,
-    /// The stream it reads.
-    pub(super) created: u64,
+    /// The stream it reads, by number.
+    pub(super) stream: u64,
     pub(super) caution: Caution,
     pub(super) start: Position,
     pub(super) deadline: Duration,
@@ -44,8 +44,8 @@ pub(super) struct Flight {
     pub(super) timeout: Duration,
     /// Whether it stores its records.
     pub(super) stores: bool,
-    /// The stream they are of.
-    pub(super) created: u64,
+    /// The stream they are of, by number.
+    pub(super) stream: u64,
     state: State,
 }
 
@@ -63,11 +63,11 @@ impl Flight {
 }
 
 impl Task {
-    pub(super) fn new(grant: &Grant, ownership: u64, created: u64, read: u64) -> Task {
+    pub(super) fn new(grant: &Grant, ownership: u64, stream: u64, read: u64) -> Task {
         Task {
             key: grant.key.clone(),
             ownership,
-            created,
+            stream,
             caution: Caution::of(grant),
             start: grant.position.clone(),
             deadline: grant.deadline,
@@ -156,7 +156,7 @@ impl Task {
 
     fn flight(&self, piece: Piece, timeout: Duration, state: State) -> Flight {
         let Piece { from, to } = piece;
-        Flight { from, to, timeout, stores: true, created: self.created, state }
+        Flight { from, to, timeout, stores: true, stream: self.stream, state }
     }
 
     pub(super) fn landed(&mut self, flight: Flight, done: bool) {

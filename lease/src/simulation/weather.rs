@@ -29,8 +29,17 @@ pub(super) struct Weather {
     pub(super) fatal: Option<Point>,
     /// How many records kill whoever processes them.
     pub(super) killers: u32,
-    /// When the stream is deleted and created anew.
+    /// When the stream is deleted and created anew, or the fleet turns to another one with the same
+    /// table.
     pub(super) recreated: Option<u64>,
+    /// Whether that other stream has another name, and was created in the same second.
+    pub(super) renamed: bool,
+    /// Whether the fleet begins at the newest records.
+    pub(super) latest: bool,
+    /// Shards that cannot be read for a while.
+    pub(super) broken: u32,
+    /// Whether workers have lease durations of two lengths.
+    pub(super) two_durations: bool,
     /// A worker of another kind had begun, and died at a reshard.
     pub(super) inherited: bool,
     /// Until when there are faults.
@@ -60,6 +69,10 @@ impl Weather {
             fatal: rng.bool().then(|| points[rng.usize(0..points.len())]),
             killers: if rng.u32(0..4) == 0 { rng.u32(1..3) } else { 0 },
             recreated: (rng.u32(0..4) == 0).then(|| SECOND * rng.u64(3..60)),
+            renamed: rng.bool(),
+            latest: rng.u32(0..8) == 0,
+            broken: some(rng, 250),
+            two_durations: rng.u32(0..4) == 0,
             inherited: rng.u32(0..6) == 0,
             storm_until: SECOND * rng.u64(20..120),
         };
@@ -70,6 +83,14 @@ impl Weather {
             weather.storm_until += SECOND * 150;
         }
         weather
+    }
+
+    /// How long the world is to stay calm after the last fault, at least so long.
+    pub(super) fn calm(&self, least: u64) -> u64 {
+        // Five workers die of a record, one after the other; and a pause may have just begun.
+        let broken = if self.broken > 0 { 180 * SECOND } else { 0 };
+        let slower = if self.two_durations { least } else { 0 };
+        least + u64::from(self.killers) * least / 2 + broken + slower
     }
 
     /// Workers crash, join and leave, and nothing else fails.

@@ -34,18 +34,17 @@ impl World {
         }
         // A stream that is no more cannot be read; the task finds that out.
         let knows = self.workers[number].knows;
-        let here = knows == self.stream.created && self.stream.has(key.shard());
-        let created = if here { knows } else { 0 };
+        let here = knows == self.stream.number && self.stream.has(key.shard());
+        let stream = if here { knows } else { 0 };
         let mut read = 0;
         if here {
             let state = self.stream.get(key.shard());
             read = stream::records_before(&grant.position, state, self.now);
-            if grant.position == Position::Latest && self.stream.is_root(key.shard()) {
-                // Nobody asked for the records before.
-                self.stream.written_out(key.shard(), 0, read);
+            if let Some(lease) = self.table.get(&key).filter(|lease| lease.counter == grant.epoch) {
+                invariants::invariant_starts_are_stored(lease, &grant.position)?;
             }
         }
-        let task = Task::new(&grant, ownership, created, read);
+        let task = Task::new(&grant, ownership, stream, read);
         self.workers[number].tasks.insert(key.clone(), task);
         self.later(1, Happening::Tick(number, key, ownership));
         self.dies_suddenly(number, Point::Granted);
@@ -65,14 +64,19 @@ impl World {
             return Ok(());
         };
         task.collect();
-        if task.created != self.stream.created {
-            let position = task.position();
+        let position = task.position();
+        if task.stream != self.stream.number {
             return self.end(number, key, position);
         }
         let state = self.stream.get(key.shard());
+        if state.broken_until > self.now {
+            self.account.failed += 1;
+            return self.end(number, key, position);
+        }
         let available = state.records(self.now);
         let eager = self.bug == Some(Bug::ClosedIsEnded);
-        let ended = state.closed.is_some() && (eager || task.done == available);
+        // A time of day that is wrong may lie behind the shard's end.
+        let ended = state.closed.is_some() && (eager || task.done >= available);
         if task.is_over(ended, self.bug) {
             let position = task.final_position(ended);
             if task.asked_back && position != Position::ShardEnd {
@@ -256,7 +260,7 @@ impl World {
         flight: Flight,
         done: bool,
     ) {
-        if flight.created != self.stream.created {
+        if flight.stream != self.stream.number {
             return;
         }
         self.stream.end_output(key.shard(), (number, ownership, flight.from));

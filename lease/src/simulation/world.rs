@@ -15,9 +15,10 @@ use super::table::{Table, WorkerNumber};
 use super::task::{Flight, Task};
 use super::weather::Weather;
 use crate::config::Config;
-use crate::lease::{Lease, LeaseKey, Suspect};
+use crate::lease::{Change, Lease, LeaseKey, Suspect};
 use crate::position::{Position, ShardId};
 use crate::protocol::{Command, Event, Progress, Protocol};
+use crate::store::Outcome;
 
 pub(super) const SECOND: u64 = 1_000_000;
 /// The lease duration, by a clock that goes right.
@@ -79,6 +80,8 @@ pub(super) struct Account {
     pub(super) parked: [u64; 2],
     /// Streams created anew.
     pub(super) recreated: u64,
+    /// Tasks that found their shard broken.
+    pub(super) failed: u64,
 }
 
 pub(super) struct Worker {
@@ -93,7 +96,7 @@ pub(super) struct Worker {
     pub(super) requests: BTreeMap<u64, Command>,
     pub(super) tasks: BTreeMap<LeaseKey, Task>,
     pub(super) draining: bool,
-    /// The stream that it knows of.
+    /// The stream that it knows of, by number.
     pub(super) knows: u64,
     /// The shard whose records it may be working on by themselves.
     pub(super) careful_with: Option<LeaseKey>,
@@ -155,8 +158,7 @@ impl World {
         World::with(rng, weather, None, false)
     }
 
-    fn with(mut rng: Rng, weather: Weather, bug: Option<Bug>, log: bool) -> World {
-        let latest = rng.u32(0..8) == 0;
+    fn with(rng: Rng, weather: Weather, bug: Option<Bug>, log: bool) -> World {
         let mut world = World {
             now: SECOND,
             sequence: 0,
@@ -164,11 +166,10 @@ impl World {
             happenings: BTreeMap::new(),
             workers: Vec::new(),
             table: Table::default(),
-            stream: Stream::new(latest),
-            // Five workers die of a record, one after the other.
-            end: weather.storm_until + CALM + u64::from(weather.killers) * CALM / 2,
+            stream: Stream::new(&weather),
+            end: weather.storm_until + weather.calm(CALM),
+            initial: if weather.latest { Position::Latest } else { Position::TrimHorizon },
             weather,
-            initial: if latest { Position::Latest } else { Position::TrimHorizon },
             bug,
             requests: 0,
             stopped: BTreeMap::new(),
@@ -206,7 +207,7 @@ impl World {
     /// The requests of all workers in a stretch of the world, in seconds.
     pub(super) fn requests_between(mut self, from: u64, to: u64) -> [u64; 3] {
         let requests = |world: &World| {
-            let status = world.workers.iter().map(|worker| worker.protocol.status());
+            let status = world.workers.iter().map(|worker| worker.protocol.status(Duration::ZERO));
             status.fold([0; 3], |[writes, scans, reads], status| {
                 [writes + status.writes, scans + status.scans, reads + status.reads]
             })
@@ -338,7 +339,7 @@ impl World {
                 Ok(())
             }
             Happening::Clear => {
-                self.table.clear_foreign(self.stream.created, self.now);
+                self.table.clear_foreign(&self.stream.identity(), self.now);
                 Ok(())
             }
         }
@@ -362,11 +363,11 @@ impl World {
         }
         // A stream that is being created has none yet.
         let Some(listing) = self.stream.listing(at, RETENTION) else { return Ok(()) };
-        let created = self.stream.created;
+        let (stream, identity) = (self.stream.number, self.stream.identity());
         let worker = &mut self.workers[number];
-        if worker.knows != created {
-            worker.knows = created;
-            self.deliver(number, Event::Stream(created))?;
+        if worker.knows != stream {
+            worker.knows = stream;
+            self.deliver(number, Event::Stream(identity))?;
         }
         match self.workers[number].alive {
             true => self.deliver(number, Event::Listed(listing)),
@@ -551,19 +552,11 @@ impl World {
                 }
                 let done = self.table.create(lease.clone(), &self.stream, now)?;
                 let shard = lease.key.shard();
-                if !done || lease.is_foreign_to(Some(self.stream.created)) {
+                if !done || lease.is_foreign_to(&self.stream.identity()) {
                     return Ok(Event::Created(lease, Some(done)));
                 }
-                let state = self.stream.get(shard);
-                if lease.checkpoint == Position::Latest
-                    && state.closed.is_some()
-                    && self.stream.is_root(shard)
-                {
-                    // The newest record is the shard's end: too late for there to be anything.
-                    self.stream.written_out(shard, 0, state.records(now));
-                } else {
-                    self.stream.leased(shard);
-                }
+                self.stream.leave_out(shard, &lease.checkpoint, now);
+                self.stream.leased(shard);
                 Event::Created(lease, Some(done))
             }
             Command::Delete(key, counter) => {
@@ -573,6 +566,12 @@ impl World {
             Command::Write(write) => {
                 let outcome =
                     self.table.write(write.clone(), worker, &self.stream, now, self.bug)?;
+                if let (Outcome::Applied(_), Change::Take { start: Some(start), .. }) =
+                    (&outcome, &write.change)
+                    && self.stream.has(write.key.shard())
+                {
+                    self.stream.leave_out(write.key.shard(), start, now);
+                }
                 Event::Wrote(write, Some(outcome))
             }
             other => unreachable!("{other:?} is not for the store"),

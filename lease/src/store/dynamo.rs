@@ -4,6 +4,7 @@
 //! attributes that start with `sx_`, which the KCL leaves as they are. Of the items of others we
 //! read what is a lease and leave alone what is not.
 
+mod failure;
 mod item;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
-use crate::lease::{Change, Counter, Lease, LeaseKey, Suspect, Write};
+use crate::lease::{Change, Counter, Lease, LeaseKey, Stream, Suspect, Write};
 use crate::position::Position;
 use item::{Item, Reading};
 
@@ -63,26 +64,29 @@ impl Dynamo {
                         continue;
                     }
                 }
-                Err(error) => return Err(classify(error)),
+                Err(error) => return Err(self.failed("DescribeTable", &error)),
             }
             tokio::time::sleep(TABLE_POLL).await;
         }
-        Err(Error::Unavailable(format!("table {} does not become active", self.table).into()))
+        let text = format!("DescribeTable of table {}: it does not become active", self.table);
+        Err(Error::Unavailable(text.into()))
     }
 
     /// Refuses a table of another shape before anything is written to it.
     fn check_key(&self, table: &TableDescription) -> Result<()> {
-        let keys = table.key_schema.as_deref().unwrap_or_default();
-        match keys {
-            [key] if key.attribute_name == item::KEY => Ok(()),
-            [] => Ok(()),
-            _ => {
-                let table = &self.table;
-                let key = item::KEY;
-                let text = format!("table {table} is no lease table: its key is not {key} alone");
-                Err(Error::Unusable(text.into()))
+        let (name, key) = (&self.table, item::KEY);
+        let mut attributes = table.attribute_definitions().iter();
+        let ours = attributes.find(|attribute| attribute.attribute_name == key);
+        let kind = ours.map_or(ScalarAttributeType::S, |ours| ours.attribute_type.clone());
+        let text = match table.key_schema.as_deref().unwrap_or_default() {
+            [only] if only.attribute_name == key && kind != ScalarAttributeType::S => {
+                format!("table {name} is no lease table: its key {key} is of type {kind}, not S")
             }
-        }
+            [only] if only.attribute_name == key => return Ok(()),
+            [] => return Ok(()),
+            _ => format!("table {name} is no lease table: its key is not {key} alone"),
+        };
+        Err(Error::Unusable(text.into()))
     }
 
     async fn create_table(&self) -> Result<()> {
@@ -103,7 +107,7 @@ impl Dynamo {
             Ok(_) => Ok(()),
             // Another worker was faster.
             Err(error) if error.code() == Some("ResourceInUseException") => Ok(()),
-            Err(error) => Err(classify(error)),
+            Err(error) => Err(self.failed("CreateTable", &error)),
         }
     }
 
@@ -112,7 +116,8 @@ impl Dynamo {
         let mut start: Option<Item> = None;
         loop {
             let request = self.client.scan().table_name(&self.table);
-            let reply = request.set_exclusive_start_key(start).send().await.map_err(classify)?;
+            let reply = request.set_exclusive_start_key(start).send().await;
+            let reply = reply.map_err(|error| self.failed("Scan", &error))?;
             for item in reply.items.unwrap_or_default() {
                 match item::read(&item) {
                     Reading::Lease(lease) => scan.leases.push(*lease),
@@ -130,7 +135,7 @@ impl Dynamo {
     async fn read_one(&self, key: &LeaseKey) -> Result<Option<Reading>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(item::KEY, AttributeValue::S(key.as_str().to_owned()));
-        let reply = request.send().await.map_err(classify)?;
+        let reply = request.send().await.map_err(|error| self.failed("GetItem", &error))?;
         Ok(reply.item.as_ref().map(item::read))
     }
 
@@ -152,7 +157,7 @@ impl Dynamo {
             .condition_expression("attribute_not_exists(leaseKey)")
             .send()
             .await;
-        fitted(reply)
+        self.fitted("PutItem", reply)
     }
 
     async fn update(&self, write: Write) -> Result<Outcome> {
@@ -187,7 +192,7 @@ impl Dynamo {
                     }
                 }
             }
-            Err(error) => Err(classify(error)),
+            Err(error) => Err(self.failed("UpdateItem", &error)),
         }
     }
 
@@ -203,7 +208,26 @@ impl Dynamo {
             .expression_attribute_values(":end", AttributeValue::S(end.to_owned()))
             .send()
             .await;
-        fitted(reply)
+        self.fitted("DeleteItem", reply)
+    }
+
+    /// Whether a conditional request went through.
+    fn fitted<T, E>(&self, action: &str, reply: std::result::Result<T, SdkError<E>>) -> Result<bool>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match reply {
+            Ok(_) => Ok(true),
+            Err(error) if is_refusal(error.code()) => Ok(false),
+            Err(error) => Err(self.failed(action, &error)),
+        }
+    }
+
+    fn failed<E>(&self, action: &str, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        failure::of(action, &self.table, error)
     }
 }
 
@@ -238,7 +262,8 @@ impl LeaseStore for Dynamo {
 struct Update {
     set: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
-    add_switch: bool,
+    /// What counts up by one.
+    add: Vec<&'static str>,
 }
 
 impl Update {
@@ -254,13 +279,15 @@ impl Update {
                 update.set(item::CHILDREN, item::names(children));
                 return update;
             }
-            Change::Take { owner, switched, capacity, stream } => {
+            Change::Take { owner, switched, capacity, duration_ms, stream, start } => {
                 update.set(item::OWNER, text(owner.as_str()));
                 update.set(item::TAKEN, number(counter.0));
                 update.set(item::CAPACITY, number(u64::from(*capacity)));
-                update.add_switch = *switched;
-                if let Some(stream) = stream {
-                    update.set(item::STREAM, number(*stream));
+                update.set(item::DURATION, number(*duration_ms));
+                update.add.extend(switched.then_some(item::SWITCHES));
+                update.stream(stream);
+                if let Some(start) = start {
+                    update.position(start);
                 }
                 // A hand-over in the KCL's manner ends with the take as well.
                 update.remove.extend([item::NEXT, item::CHECKPOINT_OWNER]);
@@ -277,9 +304,14 @@ impl Update {
                     update.set(item::NEXT, text(next.as_str()));
                 }
             }
-            Change::Release { checkpoint, next, suspect } => {
-                update.checkpoint(checkpoint);
+            Change::Release { checkpoint, next, suspect, failed } => {
+                update.progress(checkpoint);
                 update.suspect(suspect);
+                match (failed, checkpoint) {
+                    (true, Some(_)) => update.set(item::FAILURES, number(1)),
+                    (true, None) => update.add.push(item::FAILURES),
+                    (false, _) => update.remove.push(item::FAILURES),
+                }
                 update.remove.extend([item::OWNER, item::CHECKPOINT_OWNER]);
                 match next {
                     Some(next) => update.set(item::NEXT, text(next.as_str())),
@@ -297,17 +329,35 @@ impl Update {
     }
 
     fn checkpoint(&mut self, to: &Option<Position>) {
+        self.progress(to);
+        self.remove.extend(to.is_some().then_some(item::FAILURES));
+    }
+
+    fn progress(&mut self, to: &Option<Position>) {
         let Some(to) = to else { return };
+        self.position(to);
+        self.set(item::SWITCHES, number(0));
+    }
+
+    fn position(&mut self, to: &Position) {
         let (checkpoint, sub_sequence) = to.to_checkpoint();
         self.set(item::CHECKPOINT, text(checkpoint));
         self.set(item::SUB_SEQUENCE, number(sub_sequence));
-        self.set(item::SWITCHES, number(0));
         self.remove.extend(item::PENDING);
         match to {
             Position::AtTimestamp(Some(ms)) => {
                 self.set(item::AT, AttributeValue::N(ms.to_string()));
             }
             _ => self.remove.push(item::AT),
+        }
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        if let Some(name) = &stream.name {
+            self.set(item::STREAM, text(name));
+        }
+        if let Some(created) = stream.created {
+            self.set(item::CREATED, number(created));
         }
     }
 
@@ -328,8 +378,9 @@ impl Update {
         if !self.remove.is_empty() {
             expression += &format!(" REMOVE {}", self.remove.join(", "));
         }
-        if self.add_switch {
-            expression += &format!(" ADD {} :one", item::SWITCHES);
+        if !self.add.is_empty() {
+            let adds: Vec<String> = self.add.iter().map(|name| format!("{name} :one")).collect();
+            expression += &format!(" ADD {}", adds.join(", "));
             request = request.expression_attribute_values(":one", number(1));
         }
         request.update_expression(expression)
@@ -347,49 +398,3 @@ fn number(number: u64) -> AttributeValue {
 fn is_refusal(code: Option<&str>) -> bool {
     code == Some("ConditionalCheckFailedException")
 }
-
-/// Whether a conditional request went through.
-fn fitted<T, E>(reply: std::result::Result<T, SdkError<E>>) -> Result<bool>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    match reply {
-        Ok(_) => Ok(true),
-        Err(error) if is_refusal(error.code()) => Ok(false),
-        Err(error) => Err(classify(error)),
-    }
-}
-
-/// What cannot get better by itself stops the keeper at its start; the rest is tried again.
-fn classify<E>(error: SdkError<E>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let hopeless = matches!(
-        error.code(),
-        Some(
-            "AccessDeniedException"
-                | "UnrecognizedClientException"
-                | "MissingAuthenticationTokenException"
-                | "ValidationException"
-        )
-    );
-    let source = Box::new(Failure { source: Box::new(error) });
-    if hopeless { Error::Unusable(source) } else { Error::Unavailable(source) }
-}
-
-/// A failed request with its whole chain of causes in one line; the SDK's own text says only
-/// "service error".
-#[derive(Debug)]
-struct Failure {
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let error: &(dyn std::error::Error + 'static) = self.source.as_ref();
-        write!(f, "{}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
-    }
-}
-
-impl std::error::Error for Failure {}

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
-use crate::lease::{Counter, Lease, LeaseKey, Suspect, WorkerId, Write, WriteId};
+use crate::lease::{Counter, Lease, LeaseKey, Stream, Suspect, WorkerId, Write, WriteId};
 use crate::position::{Position, ShardId};
 
 /// How long to wait for another process's transaction, which takes milliseconds.
@@ -53,14 +53,25 @@ CREATE TABLE IF NOT EXISTS leases (
   suspect TEXT,
   stream INTEGER,
   at INTEGER,
-  lag_ms INTEGER
+  lag_ms INTEGER,
+  stream_name TEXT,
+  duration_ms INTEGER,
+  failures INTEGER
 ) STRICT, WITHOUT ROWID";
 
 /// Columns that files of an earlier version lack, in the order of the table.
-const LATER: [&str; 5] =
-    ["children TEXT", "suspect TEXT", "stream INTEGER", "at INTEGER", "lag_ms INTEGER"];
+const LATER: [&str; 8] = [
+    "children TEXT",
+    "suspect TEXT",
+    "stream INTEGER",
+    "at INTEGER",
+    "lag_ms INTEGER",
+    "stream_name TEXT",
+    "duration_ms INTEGER",
+    "failures INTEGER",
+];
 
-const COLUMNS: usize = 20;
+const COLUMNS: usize = 23;
 
 /// The columns, in the order of the table. A file may have more, of a later version.
 const NAMES: [&str; COLUMNS] = [
@@ -84,6 +95,9 @@ const NAMES: [&str; COLUMNS] = [
     "stream",
     "at",
     "lag_ms",
+    "stream_name",
+    "duration_ms",
+    "failures",
 ];
 
 /// A lease table in a SQLite file.
@@ -155,7 +169,7 @@ impl Open {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             Ok(connection)
         };
-        let connection = connect().map_err(classify)?;
+        let connection = connect().map_err(|error| classify(path, error))?;
         Ok(Open { path: path.to_owned(), file: file(path)?, connection })
     }
 
@@ -174,10 +188,11 @@ impl Open {
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
         let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior).map_err(classify)?;
-        let result = work(&transaction).map_err(classify)?;
-        transaction.commit().map_err(classify)?;
-        Ok(result)
+        let transacted = self.connection.transaction_with_behavior(behavior).and_then(|sql| {
+            let result = work(&sql)?;
+            sql.commit().map(|()| result)
+        });
+        transacted.map_err(|error| classify(&self.path, error))
     }
 }
 
@@ -303,9 +318,12 @@ fn store(sql: &Transaction, if_there: &str, lease: &Lease) -> rusqlite::Result<u
         lease.capacity,
         names(&lease.children),
         lease.suspect.as_ref().map(Suspect::to_string),
-        lease.stream.map(u64::cast_signed),
+        lease.stream.created.map(u64::cast_signed),
         at,
         lease.lag_ms.map(u64::cast_signed),
+        lease.stream.name.as_deref(),
+        lease.duration_ms.map(u64::cast_signed),
+        lease.failures,
     ])
 }
 
@@ -339,7 +357,12 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
         parents: read_names(&row.get::<_, String>("parents")?),
         children: read_names(&text("children")?.unwrap_or_default()),
         suspect: text("suspect")?.as_deref().and_then(Suspect::parse),
-        stream: row.get::<_, Option<i64>>("stream")?.map(i64::cast_unsigned),
+        stream: Stream {
+            name: text("stream_name")?.map(Into::into),
+            created: row.get::<_, Option<i64>>("stream")?.map(i64::cast_unsigned),
+        },
+        duration_ms: row.get::<_, Option<i64>>("duration_ms")?.map(i64::cast_unsigned),
+        failures: row.get::<_, Option<u32>>("failures")?.unwrap_or(0),
         hash_range: text("starting_hash_key")?.zip(text("ending_hash_key")?),
         next: text("next_owner")?.as_deref().map(WorkerId::stored),
         written: written.map(|(counter, id): (i64, i64)| {
@@ -353,7 +376,8 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
     }))
 }
 
-fn classify(error: rusqlite::Error) -> Error {
+fn classify(path: &Path, error: rusqlite::Error) -> Error {
+    let text = format!("{}: {error}", path.display());
     match error.sqlite_error_code() {
         Some(
             ErrorCode::DatabaseBusy
@@ -361,7 +385,11 @@ fn classify(error: rusqlite::Error) -> Error {
             | ErrorCode::DiskFull
             | ErrorCode::SystemIoFailure
             | ErrorCode::OperationInterrupted,
-        ) => Error::Unavailable(error.into()),
-        _ => Error::Unusable(error.into()),
+        ) => Error::Unavailable(text.into()),
+        // There is no code of its own for it.
+        Some(ErrorCode::Unknown) if text.ends_with(NO_TABLE) => Error::Missing(text.into()),
+        _ => Error::Unusable(text.into()),
     }
 }
+
+const NO_TABLE: &str = "no such table: leases";

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use lease::store::dynamo::Dynamo;
 use lease::{
     Change, Config, Keeper, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber, Shard,
-    ShardId, Suspect, WorkerId, Write, WriteId,
+    ShardId, Stream, Suspect, WorkerId, Write, WriteId,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -97,7 +97,14 @@ impl Table {
             sub_sequence: 2,
         };
         let far = "9".repeat(56);
-        let take = Change::Take { owner: me.clone(), switched: true, capacity: 1, stream: Some(7) };
+        let take = Change::Take {
+            owner: me.clone(),
+            switched: true,
+            capacity: 1,
+            duration_ms: 10_000,
+            stream: Stream { name: Some("raw".into()), created: Some(7) },
+            start: None,
+        };
         self.write(key, take).await;
         self.write(key, Change::Ask { next: me.clone() }).await;
         let suspect = Some(Suspect::new(to(&far), to(&far)));
@@ -106,7 +113,8 @@ impl Table {
             Change::Renew { checkpoint, weight: 5, lag_ms: Some(9), offer: Some(me), suspect };
         self.write(key, renewal).await;
         let checkpoint = Some(Position::ShardEnd);
-        self.write(key, Change::Release { checkpoint, next: None, suspect: None }).await;
+        self.write(key, Change::Release { checkpoint, next: None, suspect: None, failed: false })
+            .await;
         self.write(key, Change::Note { children: vec![ShardId::new("shardId-000000000077")] })
             .await;
     }

@@ -81,7 +81,14 @@ async fn bearable(address: SocketAddr) -> Duration {
         let lease = Lease::new(&shard(n as u32), Position::Latest);
         let (key, owner) = (lease.key.clone(), WorkerId::parse("nobody").expect("a name"));
         store.create(lease).await.expect("created");
-        let change = Change::Take { owner, switched: false, capacity: 1, stream: None };
+        let change = Change::Take {
+            owner,
+            switched: false,
+            capacity: 1,
+            duration_ms: 10_000,
+            stream: lease::Stream::default(),
+            start: None,
+        };
         let write = Write { key, expected: Counter(0), id: WriteId(n), change };
         store.write(write).await.expect("written");
         store.scan().await.expect("scanned");

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use lease::store::{dynamo::Dynamo, memory::Memory, sqlite::Sqlite};
 use lease::{
     Change, Counter, Error, Lease, LeaseKey, LeaseStore, Outcome, Position, SequenceNumber,
-    ShardId, Suspect, WorkerId, Write, WriteId,
+    ShardId, Stream, Suspect, WorkerId, Write, WriteId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -90,7 +90,8 @@ fn leases() -> impl Strategy<Value = Lease> {
         lease.parents = parents;
         lease.parents.sort();
         lease.parents.dedup();
-        lease.stream = range.is_some().then_some(1_700_000_000);
+        lease.stream.created = range.is_some().then_some(1_700_000_000);
+        lease.stream.name = range.is_none().then(|| "raw".into());
         lease.hash_range = range;
         lease
     })
@@ -100,21 +101,25 @@ fn changes() -> impl Strategy<Value = Change> {
     let moved = || proptest::option::of(positions());
     let peer = || proptest::option::of(workers());
     prop_oneof![
-        (workers(), any::<bool>(), 1u32..4).prop_map(|(owner, switched, capacity)| {
-            let stream = switched.then_some(u64::from(capacity));
-            Change::Take { owner, switched, capacity, stream }
-        }),
+        (workers(), any::<bool>(), 1u32..4, moved()).prop_map(
+            |(owner, switched, capacity, start)| {
+                let created = switched.then_some(u64::from(capacity));
+                let name = (capacity > 1).then(|| format!("stream-{capacity}").into());
+                let (stream, duration_ms) = (Stream { name, created }, u64::from(capacity) * 1000);
+                Change::Take { owner, switched, capacity, duration_ms, stream, start }
+            }
+        ),
         (moved(), 0u64..1 << 40, peer(), records()).prop_map(
             |(checkpoint, weight, offer, suspect)| {
                 let lag_ms = (weight % 2 == 0).then_some(weight / 2);
                 Change::Renew { checkpoint, weight, lag_ms, offer, suspect }
             }
         ),
-        (moved(), peer(), records()).prop_map(|(checkpoint, next, suspect)| Change::Release {
-            checkpoint,
-            next,
-            suspect
-        }),
+        (moved(), peer(), records(), any::<bool>()).prop_map(
+            |(checkpoint, next, suspect, failed)| {
+                Change::Release { checkpoint, next, suspect, failed }
+            }
+        ),
         proptest::collection::btree_set(keys(), 1..3)
             .prop_map(|children| Change::Note { children: children.into_iter().collect() }),
         workers().prop_map(|next| Change::Ask { next }),
@@ -217,7 +222,14 @@ async fn race(store: Arc<dyn LeaseStore>, rounds: u64) -> usize {
         for n in 0..10u64 {
             let (store, key) = (store.clone(), key.clone());
             let owner = WorkerId::parse(&format!("w{n}")).expect("a name");
-            let change = Change::Take { owner, switched: true, capacity: 1, stream: None };
+            let change = Change::Take {
+                owner,
+                switched: true,
+                capacity: 1,
+                duration_ms: 1,
+                stream: Stream::default(),
+                start: None,
+            };
             let write = Write { key, expected: Counter(round), id: WriteId(n), change };
             writers.spawn(async move { store.write(write).await });
         }

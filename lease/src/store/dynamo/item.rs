@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::lease::{Counter, Lease, Suspect, WorkerId, WriteId};
+use crate::lease::{Counter, Lease, Stream, Suspect, WorkerId, WriteId};
 use crate::position::{Position, ShardId};
 
 /// An item as the SDK has it.
@@ -35,11 +35,15 @@ pub(super) const TAKEN: &str = "sx_e";
 pub(super) const WEIGHT: &str = "sx_b";
 pub(super) const LAG: &str = "sx_l";
 pub(super) const CAPACITY: &str = "sx_p";
-/// When the stream was created.
-pub(super) const STREAM: &str = "sx_c";
+/// The stream: its name or ARN, and when it was created.
+pub(super) const STREAM: &str = "sx_s";
+pub(super) const CREATED: &str = "sx_c";
 /// The time of an `AT_TIMESTAMP`.
 pub(super) const AT: &str = "sx_t";
 pub(super) const SUSPECT: &str = "sx_k";
+/// The owner's lease duration in milliseconds.
+pub(super) const DURATION: &str = "sx_d";
+pub(super) const FAILURES: &str = "sx_f";
 
 /// What an item is.
 #[derive(Debug, PartialEq)]
@@ -103,7 +107,12 @@ fn lease(item: &Item) -> Option<Lease> {
         lag_ms: number(item, LAG),
         capacity: number(item, CAPACITY).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
         suspect: string(item, SUSPECT).and_then(Suspect::parse),
-        stream: number(item, STREAM),
+        stream: Stream {
+            name: string(item, STREAM).filter(|name| !name.is_empty()).map(Into::into),
+            created: number(item, CREATED),
+        },
+        duration_ms: number(item, DURATION),
+        failures: number(item, FAILURES).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         ..Lease::new(&key, position(item)?)
     })
 }
@@ -113,14 +122,6 @@ fn lease(item: &Item) -> Option<Lease> {
 fn position(item: &Item) -> Option<Position> {
     let Some(checkpoint) = item.get(CHECKPOINT) else { return Some(Position::TrimHorizon) };
     let checkpoint = checkpoint.as_s().or_else(|_| checkpoint.as_n()).ok()?;
-    // Who pads a number means the same one.
-    let plain = checkpoint.trim_start_matches('0');
-    let digits = checkpoint.bytes().all(|byte| byte.is_ascii_digit());
-    let checkpoint = match plain {
-        "" if !checkpoint.is_empty() => "0",
-        plain if digits => plain,
-        _ => checkpoint.as_str(),
-    };
     match Position::from_checkpoint(checkpoint, number(item, SUB_SEQUENCE).unwrap_or(0))? {
         Position::AtTimestamp(_) => Some(Position::AtTimestamp(milliseconds(item))),
         position => Some(position),
@@ -154,8 +155,11 @@ pub(super) fn new(lease: &Lease) -> Item {
     if let Position::AtTimestamp(Some(ms)) = lease.checkpoint {
         item.insert(AT.to_owned(), AttributeValue::N(ms.to_string()));
     }
-    if let Some(stream) = lease.stream {
-        item.insert(STREAM.to_owned(), number(stream));
+    if let Some(name) = &lease.stream.name {
+        item.insert(STREAM.to_owned(), text(name));
+    }
+    if let Some(created) = lease.stream.created {
+        item.insert(CREATED.to_owned(), number(created));
     }
     item
 }
