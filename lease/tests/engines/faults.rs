@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use lease::store::dynamo::Dynamo;
 use lease::{
     Config, Error, Keeper, LeaseKey, LeaseStore, Position, SequenceNumber, Shard, ShardId, WorkerId,
@@ -122,5 +125,53 @@ async fn refusals_are_told_apart() {
     assert_eq!(refused("UnrecognizedClientException").await, (true, true));
     for name in ["AccessDeniedException", "ValidationException"] {
         assert_eq!(refused(name).await, (false, false), "{name}");
+    }
+}
+
+/// Somebody has deleted the table under a running fleet.
+#[tokio::test]
+async fn a_table_that_is_deleted_is_made_again() {
+    let engine = Engine::start().await;
+    let client = client(engine.address);
+    let store: Arc<dyn LeaseStore> = Arc::new(Dynamo::new(client.clone(), "leases"));
+    let me = WorkerId::parse("one").expect("a good name");
+    let config = Config::with_lease_duration(me, Duration::from_secs(2));
+    let (keeper, mut leases) = Keeper::start(store, config);
+    let id = ShardId::new("shardId-000000000000");
+    let shard = Shard { id, parents: Vec::new(), hash_range: None, closed: false };
+    keeper.observe_shards(vec![shard]);
+    let long = Duration::from_secs(60);
+    let held = timeout(long, leases.next()).await.expect("in time").expect("it runs");
+    held.advance(after(3));
+    client.delete_table().table_name("leases").send().await.expect("the table goes");
+    timeout(long, held.lost().cancelled()).await.expect("its lease is gone");
+    drop(held);
+    let again = timeout(long, leases.next()).await.expect("in time").expect("it runs on");
+    assert_eq!(again.position(), Position::TrimHorizon, "it begins as at the start");
+    assert!(!keeper.unusable().is_cancelled());
+    let status = keeper.status();
+    let mut told = [status.scan.last_error, status.write.last_error].into_iter().flatten();
+    let gone = "of table leases: ResourceNotFoundException";
+    assert!(told.any(|(_, why)| why.contains(gone)), "whichever asked first says so");
+}
+
+/// A table of another shape is refused before anything is written to it.
+#[tokio::test]
+async fn a_table_with_another_key_is_refused() {
+    let engine = Engine::start().await;
+    let client = client(engine.address);
+    for (table, name, kind, said) in [
+        ("numbers", "leaseKey", ScalarAttributeType::N, "its key leaseKey is of type N, not S"),
+        ("others", "id", ScalarAttributeType::S, "its key is not leaseKey alone"),
+    ] {
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash);
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
+        let request = client.create_table().table_name(table);
+        let request = request.key_schema(key.build().expect("a key"));
+        let request = request.attribute_definitions(attribute.build().expect("an attribute"));
+        request.billing_mode(BillingMode::PayPerRequest).send().await.expect("a table");
+        let refused = Dynamo::new(client.clone(), table).open().await;
+        let Err(Error::Unusable(why)) = refused else { panic!("{table}: {refused:?}") };
+        assert!(why.to_string().contains(said), "{why}");
     }
 }
