@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod pool;
 pub mod preflight;
 pub mod process;
+pub mod resolving;
 pub mod rules;
 pub mod seam;
 pub mod shard;

@@ -10,17 +10,19 @@ use std::sync::Arc;
 
 use lease::{Held, Position};
 use tokio::time::Instant;
+use validator::Schemas;
 
 use crate::batch::Batch;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
 use crate::metrics::Step;
+use crate::resolving::resolving;
 use crate::sink::{self, Origin};
 use crate::source::{self, Batches};
 use crate::worker::Worker;
 use crate::{clock, cores, pool};
 use caution::Caution;
-use pipeline::{Outcome, Output};
+use pipeline::Output;
 
 /// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
 /// them in practice; this keeps a shard of tiny batches from making tasks without end.
@@ -120,13 +122,11 @@ async fn carry(
 async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, Error> {
     let started = Instant::now();
     let pipeline = Arc::clone(&worker.pipeline.borrow());
-    let mut schemas = worker.resolver.schemas();
-    let output = loop {
-        match cores::process(&worker.pool, &pipeline, batch, &schemas, now_ms).await? {
-            Outcome::Done(output) => break output,
-            Outcome::Need(keys) => schemas = worker.resolver.resolve(&keys).await,
-        }
+    let (pool, pipeline) = (&worker.pool, &pipeline);
+    let attempt = |schemas: Schemas| async move {
+        cores::process(pool, pipeline, batch, &schemas, now_ms).await
     };
+    let output = resolving(&worker.resolver, attempt).await?;
     worker.metrics.processed(&output, started.elapsed());
     Ok(output)
 }

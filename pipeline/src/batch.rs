@@ -21,6 +21,19 @@ pub struct Record<'r> {
     pub data: &'r [u8],
 }
 
+/// Where a record comes from, as far as the ids of its events tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// The shard.
+    pub shard: &'a str,
+    /// The sequence number.
+    pub sequence: &'a str,
+    /// The index inside an aggregated record.
+    pub sub_sequence: u64,
+}
+
 impl Batch<'_> {
     /// The payload bytes of all records.
     pub fn bytes(&self) -> usize {

@@ -1,7 +1,6 @@
 //! What goes along with a verdict: the event about what pseudonymisation replaced, and the failed
 //! event in the shape of an enriched one, for whoever wants to look at it in the warehouse.
 
-use enrichments::Change;
 use event::bad_row::Stamp;
 use event::json::{self, write_string};
 use event::reason::{ClientError, Failure, Reason};
@@ -9,24 +8,21 @@ use event::{Bump, Entity, Event, Field, time};
 
 use super::failed::Failed;
 use super::protection::Masked;
-use super::{Format, Place, Route, Run, identity};
+use super::road::Passage;
+use super::writer::Writer;
+use super::{Format, Route, identity};
 
 const FAILURE_URI: &str = "iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0";
 
-impl Run<'_> {
+impl Writer<'_> {
     /// Writes the event that tells what was pseudonymised in another, if there is anything to tell.
-    pub(super) fn pii<'a>(
-        &mut self,
-        at: Place<'_>,
-        parent: &Event<'a>,
-        changes: &[Change<'a>],
-        arena: &'a Bump,
-    ) {
+    pub(super) fn pii<'a>(&mut self, passage: &Passage<'a>, arena: &'a Bump) {
+        let Passage { event: parent, changes, origin, index, .. } = passage;
         if changes.is_empty() || !self.pipeline.settings.pii_events {
             return;
         }
-        let id = identity::pii_event_id(self.work.stream, self.work.batch.shard, at);
-        let (id, now) = (&*arena.alloc_str(&id), &*arena.alloc_str(&self.etl_tstamp));
+        let id = &*arena.alloc_str(&identity::pii_event_id(*origin, *index));
+        let now = time::format_ms(self.stamp.now_ms, arena);
         let event = self.pipeline.enrichments.pii_event(parent, changes, id, now, arena);
         if let Some(event) = event {
             self.companion(Route::Pii, &event);

@@ -9,15 +9,19 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use enrichments::Caches;
-use event::bad_row::{self, BadKind};
 use event::raw_event::Parameter;
 use event::reason::Reason;
-use event::{Bump, CollectorPayload, RawEvent, base64};
+use event::{Bump, CollectorPayload, Field, RawEvent};
+use validator::Schemas;
 
 use super::adapt::{self, Adapted, Refused};
-use super::schema_check::Stop;
-use super::{Bench, Place, Run, load};
-use crate::Record;
+use super::failed::Failed;
+use super::parked::{self, Waiting};
+use super::road::{End, Passage, Tools};
+use super::schema_check::{SchemaCheck, Stop};
+use super::transform::Start;
+use super::writer::Writer;
+use super::{Bench, Pipeline, Record, Work, load};
 
 /// Events of a group, all but the last record's: enough to keep the lanes of a hash filled, few
 /// enough that what was read of them is still in the core's cache when they are processed.
@@ -25,6 +29,18 @@ const EVENTS: usize = 32;
 
 /// Bytes of a group's records, all but the last's, for the same reason.
 const BYTES: usize = 128 << 10;
+
+/// One pass over one batch.
+pub(super) struct Pass<'r> {
+    pub(super) pipeline: &'r Pipeline,
+    work: Work<'r>,
+    /// What every event starts with.
+    start: Start<'r>,
+    pub(super) check: SchemaCheck<'r>,
+    /// The events of the present record that are to be parked.
+    waiting: Vec<Waiting>,
+    pub(super) writer: Writer<'r>,
+}
 
 /// What became of a record before its events are looked at.
 enum Loaded<'a> {
@@ -36,7 +52,19 @@ enum Loaded<'a> {
     Panicked(Box<dyn Any + Send>),
 }
 
-impl Run<'_> {
+impl<'r> Pass<'r> {
+    pub(super) fn new(
+        pipeline: &'r Pipeline,
+        work: Work<'r>,
+        schemas: &'r Schemas,
+        start: Start<'r>,
+        now_ms: i64,
+    ) -> Pass<'r> {
+        let check = SchemaCheck::new(schemas, &pipeline.settings);
+        let writer = Writer::new(pipeline, work, schemas, now_ms);
+        Pass { pipeline, work, start, check, waiting: Vec::new(), writer }
+    }
+
     /// Processes the group that begins with a record; returns the first record of the next.
     pub(super) fn group(&mut self, first: usize, bench: &mut Bench) -> usize {
         let Bench { arena, caches, .. } = bench;
@@ -113,75 +141,132 @@ impl Run<'_> {
         fingerprints: impl Iterator<Item = &'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
-    ) {
+    ) where
+        'r: 'a,
+    {
         let record = &self.work.batch.records[index as usize];
-        let mark = self.output.mark();
-        let whole = AssertUnwindSafe(|| match loaded {
-            Loaded::Events(adapted) => {
-                self.events((index, record), &adapted.events, fingerprints, caches, arena);
+        self.confined(index, caches, |pass, caches| match loaded {
+            Loaded::Events(Adapted { events, refused }) => {
+                pass.events((index, record), &events, fingerprints, caches, arena);
                 // Of a parked record only events wait; what was refused has its row.
-                if let Some(refused) = adapted.refused.filter(|_| self.work.only.is_none()) {
-                    self.refused(index, &refused, arena);
+                if let Some(refused) = refused.filter(|_| pass.work.only.is_none()) {
+                    pass.writer.refused(index, &refused, arena);
                 }
             }
-            Loaded::Unreadable(reasons) => {
-                let shown = self.shown().text(record.data, base64::encode);
-                for reason in self.shown().reasons_of_nobody(&reasons) {
-                    self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
-                        bad_row::format_violation(stamp, &reason, &shown, out);
-                    });
-                }
-            }
+            Loaded::Unreadable(reasons) => pass.writer.unreadable(index, record, &reasons),
             Loaded::Refused(payload, reasons) => {
-                self.refused(index, &Refused { payload, reasons }, arena);
+                pass.writer.refused(index, &Refused { payload, reasons }, arena);
             }
-            Loaded::Undecided(unavailable) => {
-                self.check.unavailable = unavailable;
-                self.park(index, record, None);
-            }
-            Loaded::Panicked(panic) => self.panicked(index, record, &*panic),
-        });
-        if let Err(panic) = catch_unwind(whole) {
-            self.output.rewind(mark);
-            self.waiting.clear();
-            self.check.unavailable.clear();
-            self.panicked(index, record, &*panic);
-            *caches = Caches::default();
-        }
-    }
-
-    /// What an adapter refuses becomes a bad row.
-    fn refused<'a>(&mut self, index: u32, refused: &Refused<'a>, arena: &'a Bump) {
-        let payload = refused.payload;
-        let kind = adapt::refusal_kind(payload);
-        let reasons = self.shown().reasons(&refused.reasons, payload.headers);
-        let shown = self.shown().refused_payload(payload, &refused.reasons, arena);
-        self.bad(index, kind, |stamp, out| {
-            bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
+            Loaded::Undecided(schemas) => pass.park(index, record, schemas, None),
+            Loaded::Panicked(panic) => pass.writer.panicked(index, record, &*panic),
         });
     }
 
     fn events<'a>(
         &mut self,
-        (index, record): (u32, &Record<'_>),
+        (index, record): (u32, &Record<'a>),
         events: &[RawEvent<'a>],
         mut fingerprints: impl Iterator<Item = &'a str>,
         caches: &mut Caches,
         arena: &'a Bump,
-    ) {
-        for (place, raw) in events.iter().enumerate() {
+    ) where
+        'r: 'a,
+    {
+        let origin = self.work.origin(record);
+        for (place, raw) in (0..).zip(events) {
             let fingerprint = fingerprints.next();
-            if self.work.only.is_some_and(|parked| !parked.names(place as u32)) {
+            if self.work.only.is_some_and(|parked| !parked.names(place)) {
                 continue;
             }
-            let at = Place { index, record, place };
-            self.confined(at, caches, |run, caches| {
-                run.event(at, raw, fingerprint, caches, arena);
+            self.confined(index, caches, |pass, caches| {
+                let passage = Passage::new(raw.clone(), origin, place, fingerprint, arena);
+                pass.event(index, passage, caches, arena);
             });
         }
         if !self.waiting.is_empty() {
             let waiting = std::mem::take(&mut self.waiting);
-            self.park(index, record, Some(waiting));
+            let schemas = std::mem::take(&mut self.check.unavailable);
+            self.park(index, record, schemas, Some(waiting));
+        }
+    }
+
+    /// The road of one event, and what it became written down.
+    pub(super) fn event<'a>(
+        &mut self,
+        index: u32,
+        mut passage: Passage<'a>,
+        caches: &mut Caches,
+        arena: &'a Bump,
+    ) where
+        'r: 'a,
+    {
+        let mut tools = Tools {
+            settings: &self.pipeline.settings,
+            enrichments: &self.pipeline.enrichments,
+            check: &mut self.check,
+            caches,
+            start: self.start,
+            arena,
+        };
+        match passage.travel(&mut tools) {
+            Ok(()) => self.writer.enriched(index, &passage, arena),
+            Err(End::Failed { failures, derived, invalid, unproven }) => {
+                let Passage { event, raw, masked, .. } = &passage;
+                let failed = Failed {
+                    derived: &derived,
+                    invalid: &invalid,
+                    unproven,
+                    masked: *masked,
+                    ..Failed::new(&failures, event, raw)
+                };
+                self.writer.failed(index, failed, arena);
+            }
+            Err(End::Refused(reasons)) => {
+                self.writer.violated(index, &reasons, &passage.event, &passage.raw, arena);
+            }
+            // Without one that is unavailable the batch comes again once all were asked for.
+            Err(End::Waits) if self.check.unavailable.is_empty() => {}
+            Err(End::Waits) => {
+                let event_id = passage.event.get(Field::EventId).unwrap_or_default().to_owned();
+                self.waiting.push(Waiting { index: passage.index, event_id });
+            }
+        }
+    }
+
+    /// Parks events of a record, or all of it, for schemas that cannot be had; for none it does
+    /// nothing, since the batch comes again.
+    fn park(
+        &mut self,
+        index: u32,
+        record: &Record<'_>,
+        schemas: Vec<String>,
+        events: Option<Vec<Waiting>>,
+    ) {
+        if !schemas.is_empty() {
+            let reason = parked::Reason::SchemasUnavailable(schemas);
+            self.writer.park(index, record, reason, events);
+        }
+    }
+
+    /// Work on a record, or on one event of it: a panic costs that alone, and it becomes a bad row.
+    pub(super) fn confined(
+        &mut self,
+        index: u32,
+        caches: &mut Caches,
+        work: impl FnOnce(&mut Self, &mut Caches),
+    ) {
+        let (mark, waiting) = (self.writer.output.mark(), self.waiting.len());
+        let whole = AssertUnwindSafe(|| work(self, caches));
+        if let Err(panic) = catch_unwind(whole) {
+            self.writer.output.rewind(mark);
+            self.waiting.truncate(waiting);
+            if waiting == 0 {
+                // Nothing waits for them any more.
+                self.check.unavailable.clear();
+            }
+            let record = &self.work.batch.records[index as usize];
+            self.writer.panicked(index, record, &*panic);
+            *caches = Caches::default();
         }
     }
 }

@@ -3,27 +3,28 @@
 //! A replay reads the same records at the same places, so it repeats these ids, and duplicates
 //! can be found by them.
 
-use super::Place;
 use md5::{Digest, Md5};
 
-/// A UUID (version 4 in shape) for the event at that place of a shard of a stream.
-pub(super) fn event_id(stream: &str, shard: &str, at: Place<'_>) -> String {
-    id(stream, shard, at, "")
+use super::batch::Origin;
+
+/// A UUID (version 4 in shape) for the event with that index in a record.
+pub(super) fn event_id(origin: Origin<'_>, index: u32) -> String {
+    id(origin, index, "")
 }
 
 /// As above, for the event that tells what was pseudonymised in that one.
-pub(super) fn pii_event_id(stream: &str, shard: &str, at: Place<'_>) -> String {
-    id(stream, shard, at, "pii")
+pub(super) fn pii_event_id(origin: Origin<'_>, index: u32) -> String {
+    id(origin, index, "pii")
 }
 
-fn id(stream: &str, shard: &str, at: Place<'_>, kind: &str) -> String {
+fn id(origin: Origin<'_>, index: u32, kind: &str) -> String {
     let mut hash = Md5::new();
-    for part in [stream, shard, at.record.sequence] {
+    for part in [origin.stream, origin.shard, origin.sequence] {
         hash.update(part);
         hash.update([0]);
     }
-    hash.update(at.record.sub_sequence.to_be_bytes());
-    hash.update((at.place as u64).to_be_bytes());
+    hash.update(origin.sub_sequence.to_be_bytes());
+    hash.update(u64::from(index).to_be_bytes());
     hash.update(kind);
     let mut bytes: [u8; 16] = hash.finalize().into();
     bytes[6] = bytes[6] & 0x0f | 0x40;

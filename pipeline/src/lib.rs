@@ -25,32 +25,31 @@ pub mod parameters;
 pub mod parked;
 pub mod protection;
 pub mod proven;
+pub mod road;
 pub mod schema_check;
 pub mod transform;
 mod verdicts;
+mod writer;
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use enrichments::limits::Limits;
-use enrichments::{Caches, Enrichments, Input};
-use event::bad_row::{Processor, Stamp};
-use event::reason::{EnrichmentId, Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent, SchemaKey, time};
+use enrichments::{Caches, Enrichments};
+use event::bad_row::Processor;
+use event::{Bump, SchemaKey};
 use validator::Schemas;
 
 use adapt::Adapters;
-pub use batch::{Batch, Record};
-use entities::Entities;
-use failed::Failed;
+pub use batch::{Batch, Origin, Record};
+use group::Pass;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
-use parked::{Parked, Waiting};
-use protection::{JSON, Masked, Personal};
+use parked::Parked;
+use protection::Personal;
 use proven::Proven;
-use schema_check::{SchemaCheck, Stop};
-use transform::{Start, Transformed};
+use transform::Start;
+use writer::Writer;
 
 /// Turns batches into output. Shared by all threads of a worker.
 pub struct Pipeline {
@@ -187,22 +186,44 @@ impl Pipeline {
     }
 
     fn run(&self, work: Work<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
-        let batch = work.batch;
+        let texts = Bump::new();
+        let start = Start::new(&self.settings.processor, now_ms, &texts);
         BENCH.with_borrow_mut(|bench| {
-            let mut run = Run::new(self, work, schemas, now_ms);
-            run.check.proven = std::mem::take(&mut bench.proven);
+            let mut pass = Pass::new(self, work, schemas, start, now_ms);
+            pass.check.proven = std::mem::take(&mut bench.proven);
             // An event's line is about as long as its share of the payload.
-            run.output.enriched.reserve(batch.bytes() + batch.bytes() / 8);
+            let bytes = work.batch.bytes();
+            pass.writer.output.enriched.reserve(bytes + bytes / 8);
             let mut next = 0;
-            while next < batch.records.len() {
-                next = run.group(next, bench);
+            while next < work.batch.records.len() {
+                next = pass.group(next, bench);
             }
-            bench.proven = std::mem::take(&mut run.check.proven);
-            match run.check.needs.is_empty() {
-                true => Outcome::Done(run.output),
-                false => Outcome::Need(run.check.needs),
+            bench.proven = std::mem::take(&mut pass.check.proven);
+            match pass.check.needs.is_empty() {
+                true => Outcome::Done(pass.writer.output),
+                false => Outcome::Need(pass.check.needs),
             }
         })
+    }
+
+    /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is
+    /// to be parked they are bad rows, with the record in them.
+    pub fn park(&self, batch: &Batch<'_>, deaths: u32, now_ms: i64) -> Output {
+        let work = Work { batch, stream: &self.settings.stream, only: None };
+        let schemas = Schemas::default();
+        let mut writer = Writer::new(self, work, &schemas, now_ms);
+        for (index, record) in (0..).zip(&batch.records) {
+            match self.settings.unavailable {
+                Unavailable::Park => {
+                    writer.park(index, record, parked::Reason::KilledWorkers(deaths), None);
+                }
+                Unavailable::Bad => {
+                    let words = format!("{deaths} workers died on this record");
+                    writer.panicked(index, record, &words);
+                }
+            }
+        }
+        writer.output
     }
 }
 
@@ -216,6 +237,13 @@ struct Work<'r> {
     only: Option<&'r Parked>,
 }
 
+impl<'r> Work<'r> {
+    fn origin(&self, record: &Record<'r>) -> Origin<'r> {
+        let Record { sequence, sub_sequence, .. } = *record;
+        Origin { stream: self.stream, shard: self.batch.shard, sequence, sub_sequence }
+    }
+}
+
 /// What a thread keeps from one event to the next.
 #[derive(Default)]
 struct Bench {
@@ -226,184 +254,6 @@ struct Bench {
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::default();
-}
-
-/// One pass over one batch.
-struct Run<'r> {
-    pipeline: &'r Pipeline,
-    work: Work<'r>,
-    stamp: Stamp<'r>,
-    v_etl: String,
-    etl_tstamp: String,
-    check: SchemaCheck<'r>,
-    /// The events of the present record that are to be parked.
-    waiting: Vec<Waiting>,
-    output: Output,
-}
-
-/// Where an event stands in its batch.
-#[derive(Clone, Copy)]
-struct Place<'r> {
-    /// The record's index in the batch.
-    index: u32,
-    record: &'r Record<'r>,
-    /// The event's index in the record.
-    place: usize,
-}
-
-/// A schema is not there, so there is no verdict.
-struct Pending;
-
-impl<'r> Run<'r> {
-    fn new(pipeline: &'r Pipeline, work: Work<'r>, schemas: &'r Schemas, now_ms: i64) -> Run<'r> {
-        let processor = &pipeline.settings.processor;
-        let v_etl = format!("{}-{}", processor.artifact, processor.version);
-        let arena = Bump::new();
-        let v_etl = event::convert::tsv_safe(&v_etl, &arena).unwrap_or_default().to_owned();
-        Run {
-            pipeline,
-            work,
-            stamp: Stamp { processor, now_ms },
-            v_etl,
-            etl_tstamp: time::format_ms(now_ms, &arena).to_owned(),
-            check: SchemaCheck::new(schemas, &pipeline.settings),
-            waiting: Vec::new(),
-            output: Output::default(),
-        }
-    }
-}
-
-impl Run<'_> {
-    /// The work on one event, confined: a panic costs this event alone.
-    fn confined(
-        &mut self,
-        at: Place<'_>,
-        caches: &mut Caches,
-        work: impl FnOnce(&mut Self, &mut Caches),
-    ) {
-        let (mark, waiting) = (self.output.mark(), self.waiting.len());
-        let whole = AssertUnwindSafe(|| work(self, caches));
-        if let Err(panic) = catch_unwind(whole) {
-            self.output.rewind(mark);
-            self.waiting.truncate(waiting);
-            self.panicked(at.index, at.record, &*panic);
-            *caches = Caches::default();
-        }
-    }
-
-    /// The main road of one event.
-    fn event<'a>(
-        &mut self,
-        at: Place<'_>,
-        raw: &RawEvent<'a>,
-        fingerprint: Option<&'a str>,
-        caches: &mut Caches,
-        arena: &'a Bump,
-    ) {
-        let index = at.index;
-        let start = Start {
-            v_etl: arena.alloc_str(&self.v_etl),
-            etl_tstamp: arena.alloc_str(&self.etl_tstamp),
-        };
-        // An event is large, so it stays where it is.
-        let mut done = transform::event(raw, start, arena);
-        let Transformed { event, times, failures } = &mut done;
-        let times = *times;
-        if event.get(Field::EventId).is_none() {
-            let id = identity::event_id(self.work.stream, self.work.batch.shard, at);
-            event.set(Field::EventId, Some(arena.alloc_str(&id)));
-        }
-        if !failures.is_empty() {
-            let failed = Failed { unproven: &JSON, ..Failed::new(failures, event, raw) };
-            return self.failed(index, failed, arena);
-        }
-        let found = match entities::extract(event, &mut self.check, arena) {
-            Ok(found) => found,
-            Err(Stop::Pending) => return self.undecided(at, event),
-            Err(Stop::Refused(reasons)) => {
-                return self.violated(index, &reasons, event, raw, arena);
-            }
-        };
-        let input = Input { raw, times, unstruct: found.unstruct.as_ref(), fingerprint };
-        let derived = self.pipeline.enrichments.run(event, &input, caches, arena);
-        if !derived.failures.is_empty() {
-            return self.failed(index, Failed::new(&derived.failures, event, raw), arena);
-        }
-        match self.derived_contexts(event, &derived.entities, &found, arena) {
-            Err(Pending) => return self.undecided(at, event),
-            Ok(failures) if !failures.is_empty() => {
-                let valid = valid(&derived.entities, &failures);
-                let failed = Failed::new(&failures, event, raw);
-                let unproven = &[Field::DerivedContexts];
-                let failed = Failed { derived: &valid, unproven, ..failed };
-                return self.failed(index, failed, arena);
-            }
-            Ok(_) => {}
-        }
-        let headers = raw.payload.headers;
-        let changes = self.pipeline.enrichments.anonymise(event, headers, arena);
-        if self.pipeline.settings.lengths == Lengths::Enforced {
-            let limits = &self.pipeline.settings.limits;
-            let too_long = limits.too_long(event);
-            if !too_long.is_empty() {
-                let failures = limits.failures(&too_long);
-                let failed = Failed::new(&failures, event, raw);
-                let failed = Failed { masked: Masked::Yes, invalid: &too_long, ..failed };
-                return self.failed(index, failed, arena);
-            }
-        }
-        self.enriched(index, event);
-        if self.output.verdicts.last() == Some(&(index, Verdict::Enriched)) {
-            self.pii(at, event, &changes, arena);
-        }
-    }
-
-    /// Writes the column of derived entities and validates them.
-    fn derived_contexts<'a>(
-        &mut self,
-        event: &mut Event<'a>,
-        derived: &[Entity<'a>],
-        found: &Entities<'a>,
-        arena: &'a Bump,
-    ) -> Result<Vec<Failure>, Pending> {
-        let mut all = derived.to_vec();
-        for entity in found.contexts.iter().chain(&found.unstruct) {
-            let Some(version) = entity.superseded_by else { continue };
-            let info = entities::validation_info(entity.uri, version, arena);
-            if !all[derived.len()..].contains(&info) {
-                all.push(info);
-            }
-        }
-        if all.is_empty() {
-            return Ok(Vec::new());
-        }
-        event.set(Field::DerivedContexts, Some(event::entity::envelope(&all, arena)));
-        let mut failures = Vec::new();
-        for entity in derived {
-            let error = match self.check.check_derived(entity) {
-                schema_check::Verdict::Valid(_) => continue,
-                schema_check::Verdict::Pending => return Err(Pending),
-                schema_check::Verdict::Invalid(error) => *error,
-            };
-            let enrichment = EnrichmentId {
-                schema_key: entity.uri.to_owned(),
-                identifier: "enrichments-contexts-validation",
-            };
-            let reason = Reason::Iglu { schema_key: entity.uri.to_owned(), error };
-            failures.push(Failure { enrichment: Some(enrichment), reason });
-        }
-        Ok(failures)
-    }
-}
-
-/// The entities that none of these failures is about.
-fn valid<'a>(derived: &[Entity<'a>], failures: &[Failure]) -> Vec<Entity<'a>> {
-    let fails = |entity: &Entity<'_>, failure: &Failure| match &failure.reason {
-        Reason::Iglu { schema_key, .. } => schema_key == entity.uri,
-        _ => false,
-    };
-    let valid = |entity: &&Entity<'_>| !failures.iter().any(|failure| fails(entity, failure));
-    derived.iter().filter(valid).copied().collect()
 }
 
 #[cfg(test)]

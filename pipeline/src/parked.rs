@@ -7,11 +7,8 @@
 
 use event::{base64, time};
 use serde::{Deserialize, Serialize};
-use validator::Schemas;
 
-use super::output::{Output, Verdict};
-use super::{Pipeline, Run, Unavailable, Work};
-use crate::Batch;
+use crate::batch::Origin;
 
 /// One line of the route `parked`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,19 +53,6 @@ pub struct Waiting {
     pub event_id: String,
 }
 
-/// Where a record comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// The stream.
-    pub stream: &'a str,
-    /// The shard.
-    pub shard: &'a str,
-    /// The sequence number.
-    pub sequence: &'a str,
-    /// The index inside an aggregated record.
-    pub sub_sequence: u64,
-}
-
 impl Parked {
     /// A record that is parked now. `events` is `None` for all of it.
     pub fn new(
@@ -103,35 +87,6 @@ impl Parked {
     /// Whether a replay processes the event of that index.
     pub fn names(&self, index: u32) -> bool {
         self.events.as_ref().is_none_or(|events| events.iter().any(|event| event.index == index))
-    }
-}
-
-impl Pipeline {
-    /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is
-    /// to be parked they are bad rows, with the record in them.
-    pub fn park(&self, batch: &Batch<'_>, deaths: u32, now_ms: i64) -> Output {
-        if self.settings.unavailable == Unavailable::Bad {
-            let (schemas, stream) = (Schemas::default(), self.settings.stream.as_str());
-            let mut run = Run::new(self, Work { batch, stream, only: None }, &schemas, now_ms);
-            for (index, record) in (0..).zip(&batch.records) {
-                run.panicked(index, record, &format!("{deaths} workers died on this record"));
-            }
-            return run.output;
-        }
-        let mut output = Output::default();
-        for (index, record) in (0..).zip(&batch.records) {
-            let origin = Origin {
-                stream: &self.settings.stream,
-                shard: batch.shard,
-                sequence: record.sequence,
-                sub_sequence: record.sub_sequence,
-            };
-            let reason = Reason::KilledWorkers(deaths);
-            let parked = Parked::new(reason, None, origin, record.data, now_ms);
-            output.parked.push_with(|out| parked.write(out));
-            output.verdicts.push((index, Verdict::Parked));
-        }
-        output
     }
 }
 

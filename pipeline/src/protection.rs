@@ -21,8 +21,8 @@ use event::reason::{Failure, Reason};
 use event::{Bump, CollectorPayload, Event, Field, RawEvent, base64, convert, json, raw_event};
 use validator::Schemas;
 
-use super::Run;
 use super::parameters::{Parameter, Rule};
+use super::writer::Writer;
 
 /// What becomes of personal data in bad rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,10 @@ pub enum Personal {
 
 /// Whether an event was masked and hashed already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Masked {
+pub enum Masked {
+    /// It was.
     Yes,
+    /// It was not.
     No,
 }
 
@@ -144,13 +146,13 @@ enum How<'p> {
     Withhold,
 }
 
-impl Run<'_> {
+impl Writer<'_> {
     /// Shows what bad rows may show.
     pub(super) fn shown(&self) -> Shown<'_> {
         Shown {
             personal: self.pipeline.settings.personal,
             enrichments: &self.pipeline.enrichments,
-            schemas: self.check.schemas(),
+            schemas: self.schemas,
         }
     }
 }

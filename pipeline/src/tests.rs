@@ -4,6 +4,8 @@ use event::bad_row::BadKind;
 use event::base64;
 use traffic::requests;
 
+use super::adapt::Adapters;
+use super::road::Passage;
 use super::*;
 
 const NOW_MS: i64 = 1_714_558_272_345;
@@ -28,29 +30,31 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     };
     assert_eq!(sound.verdicts, [(0, Verdict::Enriched); 3]);
 
+    let texts = Bump::new();
     let work = Work { batch: &batch, stream: "", only: None };
-    let mut run = Run::new(&pipeline, work, &schemas, NOW_MS);
+    let start = Start::new(&pipeline.settings.processor, NOW_MS, &texts);
+    let mut pass = Pass::new(&pipeline, work, &schemas, start, NOW_MS);
     let (arena, mut caches) = (Bump::new(), Caches::default());
     let record = &batch.records[0];
     let payload = load::payload(record.data, RecordEncoding::Plain, &arena).expect("a payload");
     let adapters = Adapters::default();
-    let adapted = adapt::events(&payload, &adapters, &mut run.check, &arena);
-    for (place, raw) in adapted.expect("three events").events.iter().enumerate() {
-        let at = Place { index: 0, record, place };
-        run.confined(at, &mut caches, |run, caches| {
+    let adapted = adapt::events(&payload, &adapters, &mut pass.check, &arena);
+    for (place, raw) in (0..).zip(&adapted.expect("three events").events) {
+        pass.confined(0, &mut caches, |pass, caches| {
             if place == 1 {
                 // It is in the middle of its line, and has written others.
-                run.output.bad.push_with(|out| out.extend_from_slice(b"half done"));
-                run.output.enriched.push_with(|out| {
+                pass.writer.output.bad.push_with(|out| out.extend_from_slice(b"half done"));
+                pass.writer.output.enriched.push_with(|out| {
                     out.extend_from_slice(b"half a li");
                     panic!("something nobody thought of")
                 });
             }
-            run.event(at, raw, None, caches, &arena);
+            let passage = Passage::new(raw.clone(), work.origin(record), place, None, &arena);
+            pass.event(0, passage, caches, &arena);
         });
     }
 
-    let output = run.output;
+    let output = pass.writer.output;
     let bad = Verdict::Bad(BadKind::GenericError);
     let verdicts = [(0, Verdict::Enriched), (0, bad), (0, Verdict::Enriched)];
     assert_eq!(output.verdicts, verdicts);
@@ -73,11 +77,12 @@ fn a_panic_tells_of_nobody_where_bad_rows_may_not() {
         let batch = Batch { shard: "s", records: vec![record] };
         let schemas = validator::embedded::snapshot();
         let work = Work { batch: &batch, stream: "", only: None };
-        let mut run = Run::new(&pipeline, work, &schemas, NOW_MS);
-        let at = Place { index: 0, record: &batch.records[0], place: 0 };
+        let texts = Bump::new();
+        let start = Start::new(&pipeline.settings.processor, NOW_MS, &texts);
+        let mut pass = Pass::new(&pipeline, work, &schemas, start, NOW_MS);
         let jane = "jane".to_owned();
-        run.confined(at, &mut Caches::default(), |_, _| panic!("no room for {jane}"));
-        let row = String::from_utf8_lossy(run.output.bad.last()).into_owned();
+        pass.confined(0, &mut Caches::default(), |_, _| panic!("no room for {jane}"));
+        let row = String::from_utf8_lossy(pass.writer.output.bad.last()).into_owned();
         assert_eq!(row.contains("jane"), told, "{row}");
         assert_eq!(row.contains(&base64::encode(&data)), told, "{row}");
     }

@@ -5,6 +5,7 @@
 //! field. `tnuid` is applied last, so it beats every other network user id.
 
 use enrichments::Times;
+use event::bad_row::Processor;
 use event::convert::{self, TimestampError};
 use event::json::{self, SyntaxError};
 use event::reason::{Failure, Reason, Words};
@@ -21,28 +22,31 @@ pub struct Start<'a> {
     pub etl_tstamp: &'a str,
 }
 
-/// An event with its parameters applied.
-pub struct Transformed<'a> {
-    /// The event.
-    pub event: Event<'a>,
-    /// Its moments.
-    pub times: Times,
-    /// What failed; empty for most events.
-    pub failures: Vec<Failure>,
+impl<'a> Start<'a> {
+    /// Of a batch that this program processes at that time.
+    pub fn new(processor: &Processor, now_ms: i64, arena: &'a Bump) -> Start<'a> {
+        let v_etl = arena.alloc_str(&format!("{}-{}", processor.artifact, processor.version));
+        let v_etl = convert::tsv_safe(v_etl, arena).unwrap_or_default();
+        Start { v_etl, etl_tstamp: time::format_ms(now_ms, arena) }
+    }
 }
 
-/// Applies all parameters of a raw event. An event that brings no id has none yet.
-pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Transformed<'a> {
-    let mut done = Transformed {
-        event: Event::new(),
-        times: Times {
-            collector: raw.payload.timestamp,
-            created: None,
-            sent: None,
-            true_time: None,
-        },
-        failures: Vec::new(),
-    };
+/// What parameters are applied to.
+struct Applied<'e, 'a> {
+    event: &'e mut Event<'a>,
+    times: &'e mut Times,
+    failures: Vec<Failure>,
+}
+
+/// Applies all parameters of a raw event to one that is empty; what failed is most often nothing.
+/// An event that brings no id has none yet.
+pub fn event<'a>(
+    raw: &RawEvent<'a>,
+    start: Start<'a>,
+    (event, times): (&mut Event<'a>, &mut Times),
+    arena: &'a Bump,
+) -> Vec<Failure> {
+    let mut done = Applied { event, times, failures: Vec::new() };
     initialise(&mut done, raw, start, arena);
     let mut last = None;
     for (place, &(name, value)) in raw.parameters.iter().enumerate() {
@@ -57,7 +61,7 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
                 .is_some_and(|winner| has_won(winner, &raw.parameters[..place], &done.failures));
         let applied = match beaten {
             false => apply(&mut done, parameter, value, arena),
-            true => apply(&mut discard(&done), parameter, value, arena),
+            true => discard(&done, parameter, value, arena),
         };
         if let Err(refusal) = applied {
             let reason = Reason::input(parameter.name(), Some(value), refusal);
@@ -68,7 +72,7 @@ pub fn event<'a>(raw: &RawEvent<'a>, start: Start<'a>, arena: &'a Bump) -> Trans
         let applied = apply(&mut done, parameter, value, arena);
         debug_assert!(applied.is_ok(), "a text never fails");
     }
-    done
+    done.failures
 }
 
 /// Up to this many parameters, those without a value and unknown ones included, the last one given
@@ -86,19 +90,26 @@ fn has_won(winner: &str, before: &[(&str, Option<&str>)], failures: &[Failure]) 
     given && !failures.iter().any(failed)
 }
 
-/// A copy to apply a beaten parameter to: it may still fail the event.
-fn discard<'a>(done: &Transformed<'a>) -> Transformed<'a> {
-    Transformed { event: done.event.clone(), times: done.times, failures: Vec::new() }
+/// Applies a beaten parameter to a copy: it may still fail the event.
+fn discard<'a>(
+    done: &Applied<'_, 'a>,
+    parameter: &Parameter,
+    value: &'a str,
+    arena: &'a Bump,
+) -> Result<(), Words> {
+    let (mut event, mut times) = (done.event.clone(), *done.times);
+    let mut copy = Applied { event: &mut event, times: &mut times, failures: Vec::new() };
+    apply(&mut copy, parameter, value, arena)
 }
 
 fn initialise<'a>(
-    done: &mut Transformed<'a>,
+    done: &mut Applied<'_, 'a>,
     raw: &RawEvent<'a>,
     start: Start<'a>,
     arena: &'a Bump,
 ) {
     let payload = raw.payload;
-    let event = &mut done.event;
+    let event = &mut *done.event;
     let collector = payload.collector.and_then(|name| convert::tsv_safe(name, arena));
     event.set(Field::VCollector, collector);
     event.set(Field::VEtl, Some(start.v_etl));
@@ -132,12 +143,12 @@ fn one_line<'a>(agent: &'a str, arena: &'a Bump) -> &'a str {
 }
 
 fn apply<'a>(
-    done: &mut Transformed<'a>,
+    done: &mut Applied<'_, 'a>,
     parameter: &Parameter,
     value: &'a str,
     arena: &'a Bump,
 ) -> Result<(), Words> {
-    let event = &mut done.event;
+    let event = &mut *done.event;
     let (field, text) = match parameter.rule {
         Rule::Ignored => return Ok(()),
         Rule::Text(field) | Rule::Last(field) => (field, convert::tsv_safe(value, arena)),

@@ -4,17 +4,27 @@
 
 use event::bad_row::{self, BadKind, Stamp};
 use event::reason::Reason;
-use event::{Bump, Event, Field, RawEvent, base64};
+use event::{Bump, Event, RawEvent, base64};
 
+use super::adapt::Refused;
 use super::companions::{self, Why};
 use super::failed::Failed;
 use super::parked::{self, Parked, Waiting};
 use super::protection::Masked;
-use super::{Format, Place, Route, Run, Verdict};
-use crate::Record;
+use super::road::Passage;
+use super::writer::Writer;
+use super::{Format, Record, Route, Verdict, adapt};
 
-impl Run<'_> {
-    pub(super) fn enriched(&mut self, index: u32, event: &Event<'_>) {
+impl Writer<'_> {
+    /// An event at the end of its road, and the event about what was pseudonymised in it.
+    pub(super) fn enriched<'a>(&mut self, index: u32, passage: &Passage<'a>, arena: &'a Bump) {
+        self.event(index, &passage.event);
+        if self.output.verdicts.last() == Some(&(index, Verdict::Enriched)) {
+            self.pii(passage, arena);
+        }
+    }
+
+    fn event(&mut self, index: u32, event: &Event<'_>) {
         let settings = &self.pipeline.settings;
         let written = self.output.enriched.push_with(|out| match settings.format {
             Format::Tsv => {
@@ -89,6 +99,27 @@ impl Run<'_> {
         self.incomplete(Why::Failures(failures), failed, arena);
     }
 
+    /// A record that is no collector payload.
+    pub(super) fn unreadable(&mut self, index: u32, record: &Record<'_>, reasons: &[Reason]) {
+        let shown = self.shown().text(record.data, base64::encode);
+        for reason in self.shown().reasons_of_nobody(reasons) {
+            self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
+                bad_row::format_violation(stamp, &reason, &shown, out);
+            });
+        }
+    }
+
+    /// What an adapter refuses.
+    pub(super) fn refused<'a>(&mut self, index: u32, refused: &Refused<'a>, arena: &'a Bump) {
+        let Refused { payload, reasons } = refused;
+        let kind = adapt::refusal_kind(payload);
+        let shown = self.shown().refused_payload(payload, reasons, arena);
+        let reasons = self.shown().reasons(reasons, payload.headers);
+        self.bad(index, kind, |stamp, out| {
+            bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
+        });
+    }
+
     pub(super) fn violated<'a>(
         &mut self,
         index: u32,
@@ -161,30 +192,16 @@ impl Run<'_> {
         self.output.verdicts.push((index, Verdict::Bad(BadKind::SizeViolation)));
     }
 
-    /// No verdict can be had with the present schemas: the event waits, if one of them could not be
-    /// had; otherwise the batch comes again once they were asked for.
-    pub(super) fn undecided(&mut self, at: Place<'_>, event: &Event<'_>) {
-        if self.check.unavailable.is_empty() {
-            return;
-        }
-        let event_id = event.get(Field::EventId).unwrap_or_default().to_owned();
-        self.waiting.push(Waiting { index: at.place as u32, event_id });
-    }
-
     /// Parks events of a record, or all of it.
-    pub(super) fn park(&mut self, index: u32, record: &Record<'_>, events: Option<Vec<Waiting>>) {
-        let schemas = std::mem::take(&mut self.check.unavailable);
-        if schemas.is_empty() {
-            return;
-        }
+    pub(super) fn park(
+        &mut self,
+        index: u32,
+        record: &Record<'_>,
+        reason: parked::Reason,
+        events: Option<Vec<Waiting>>,
+    ) {
         let verdicts = events.as_ref().map_or(1, Vec::len);
-        let origin = parked::Origin {
-            stream: self.work.stream,
-            shard: self.work.batch.shard,
-            sequence: record.sequence,
-            sub_sequence: record.sub_sequence,
-        };
-        let reason = parked::Reason::SchemasUnavailable(schemas);
+        let origin = self.work.origin(record);
         let parked = Parked::new(reason, events, origin, record.data, self.stamp.now_ms);
         self.output.parked.push_with(|out| parked.write(out));
         self.output.verdicts.extend(std::iter::repeat_n((index, Verdict::Parked), verdicts));

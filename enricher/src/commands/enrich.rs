@@ -9,6 +9,8 @@ mod outcomes;
 mod output;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -27,13 +29,14 @@ use crate::clock;
 use crate::commands::tolerance::Tolerance;
 use crate::exit::{EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
+use crate::resolving::resolving;
 use crate::rules::Rules;
 use crate::terminal;
 use account::Account;
 use input::Input;
 use output::{Destination, Writer};
 use pipeline::parked::Parked;
-use pipeline::{Outcome, Pipeline, Settings, protection};
+use pipeline::{Outcome, Output, Pipeline, Settings, protection};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
@@ -196,7 +199,9 @@ impl Transform {
         settings: Settings,
         open: impl FnOnce(&Rules) -> Result<Arc<Enrichments>, Usage>,
     ) -> anyhow::Result<Transform> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // What waits for a registry is driven by a thread of its own: the others compute.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (rules, _temporary) = runtime.block_on(args.rules.with_assets())?;
         let enrichments = open(&rules)?;
         for warning in enrichments.warnings() {
@@ -215,7 +220,7 @@ impl Transform {
         &self,
         mut input: Input,
         threads: usize,
-        mut each: impl FnMut(Chunk, pipeline::Output) -> anyhow::Result<()>,
+        mut each: impl FnMut(Chunk, Output) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if threads == 1 {
             while let Some(chunk) = next_chunk(&mut input)? {
@@ -257,7 +262,7 @@ impl Transform {
     }
 
     /// Processes one batch, resolving what it needs.
-    pub fn process(&self, batch: &Batch) -> pipeline::Output {
+    pub fn process(&self, batch: &Batch) -> Output {
         let batch = batch.view();
         self.resolving(|schemas, now| self.pipeline.process(&batch, schemas, now))
     }
@@ -267,30 +272,29 @@ impl Transform {
         self.resolver.schemas()
     }
 
-    fn chunk(&self, chunk: &Chunk) -> pipeline::Output {
+    fn chunk(&self, chunk: &Chunk) -> Output {
         let Some(parked) = &chunk.parked else { return self.process(&chunk.batch) };
         let batch = chunk.batch.view();
         self.resolving(|schemas, now| self.pipeline.replay(parked, &batch, schemas, now))
     }
 
-    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> pipeline::Output {
-        let now = self.now.unwrap_or_else(clock::now_ms);
-        let mut schemas = self.resolver.schemas();
-        loop {
-            match process(&schemas, now) {
-                Outcome::Done(output) => return output,
-                Outcome::Need(keys) => {
-                    schemas = self.runtime.block_on(self.resolver.resolve(&keys));
-                }
-            }
-        }
+    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> Output {
+        let now = self.now();
+        let attempt = |schemas: Schemas| ready(Ok::<_, Infallible>(process(&schemas, now)));
+        let Ok(output) = self.runtime.block_on(resolving(&self.resolver, attempt));
+        output
+    }
+
+    /// The time that is stamped on what is processed next.
+    pub fn now(&self) -> i64 {
+        self.now.unwrap_or_else(clock::now_ms)
     }
 }
 
 /// Hands over what arrives in any order in the order of the records.
 fn in_order(
-    done: mpsc::Receiver<(Chunk, pipeline::Output)>,
-    each: &mut impl FnMut(Chunk, pipeline::Output) -> anyhow::Result<()>,
+    done: mpsc::Receiver<(Chunk, Output)>,
+    each: &mut impl FnMut(Chunk, Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;

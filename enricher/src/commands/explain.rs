@@ -1,8 +1,9 @@
 //! `snowmelt explain`: one payload through every step, with what each of them made of it.
 //!
-//! The steps are taken one by one here, to be looked at; what became of the payload in the end is
-//! asked of the pipeline itself. What an enrichment did is the difference between a run with it
-//! and a run without it and all behind it, and so is its time: the least of many warm runs.
+//! The steps of an event's road are taken one by one, and looked at in between; what became of the
+//! payload in the end is asked of the pipeline as a whole. What an enrichment did is the difference
+//! between a run with it and a run without it and all behind it, and so is its time: the least of
+//! many warm runs.
 
 mod tree;
 
@@ -21,9 +22,10 @@ use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::batch::{Batch, Record};
 use crate::exit::Usage;
 use crate::terminal;
-use pipeline::schema_check::{SchemaCheck, Stop, Verdict as Checked};
-use pipeline::transform::{Start, Transformed};
-use pipeline::{Output, Settings, Verdict, adapt, entities, load, transform};
+use pipeline::road::{End, Passage, STEPS, Tools};
+use pipeline::schema_check::{SchemaCheck, Stop};
+use pipeline::transform::Start;
+use pipeline::{Origin, Output, Settings, Verdict, adapt, load};
 
 /// What `snowmelt explain` was asked for.
 #[derive(Debug, clap::Args)]
@@ -74,12 +76,29 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let mut account = Map::new();
     account.insert("record".to_owned(), json!(args.record));
     account.insert("bytes".to_owned(), json!(batch.bytes()));
-    let data = &batch.records[0].data;
-    explain(data, &settings, &mut check, &steps, &mut account, &arena);
+    let record = &batch.records[0];
+    let origin = Origin {
+        stream: &settings.stream,
+        shard: batch.shard.as_str(),
+        sequence: record.sequence.as_str(),
+        sub_sequence: record.sub_sequence,
+    };
+    let start = Start::new(&settings.processor, transform.now(), &arena);
+    let road = Road { settings: &settings, origin, start, enrichments: &steps };
+    explain(&record.data, &road, &mut check, &mut account, &arena);
     account.insert("became".to_owned(), became(&output));
     let account = Value::Object(account);
     terminal::line(&if args.json { account.to_string() } else { tree::text(&account) });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What all events of the record have in common.
+struct Road<'a> {
+    settings: &'a Settings,
+    origin: Origin<'a>,
+    start: Start<'a>,
+    /// The enrichments up to each of them, all of them last.
+    enrichments: &'a [(&'static str, Enrichments)],
 }
 
 /// The enrichments up to each step, the first with the built-in steps alone.
@@ -96,16 +115,15 @@ fn steps(args: &TransformArgs) -> anyhow::Result<Vec<(&'static str, Enrichments)
     names.enumerate().map(open).collect()
 }
 
-fn explain(
-    data: &[u8],
-    settings: &Settings,
+fn explain<'a>(
+    data: &'a [u8],
+    road: &Road<'a>,
     check: &mut SchemaCheck<'_>,
-    steps: &[(&'static str, Enrichments)],
     account: &mut Map<String, Value>,
-    arena: &Bump,
+    arena: &'a Bump,
 ) {
     let started = Instant::now();
-    let loaded = load::payload(data, settings.record_encoding, arena);
+    let loaded = load::payload(data, road.settings.record_encoding, arena);
     let took = micros(started);
     let payload = match loaded {
         Err(reasons) => {
@@ -122,7 +140,7 @@ fn explain(
     });
     account.insert("payload".to_owned(), shown);
     let started = Instant::now();
-    let adapted = adapt::events(payload, &settings.adapters, check, arena);
+    let adapted = adapt::events(payload, &road.settings.adapters, check, arena);
     let took = micros(started);
     let adapted = match adapted {
         Err(Stop::Pending) => return waiting(account, "adapter"),
@@ -137,9 +155,11 @@ fn explain(
         said["refused"] = words(&refused.reasons);
     }
     account.insert("adapter".to_owned(), said);
-    let events = adapted.events.iter();
-    let explained = events.map(|raw| Value::Object(explain_event(raw, check, steps, arena)));
-    let explained = explained.collect();
+    let mut explained = Vec::new();
+    for (index, raw) in (0..).zip(&adapted.events) {
+        let passage = Passage::new(raw.clone(), road.origin, index, None, arena);
+        explained.push(Value::Object(walk(passage, road, check, arena)));
+    }
     account.insert("events".to_owned(), Value::Array(explained));
 }
 
@@ -147,92 +167,87 @@ fn waiting(account: &mut Map<String, Value>, step: &str) {
     account.insert(step.to_owned(), json!("waits: a schema cannot be had now"));
 }
 
-fn explain_event<'a>(
-    raw: &RawEvent<'a>,
+/// Takes one event down its road, and notes what every step made of it.
+fn walk<'a>(
+    mut passage: Passage<'a>,
+    road: &Road<'a>,
     check: &mut SchemaCheck<'_>,
-    steps: &[(&'static str, Enrichments)],
     arena: &'a Bump,
 ) -> Map<String, Value> {
     let mut account = Map::new();
-    let parameters: Map<String, Value> =
-        raw.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let parameters = passage.raw.parameters.iter();
+    let parameters = parameters.map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     account.insert("parameters".to_owned(), Value::Object(parameters));
-
-    let started = Instant::now();
-    let start = Start { v_etl: "", etl_tstamp: "" };
-    let Transformed { mut event, times, failures } = transform::event(raw, start, arena);
-    let mut fields = difference(&Event::new(), &event);
-    fields.insert("micros".to_owned(), micros(started));
-    account.insert("fields".to_owned(), Value::Object(fields));
-    if !failures.is_empty() {
-        account.insert("failures".to_owned(), failed(&failures));
-        return account;
-    }
-    let started = Instant::now();
-    let found = match entities::extract(&mut event, check, arena) {
-        Ok(found) => found,
-        Err(Stop::Pending) => {
-            waiting(&mut account, "schemas");
-            return account;
-        }
-        Err(Stop::Refused(reasons)) => {
-            account.insert("schemas".to_owned(), json!({"refused": words(&reasons)}));
-            return account;
-        }
+    let (_, enrichments) = road.enrichments.last().expect("the built-in steps are always there");
+    let mut tools = Tools {
+        settings: road.settings,
+        enrichments,
+        check,
+        caches: &mut Caches::default(),
+        start: road.start,
+        arena,
     };
-    let took = micros(started);
-    let valid = found.contexts.iter().chain(&found.unstruct).map(|entity| {
-        let version = entity.superseded_by;
-        let by = version.map_or(String::new(), |version| format!(", superseded by {version}"));
-        (entity.uri.to_owned(), Value::String(format!("valid{by}")))
-    });
-    let mut schemas: Map<String, Value> = valid.collect();
-    schemas.insert("micros".to_owned(), took);
-    account.insert("schemas".to_owned(), Value::Object(schemas));
-
-    let given = Given { raw, times, unstruct: found.unstruct.as_ref(), fingerprint: None };
-    let derived = enrich(&mut event, &given, steps, &mut account, arena);
-    let verdicts = derived.iter().map(|entity| {
-        let verdict = match check.check(entity.uri, entity.data) {
-            Checked::Valid(_) => json!("valid"),
-            Checked::Pending => json!("waits: its schema cannot be had now"),
-            Checked::Invalid(error) => {
-                let schema_key = entity.uri.to_owned();
-                words(&[Reason::Iglu { schema_key, error: *error }])
-            }
-        };
-        (entity.uri.to_owned(), verdict)
-    });
-    account.insert("derived".to_owned(), Value::Object(verdicts.collect()));
-    if let Some((_, all)) = steps.last() {
-        let before = event.clone();
+    for step in &STEPS {
+        let before = passage.event.clone();
         let started = Instant::now();
-        all.anonymise(&mut event, raw.payload.headers, arena);
+        let taken = (step.take)(&mut passage, &mut tools);
         let took = micros(started);
-        let mut masked = difference(&before, &event);
-        masked.insert("micros".to_owned(), took);
-        account.insert("masked and hashed".to_owned(), Value::Object(masked));
+        let mut seen = match step.name {
+            "enrichments" => one_by_one(&before, &passage, road, arena),
+            "schemas" => valid(passage.found.contexts.iter().chain(&passage.found.unstruct)),
+            "derived" if taken.is_ok() => valid(passage.derived.iter()),
+            _ => difference(&before, &passage.event),
+        };
+        let end = taken.err();
+        seen.extend(end.as_ref().map(|end| ("ends".to_owned(), ended(end))));
+        if step.name != "enrichments" {
+            seen.insert("micros".to_owned(), took);
+        }
+        account.insert(step.name.to_owned(), Value::Object(seen));
+        if end.is_some() {
+            break;
+        }
     }
     account
 }
 
-/// Runs the enrichments up to each step, and notes what the last one of them changed.
-fn enrich<'a>(
-    event: &mut Event<'a>,
-    given: &Given<'_, 'a>,
-    steps: &[(&'static str, Enrichments)],
-    account: &mut Map<String, Value>,
+/// Why an event goes no further.
+fn ended(end: &End<'_>) -> Value {
+    match end {
+        End::Failed { failures, .. } => failed(failures),
+        End::Refused(reasons) => words(reasons),
+        End::Waits => json!("waits: a schema cannot be had now"),
+    }
+}
+
+fn valid<'e, 'a: 'e>(entities: impl Iterator<Item = &'e Entity<'a>>) -> Map<String, Value> {
+    let valid = entities.map(|entity| {
+        let version = entity.superseded_by;
+        let by = version.map_or(String::new(), |version| format!(", superseded by {version}"));
+        (entity.uri.to_owned(), Value::String(format!("valid{by}")))
+    });
+    valid.collect()
+}
+
+/// Runs the enrichments up to each of them, and notes what the last one changed.
+fn one_by_one<'a>(
+    from: &Event<'a>,
+    passage: &Passage<'a>,
+    road: &Road<'a>,
     arena: &'a Bump,
-) -> Vec<Entity<'a>> {
-    let from = event.clone();
+) -> Map<String, Value> {
+    let Passage { raw, times, found, .. } = passage;
+    let unstruct = found.unstruct.as_ref();
+    let given = Given { raw, times: *times, unstruct, fingerprint: None };
+    let mut event = from.clone();
     let mut entities: Vec<Entity<'a>> = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
     let (mut least, mut explained) = (0.0, Map::new());
-    for (name, enrichments) in steps {
+    for (name, enrichments) in road.enrichments {
         let mut after = from.clone();
         let mut caches = Caches::default();
-        let done = enrichments.run(&mut after, given, &mut caches, arena);
-        let mut step = difference(event, &after);
+        let done = enrichments.run(&mut after, &given, &mut caches, arena);
+        let mut step = difference(&event, &after);
         for entity in done.entities.iter().filter(|entity| !entities.contains(entity)) {
             step.insert(entity.uri.to_owned(), read(entity.data));
         }
@@ -241,22 +256,33 @@ fn enrich<'a>(
         if !new.is_empty() {
             step.insert("failures".to_owned(), failed(&new));
         }
-        let mut fastest = f64::MAX;
-        for _ in 0..RUNS {
-            let mut copy = from.clone();
-            let started = Instant::now();
-            enrichments.run(&mut copy, given, &mut caches, arena);
-            fastest = fastest.min(started.elapsed().as_secs_f64() * 1e6);
-        }
+        let fastest = fastest(enrichments, from, &given, &mut caches, arena);
         step.insert("micros".to_owned(), json!(rounded((fastest - least).max(0.0))));
         least = fastest;
         explained.insert((*name).to_owned(), Value::Object(step));
-        *event = after;
+        event = after;
         entities = done.entities.to_vec();
         failures = done.failures;
     }
-    account.insert("enrichments".to_owned(), Value::Object(explained));
-    entities
+    explained
+}
+
+/// The shortest of many runs, in microseconds.
+fn fastest<'a>(
+    enrichments: &Enrichments,
+    from: &Event<'a>,
+    given: &Given<'_, 'a>,
+    caches: &mut Caches,
+    arena: &'a Bump,
+) -> f64 {
+    let mut fastest = f64::MAX;
+    for _ in 0..RUNS {
+        let mut copy = from.clone();
+        let started = Instant::now();
+        enrichments.run(&mut copy, given, caches, arena);
+        fastest = fastest.min(started.elapsed().as_secs_f64() * 1e6);
+    }
+    fastest
 }
 
 /// The columns that changed, each with what it was and what it is.

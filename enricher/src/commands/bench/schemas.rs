@@ -9,6 +9,8 @@ mod crowd;
 mod hosting;
 mod plot;
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,11 +20,13 @@ use anyhow::ensure;
 use resolver::{Figures, Resolver};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use validator::Schemas;
 
 use super::batches;
 use crate::batch::Batch;
 use crate::commands::enrich::input::Input;
 use crate::process::this_program;
+use crate::resolving::resolving;
 use crate::{clock, terminal};
 use hosting::{Corpus, Hosting};
 use pipeline::{Outcome, Pipeline, Settings};
@@ -139,19 +143,14 @@ impl Bench {
     fn pass(&self, resolver: &Resolver) -> (u64, u64) {
         let (mut events, mut waits) = (0, 0);
         for batch in &self.batches {
-            let (batch, mut schemas) = (batch.view(), resolver.schemas());
-            loop {
-                match self.pipeline.process(&batch, &schemas, clock::now_ms()) {
-                    Outcome::Done(output) => {
-                        events += black_box(output).verdicts.len() as u64;
-                        break;
-                    }
-                    Outcome::Need(keys) => {
-                        waits += 1;
-                        schemas = self.runtime.block_on(resolver.resolve(&keys));
-                    }
-                }
-            }
+            let batch = batch.view();
+            let attempt = |schemas: Schemas| {
+                let outcome = self.pipeline.process(&batch, &schemas, clock::now_ms());
+                waits += u64::from(matches!(outcome, Outcome::Need(_)));
+                ready(Ok::<_, Infallible>(outcome))
+            };
+            let Ok(output) = self.runtime.block_on(resolving(resolver, attempt));
+            events += black_box(output).verdicts.len() as u64;
         }
         (events, waits)
     }

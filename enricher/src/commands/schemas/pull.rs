@@ -19,8 +19,9 @@ use crate::commands::enrich::input::Input;
 use crate::commands::enrich::next_chunk;
 use crate::exit::{EXIT_FAULTS, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
-use crate::{clock, terminal};
-use pipeline::{Outcome, Pipeline, Settings};
+use crate::resolving::needed;
+use crate::terminal;
+use pipeline::{Pipeline, Settings};
 
 /// What `snowmelt schemas pull` was asked for.
 #[derive(Debug, clap::Args)]
@@ -115,13 +116,8 @@ async fn seen(resolver: &Resolver, files: Vec<PathBuf>) -> anyhow::Result<BTreeS
     let pipeline = Pipeline::new(Settings::new(this_program()), std::sync::Arc::default());
     let mut keys = BTreeSet::new();
     let mut input = Input::open(files);
-    let mut schemas = resolver.schemas();
     while let Some(chunk) = next_chunk(&mut input)? {
-        let batch = chunk.batch.view();
-        while let Outcome::Need(needed) = pipeline.process(&batch, &schemas, clock::now_ms()) {
-            schemas = resolver.resolve(&needed).await;
-            keys.extend(needed);
-        }
+        keys.extend(needed(&pipeline, resolver, &chunk.batch).await);
     }
     Ok(keys)
 }

@@ -16,10 +16,11 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::Args;
+use crate::aws;
 use crate::batch::Batch;
+use crate::resolving::needed;
 use crate::rules::Rules;
-use crate::{aws, clock};
-use pipeline::{Outcome, Pipeline};
+use pipeline::Pipeline;
 
 /// The name of the registry under test.
 pub(super) const NAME: &str = "Under Test";
@@ -54,13 +55,8 @@ impl Corpus {
         let rules = Rules { resolver: args.resolver.clone(), ..Rules::default() };
         let resolver = rules.resolver(&aws::Settings::default())?;
         let mut keys = Vec::new();
-        let mut schemas = resolver.schemas();
         for batch in batches {
-            let batch = batch.view();
-            while let Outcome::Need(needed) = pipeline.process(&batch, &schemas, clock::now_ms()) {
-                schemas = runtime.block_on(resolver.resolve(&needed));
-                keys.extend(needed);
-            }
+            keys.extend(runtime.block_on(needed(pipeline, &resolver, batch)));
         }
         let mut texts = HashMap::new();
         for key in &keys {
