@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use enrichments::{Caches, Configuration, Enrichments, Input as Given};
 use event::reason::{Failure, Reason};
-use event::{Bump, Entity, Event, RawEvent};
+use event::{Bump, Entity, Event};
 use lease::{Position, SequenceNumber, ShardId};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;

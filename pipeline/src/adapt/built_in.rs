@@ -7,38 +7,12 @@ use std::fmt;
 
 use event::{Bump, CollectorPayload, SchemaKey};
 
-use super::webhook::Request;
+use super::webhook::{Request, Type, Webhook};
 use super::{
     Adapted, callrail, cloudfront, google_analytics, hubspot, mailchimp, mailgun, mandrill,
     marketo, olark, pagerduty, pingdom, sendgrid, statusgator, unbounce, urban_airship, vero,
 };
 use crate::schema_check::Stop;
-
-/// A webhook.
-pub(super) struct Webhook {
-    /// Its name in configurations.
-    pub(super) name: &'static str,
-    /// The two parts of its path.
-    pub(super) endpoint: (&'static str, &'static str),
-    /// What its events say is their tracker.
-    pub(super) tracker: &'static str,
-    /// Where its schemas are, but for those that say otherwise.
-    vendor: &'static str,
-    /// The types of its events.
-    pub(super) types: &'static [Type],
-    /// Makes events of a request.
-    pub(super) events: for<'c, 'a> fn(&Request<'c, 'a>) -> Result<Adapted<'a>, Stop>,
-}
-
-/// A type of event.
-pub(super) struct Type {
-    /// Its name in configurations; types of one name have one schema.
-    pub(super) setting: &'static str,
-    /// Its name as the sender writes it. Schemas that are no types of events have none.
-    pub(super) name: Option<&'static str>,
-    /// Name and version of its schema, with the vendor before them where it is another.
-    schema: &'static str,
-}
 
 /// A type that has one name in configurations, another for the sender.
 const fn of(setting: &'static str, name: &'static str, schema: &'static str) -> Type {

@@ -7,7 +7,6 @@ use event::raw_event::Parameter;
 use event::reason::{Reason, Words};
 use event::{Bump, CollectorPayload, RawEvent, query};
 
-use super::built_in::Webhook;
 use super::tree::{Change, Json, Lists};
 use super::{Adapted, Refused, dates, find, map, tree, unstruct};
 use crate::schema_check::Stop;
@@ -16,6 +15,32 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 const NO_BODY: &str = "empty body: no events to process";
+
+/// A webhook.
+pub(super) struct Webhook {
+    /// Its name in configurations.
+    pub(super) name: &'static str,
+    /// The two parts of its path.
+    pub(super) endpoint: (&'static str, &'static str),
+    /// What its events say is their tracker.
+    pub(super) tracker: &'static str,
+    /// Where its schemas are, but for those that say otherwise.
+    pub(super) vendor: &'static str,
+    /// The types of its events.
+    pub(super) types: &'static [Type],
+    /// Makes events of a request.
+    pub(super) events: for<'c, 'a> fn(&Request<'c, 'a>) -> Result<Adapted<'a>, Stop>,
+}
+
+/// A type of event.
+pub(super) struct Type {
+    /// Its name in configurations; types of one name have one schema.
+    pub(super) setting: &'static str,
+    /// Its name as the sender writes it. Schemas that are no types of events have none.
+    pub(super) name: Option<&'static str>,
+    /// Name and version of its schema, with the vendor before them where it is another.
+    pub(super) schema: &'static str,
+}
 
 /// A webhook's request, and what its adapter needs to know.
 pub(super) struct Request<'c, 'a> {
