@@ -180,6 +180,79 @@ fn lint_sees_schemas_and_their_sequence() {
     assert_eq!(run(&["schemas", "lint", "--skip", "x", &advice.root()]).code, 64);
 }
 
+#[test]
+fn lint_looks_at_schemas_and_passes_other_files_over() {
+    let registry = Registry::new(&[("1-0-0", json!({"properties": {"a": text(3)}}))]);
+    let below = registry.dir.path().join("schemas/com.acme");
+    for (name, bytes) in [
+        (".DS_Store", &b"\0\0\0\x01Bud1\xff"[..]),
+        ("README", b"# Our schemas"),
+        ("README.md", b"1-0-0 is the first one"),
+        ("package.json", b"{\"name\": \"schemas\"}"),
+        ("click_1.json", b"{\"jsonpaths\": [\"$.a\"]}"),
+    ] {
+        std::fs::write(below.join(name), bytes).expect("written");
+    }
+    let (code, document) = json_of(&["lint", &registry.root()]);
+    assert_eq!((code, &document["schemas"]), (0, &json!(1)), "{document}");
+
+    // What is named is looked at, and what is named as a version is meant to be a schema.
+    let readme = below.join("README.md").display().to_string();
+    assert_eq!(json_of(&["lint", &readme]).0, 65);
+    std::fs::write(registry.file("1-0-1"), "{\n  \"a\": 1,\n  b\n}").expect("written");
+    let (code, document) = json_of(&["lint", &registry.root()]);
+    let message = document["remarks"][0]["message"].as_str().unwrap_or_default();
+    assert_eq!((code, &document["schemas"]), (65, &json!(2)), "{document}");
+    assert!(message.contains("line 3 column 3"), "{document}");
+    let ran = run(&["schemas", "diff", &registry.file("1-0-0"), &registry.file("1-0-1")]);
+    assert!(ran.code == 64 && ran.err.contains("1-0-1"), "{ran:?}");
+    assert!(ran.err.contains("line 3 column 3"), "{ran:?}");
+
+    // Nothing to look at is a mistake of whoever asks.
+    let empty = tempfile::tempdir().expect("a folder");
+    for path in [empty.path().display().to_string(), registry.file("9-9-9")] {
+        let ran = run(&["schemas", "lint", &path]);
+        assert!(ran.code == 64 && ran.err.contains(&path), "{ran:?}");
+    }
+}
+
+#[test]
+fn lint_sees_what_supersedes_nothing() {
+    let properties = json!({"a": text(3)});
+    let superseded = |by: &str| json!({"properties": properties, "$supersededBy": by});
+    for by in ["1.0.1", "1-0-0", "1-0-5"] {
+        let registry = Registry::new(&[("1-0-0", superseded(by))]);
+        for path in [registry.root(), registry.file("1-0-0")] {
+            let (code, document) = json_of(&["lint", &path]);
+            assert_eq!(code, 65, "{by}: {document}");
+            assert_eq!(document["remarks"][0]["check"], "supersededBy", "{document}");
+            assert_eq!(document["remarks"][0]["pointer"], "/$supersededBy", "{document}");
+        }
+    }
+    let good = Registry::new(&[
+        ("1-0-0", superseded("1-0-1")),
+        ("1-0-1", json!({"properties": properties})),
+    ]);
+    assert_eq!(json_of(&["lint", &good.root()]).0, 0);
+    assert_eq!(json_of(&["lint", &good.file("1-0-0")]).0, 0);
+}
+
+#[test]
+fn lint_can_leave_advice_out() {
+    let text = json!({"type": "string", "maxLength": 3, "enum": ["abcdef"]});
+    let registry = Registry::new(&[("1-0-0", json!({"properties": {"a": text}}))]);
+    let (_, all) = json_of(&["lint", &registry.root()]);
+    let (code, faults) = json_of(&["lint", "--only-faults", &registry.root()]);
+    let kinds = |document: &Value| {
+        let remarks = document["remarks"].as_array().expect("a list");
+        let kind = |kind| remarks.iter().filter(|remark| remark["kind"] == kind).count();
+        (kind("fault"), kind("advice"))
+    };
+    assert_eq!((code, kinds(&faults)), (65, (1, 0)), "{faults}");
+    assert!(kinds(&all).1 > 0, "{all}");
+    assert_eq!(run(&["schemas", "lint", "--only-faults", "--strict", "x"]).code, 64);
+}
+
 /// Serves schemas by path, and a list of them, until dropped.
 struct Server {
     uri: String,
