@@ -27,7 +27,8 @@ pub struct Config {
     pub initial_position: Position,
     /// What [`Position::Latest`] means, in milliseconds since 1970: when this run began. A lease
     /// stores this time, so that what is written from then on is read by whoever comes later.
-    pub latest_ms: i64,
+    /// A keeper that is not told takes the time at which it is started.
+    pub latest_ms: Option<i64>,
     /// The size of this worker relative to its peers: twice the capacity, twice the load.
     pub capacity: u32,
     /// The most leases this worker holds.
@@ -61,7 +62,7 @@ impl Config {
             // A write that takes longer than the interval is in the way of the next one.
             store_timeout: lease_duration / 3,
             initial_position: Position::TrimHorizon,
-            latest_ms: clock_ms(),
+            latest_ms: None,
             capacity: 1,
             max_held: 10_000,
             residence: lease_duration * 3,
@@ -71,7 +72,7 @@ impl Config {
 
     /// Where a shard starts that descends from none we know, by a time where it is one.
     pub(crate) fn initial(&self) -> Initial {
-        Initial { position: self.initial_position.clone(), latest_ms: self.latest_ms }
+        Initial { position: self.initial_position.clone(), latest_ms: self.latest_ms.unwrap_or(0) }
     }
 
     /// What is kept between the end of our right to write output and the moment another worker
@@ -80,12 +81,4 @@ impl Config {
     pub fn margin(&self) -> Duration {
         self.lease_duration / 5
     }
-}
-
-/// The time of the day. It is stored and never compared: a stream knows when its records came.
-fn clock_ms() -> i64 {
-    #[allow(clippy::disallowed_methods, reason = "where the newest records begin is a time of day")]
-    let now = std::time::SystemTime::now();
-    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

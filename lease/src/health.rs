@@ -15,6 +15,15 @@ pub struct Health {
     pub failing_since: Option<Instant>,
 }
 
+/// The health of what leases depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Scans of the table.
+    pub scan: Health,
+    /// Writes of leases.
+    pub write: Health,
+}
+
 impl Health {
     /// Takes note of a success.
     pub(crate) fn succeeded(&mut self, now: Instant) {

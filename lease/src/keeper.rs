@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gauge::Gauge;
+use crate::health::StoreHealth;
 use crate::held::{Held, Shared};
 use crate::lease::{LeaseKey, Stream};
 use crate::protocol::{Command, Event, Grant, Progress, Protocol};
@@ -44,6 +45,7 @@ struct Inbox {
     listing: Mutex<Option<Vec<Shard>>>,
     stream: Mutex<Option<Stream>>,
     status: Mutex<Status>,
+    health: Mutex<StoreHealth>,
     drain: CancellationToken,
     drained: CancellationToken,
     unusable: CancellationToken,
@@ -52,11 +54,13 @@ struct Inbox {
 
 impl Keeper {
     /// Starts the keeper's task on the current runtime.
-    pub fn start(store: Arc<dyn LeaseStore>, config: Config) -> (Keeper, Leases) {
+    pub fn start(store: Arc<dyn LeaseStore>, mut config: Config) -> (Keeper, Leases) {
+        config.latest_ms.get_or_insert_with(clock_ms);
         let inbox = Arc::new(Inbox {
             listing: Mutex::default(),
             stream: Mutex::default(),
             status: Mutex::default(),
+            health: Mutex::default(),
             drain: CancellationToken::new(),
             drained: CancellationToken::new(),
             unusable: CancellationToken::new(),
@@ -97,7 +101,12 @@ impl Keeper {
 
     /// What the keeper has done and sees.
     pub fn status(&self) -> Status {
-        self.inbox.status.lock().expect(UNPOISONED).clone()
+        *self.inbox.status.lock().expect(UNPOISONED)
+    }
+
+    /// Whether the lease table was lately read and written.
+    pub fn health(&self) -> StoreHealth {
+        self.inbox.health.lock().expect(UNPOISONED).clone()
     }
 
     /// Cancelled when the store turns out to be unusable. Every [`Held`] is asked back then, and
@@ -221,9 +230,8 @@ impl Desk {
     }
 
     fn publish(&self) {
-        let (scan, write) = self.requests.health();
-        let status = Status { scan, write, ..self.protocol.status(self.now()) };
-        *self.inbox.status.lock().expect(UNPOISONED) = status;
+        *self.inbox.status.lock().expect(UNPOISONED) = self.protocol.status(self.now());
+        *self.inbox.health.lock().expect(UNPOISONED) = self.requests.health();
     }
 
     /// Waits until something has happened, and says what.
@@ -363,3 +371,11 @@ impl Drop for Desk {
 
 /// Stands for "no time at all is set".
 const FAR: Duration = Duration::from_secs(86_400);
+
+/// The time of the day. It is stored and never compared: a stream knows when its records came.
+fn clock_ms() -> i64 {
+    #[allow(clippy::disallowed_methods, reason = "where the newest records begin is a time of day")]
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -142,7 +142,7 @@ pub mod store;
 
 pub use config::Config;
 pub use error::{Error, Result};
-pub use health::Health;
+pub use health::{Health, StoreHealth};
 pub use held::Held;
 pub use keeper::{Keeper, Leases};
 pub use lease::{Change, Counter, Lease, LeaseKey, Stream, Suspect, WorkerId, Write, WriteId};

@@ -136,7 +136,7 @@ impl Protocol {
     /// What has been done and is seen.
     pub(crate) fn status(&self, now: Duration) -> Status {
         let held = self.holdings.values().filter(|holding| holding.may_work(now)).count();
-        Status { held: held as u64, ..self.status.clone() }
+        Status { held: held as u64, ..self.status }
     }
 
     /// Starts whatever is due.

@@ -1,14 +1,8 @@
-//! [`Status`]: what a keeper has done and sees, for metrics and for whoever asks if it is well.
-
-use crate::health::Health;
+//! [`Status`]: what a keeper has done and sees, for metrics.
 
 /// What a keeper has done and sees. Down to `workers` it is the present state, the rest are totals.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Scans of the table.
-    pub scan: Health,
-    /// Writes of leases.
-    pub write: Health,
     /// Leases held, with the right to work them: taken, and renewed in time.
     pub held: u64,
     /// Leases in the table that still have records to read.

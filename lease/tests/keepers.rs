@@ -494,8 +494,8 @@ async fn a_store_that_refuses_ends_the_keeper() {
         let ended = timeout(Duration::from_secs(5), leases.next()).await;
         assert!(ended.expect("it ends soon").is_none());
         assert!(keeper.unusable().is_cancelled());
-        let status = keeper.status();
-        let failing = if scans.is_some() { status.scan } else { status.write };
+        let (status, health) = (keeper.status(), keeper.health());
+        let failing = if scans.is_some() { health.scan } else { health.write };
         let (_, why) = failing.last_error.expect("an error");
         assert!(why.contains("table leases: denied"), "{why}");
         assert!(failing.failing_since.is_some());
@@ -511,12 +511,12 @@ async fn a_store_that_is_unavailable_is_waited_for() {
     let store = Refusing::new(None, Some(|| Error::Unavailable("throttled".into())));
     let (keeper, mut leases) = start(&(store as Arc<dyn LeaseStore>), "one", 2);
     assert!(timeout(LONG, leases.next()).await.is_err(), "no lease, and no end");
-    let status = keeper.status();
-    assert_eq!(status.held, 0, "what is being taken is not held");
-    assert!(status.scan.last_success.is_some() && status.scan.failing_since.is_none());
-    let since = status.write.failing_since.expect("it fails");
+    assert_eq!(keeper.status().held, 0, "what is being taken is not held");
+    let health = keeper.health();
+    assert!(health.scan.last_success.is_some() && health.scan.failing_since.is_none());
+    let since = health.write.failing_since.expect("it fails");
     assert!(since.elapsed() > LONG / 2, "since the first failure");
-    assert!(status.write.last_error.expect("an error").0.elapsed() < Duration::from_secs(5));
+    assert!(health.write.last_error.expect("an error").0.elapsed() < Duration::from_secs(5));
 }
 
 /// A table that somebody has deleted is made again as at the start.

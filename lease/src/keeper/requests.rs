@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, Result};
-use crate::health::Health;
+use crate::health::{Health, StoreHealth};
 use crate::protocol::{Command, Event};
 use crate::store::{LeaseStore, Pending};
 
@@ -86,8 +86,8 @@ impl Requests {
     }
 
     /// How scanning and writing went.
-    pub(super) fn health(&self) -> (Health, Health) {
-        (self.scan.clone(), self.write.clone())
+    pub(super) fn health(&self) -> StoreHealth {
+        StoreHealth { scan: self.scan.clone(), write: self.write.clone() }
     }
 
     /// Makes the store ready. Takes as long as the making of a table.

@@ -103,7 +103,7 @@ fn leases_of_a_stream_of_another_name_are_left_alone() {
 #[test]
 fn the_newest_records_are_stored_as_a_time_before_they_are_read() {
     let mut worker = worker();
-    (worker.config.initial_position, worker.config.latest_ms) = (Position::Latest, 77);
+    (worker.config.initial_position, worker.config.latest_ms) = (Position::Latest, Some(77));
     let start = Position::AtTimestamp(Some(77));
     worker.step(Event::Listed(vec![shard()]), Duration::ZERO);
     let [Command::Create(created)] = &worker.step(scan(&[]), LEASE)[..] else {

@@ -119,7 +119,7 @@ impl World {
         config.initial_position = self.initial.clone();
         // The time of day is wrong by some seconds, one way or the other.
         let wrong = self.rng.u64(0..4 * SECOND);
-        config.latest_ms = ((self.now + 2 * SECOND).saturating_sub(wrong) / 1000) as i64;
+        config.latest_ms = Some(((self.now + 2 * SECOND).saturating_sub(wrong) / 1000) as i64);
         if let Some(bug) = self.bug {
             bug.configure(&mut config);
         }

@@ -149,8 +149,8 @@ async fn a_table_that_is_deleted_is_made_again() {
     let again = timeout(long, leases.next()).await.expect("in time").expect("it runs on");
     assert_eq!(again.position(), Position::TrimHorizon, "it begins as at the start");
     assert!(!keeper.unusable().is_cancelled());
-    let status = keeper.status();
-    let mut told = [status.scan.last_error, status.write.last_error].into_iter().flatten();
+    let health = keeper.health();
+    let mut told = [health.scan.last_error, health.write.last_error].into_iter().flatten();
     let gone = "of table leases: ResourceNotFoundException";
     assert!(told.any(|(_, why)| why.contains(gone)), "whichever asked first says so");
 }
