@@ -157,7 +157,13 @@ fn body<'a>(
     arena: &'a Bump,
 ) -> (Option<&'a str>, Option<&'a str>) {
     let Some(bytes) = body else { return (content_type, None) };
-    let named = content_type.filter(|text| text.contains(';')).and_then(charset::of_content_type);
+    // What nearly every tracker writes is seen at a glance.
+    let usual = |text: &str| {
+        let end = text.len().checked_sub("charset=utf-8".len()).and_then(|from| text.get(from..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case("charset=utf-8"))
+    };
+    let named = content_type.filter(|text| text.contains(';') && !usual(text));
+    let named = named.and_then(charset::of_content_type);
     let named = named.filter(|(charset, _)| *charset != Charset::Utf8);
     let undecoded = |charset: Charset| match std::str::from_utf8(bytes) {
         // What no text of UTF-8 that anybody sends has in it, and all of these charsets do.
