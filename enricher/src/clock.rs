@@ -1,5 +1,6 @@
-//! The wall clock and the environment's randomness, read here and nowhere else: the shell stamps
-//! what it reads and passes it down. Durations are measured with `tokio::time`, which tests pause.
+//! The wall clock of the worker and the commands: the shell stamps what it reads here and passes it
+//! down. The keeper of leases and the resolver, which are shells of their own, read it for
+//! themselves. Durations are measured with `tokio::time`, which tests pause.
 
 /// Milliseconds since the epoch.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
