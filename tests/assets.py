@@ -50,8 +50,22 @@ NPM_FILES = [
     ),
 ]
 
+# The jar that holds the rules of YAUAA, where Maven is installed.
+JAR = "yauaa-7.31.0.jar"
+ARTIFACT = "nl.basjes.parse.useragent:yauaa:7.31.0"
+
+
+def fetch_jar(folder):
+    maven = shutil.which("mvn")
+    if maven is None:
+        print(f"{JAR} is not fetched, since there is no mvn: its published tests will not run")
+    elif not (folder / JAR).exists():
+        copy = ["dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
+        run([maven, "--quiet", "--batch-mode", *copy])
+
 
 def main(folder):
+    fetch_jar(folder)
     wanted = PYTHON_FILES + NPM_FILES
     if not all(digest(folder / name) == sha256 for name, _, sha256 in wanted):
         with tempfile.TemporaryDirectory() as temporary:

@@ -30,7 +30,7 @@ use resolver::Resolver;
 ///
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
 /// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js` and `enr-sql` wait for
-/// what they are about; user agents by yauaa are not planned.
+/// what they are about; `enr-yauaa` is tested in `enrichments`.
 const GROUPS: [&str; 38] = [
     "captures",
     "core-adapters",

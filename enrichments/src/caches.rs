@@ -30,6 +30,8 @@ pub struct Caches {
     pub(crate) woothee: Cache,
     /// The entity by the published user agent rules.
     pub(crate) ua_parser: Cache,
+    /// The entity by YAUAA, and what it reads user agents with.
+    pub(crate) yauaa: crate::yauaa::Kept,
     /// Columns by the address databases.
     pub(crate) addresses: Cache,
     /// Room for an entity's data while it is written.
@@ -42,6 +44,7 @@ impl Default for Caches {
             generation: 0,
             woothee: Cache::new(USER_AGENT_BYTES / 2),
             ua_parser: Cache::new(USER_AGENT_BYTES / 2),
+            yauaa: crate::yauaa::Kept::new(USER_AGENT_BYTES),
             addresses: Cache::new(ADDRESS_BYTES),
             scratch: Vec::new(),
         }
@@ -144,7 +147,7 @@ impl Packed {
         Packed { text: text.into(), lengths: parts.iter().map(length).collect() }
     }
 
-    fn unpack<'a, const N: usize>(&self, arena: &'a Bump) -> [Option<&'a str>; N] {
+    pub(crate) fn unpack<'a, const N: usize>(&self, arena: &'a Bump) -> [Option<&'a str>; N] {
         let mut rest: &'a str = if self.text.is_empty() { "" } else { arena.alloc_str(&self.text) };
         let mut parts = [None; N];
         for (part, length) in parts.iter_mut().zip(&self.lengths) {

@@ -19,15 +19,15 @@ use crate::assets::Asset;
 use crate::mistake::ConfigError;
 use crate::reader::Node;
 use crate::{
-    anon_ip, asn_lookups, campaign, cookies, fingerprint, headers, iab, ip_lookups, pii, referer,
-    ua_parser,
+    anon_ip, asn_lookups, bot_detection, campaign, cookies, fingerprint, headers, iab, ip_lookups,
+    pii, referer, ua_parser, yauaa,
 };
 
 /// What a folder of configurations cannot say about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Names of enrichments whose configurations are skipped with a warning instead of refused
-    /// although nothing here runs them (`yauaa`, `javascript`, …).
+    /// although nothing here runs them (`javascript`, `sql_query`, …).
     pub allow_unsupported: Vec<String>,
     /// What `${NAME}` stands for, where it is the whole of a text.
     pub variables: BTreeMap<String, String>,
@@ -49,8 +49,10 @@ pub struct Configuration {
     pub(crate) cookies: Option<cookies::Cookies>,
     pub(crate) headers: Option<headers::Headers>,
     pub(crate) client_hints: bool,
+    pub(crate) yauaa: Option<yauaa::Config>,
     pub(crate) ip_lookups: Option<ip_lookups::Config>,
     pub(crate) asn_lookups: Option<asn_lookups::Config>,
+    pub(crate) bot_detection: Option<bot_detection::BotDetection>,
     pub(crate) anon_ip: Option<anon_ip::AnonIp>,
     pub(crate) pii: Option<pii::Pii>,
     /// What the operator should know although it stops nothing.
@@ -73,6 +75,8 @@ const KNOWN: &[Known] = &[
     Known::run("pii_enrichment_config", ENRICHMENTS, (2, 0)),
     Known::run("cross_navigation_config", ENRICHMENTS, (1, 0)),
     Known::run("asn_lookups", ENRICHMENTS, (1, 0)),
+    Known::run("yauaa_enrichment_config", ENRICHMENTS, (1, 0)),
+    Known::run("bot_detection_enrichment_config", ENRICHMENTS, (1, 0)),
     Known::run("woothee_config", OWN, (1, 0)),
     Known::run("client_hints_config", OWN, (1, 0)),
     Known::refuse("javascript_script_config", "javascript", "nothing yet"),
@@ -81,12 +85,6 @@ const KNOWN: &[Known] = &[
     Known::refuse("extra_api_request_enrichment_config", "extra_api_request", "nothing yet"),
     Known::refuse("currency_conversion_config", "currency_conversion", "nothing yet"),
     Known::refuse("weather_enrichment_config", "weather", "nothing"),
-    Known::refuse("bot_detection_enrichment_config", "bot_detection", "iab or woothee_config"),
-    Known::refuse(
-        "yauaa_enrichment_config",
-        "yauaa",
-        "woothee_config, ua_parser_config or client_hints_config",
-    ),
 ];
 
 const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
@@ -133,6 +131,7 @@ impl Configuration {
         let mut assets = Vec::new();
         assets.extend(self.iab.iter().flat_map(iab::Config::assets));
         assets.extend(self.ua_parser.iter().map(|config| &config.rules));
+        assets.extend(self.yauaa.iter().map(|config| &config.rules));
         assets.extend(self.referer.iter().map(|config| &config.database));
         assets.extend(self.ip_lookups.iter().flat_map(ip_lookups::Config::assets));
         assets.extend(self.asn_lookups.iter().filter_map(|config| config.file.as_ref()));
@@ -154,8 +153,10 @@ impl Configuration {
             ("cookie_extractor_config", self.cookies.is_some()),
             ("http_header_extractor_config", self.headers.is_some()),
             ("client_hints_config", self.client_hints),
+            ("yauaa_enrichment_config", self.yauaa.is_some()),
             ("ip_lookups", self.ip_lookups.is_some()),
             ("asn_lookups", self.asn_lookups.is_some()),
+            ("bot_detection_enrichment_config", self.bot_detection.is_some()),
         ];
         all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
     }
@@ -189,6 +190,8 @@ impl Configuration {
                 "client_hints_config" => rest.client_hints = false,
                 "ip_lookups" => rest.ip_lookups = None,
                 "asn_lookups" => rest.asn_lookups = None,
+                "yauaa_enrichment_config" => rest.yauaa = None,
+                "bot_detection_enrichment_config" => rest.bot_detection = None,
                 other => unreachable!("{other} is no step"),
             }
         }
@@ -201,6 +204,7 @@ impl Configuration {
         let named = |asset: &Asset| asset.database == database;
         self.iab.take_if(|config| config.assets().any(named));
         self.ua_parser.take_if(|config| named(&config.rules));
+        self.yauaa.take_if(|config| named(&config.rules));
         self.referer.take_if(|config| named(&config.database));
         if let Some(config) = &mut self.ip_lookups {
             config.forget(database);
@@ -309,6 +313,10 @@ impl Configuration {
             "pii_enrichment_config" => self.pii = pii::Pii::read(data),
             "cross_navigation_config" => self.cross_navigation = without_parameters(&parameters),
             "asn_lookups" => self.asn_lookups = asn_lookups::Config::read(&parameters),
+            "yauaa_enrichment_config" => self.yauaa = yauaa::Config::read(&parameters),
+            "bot_detection_enrichment_config" => {
+                self.bot_detection = bot_detection::BotDetection::read(&parameters);
+            }
             "woothee_config" => self.woothee = without_parameters(&parameters),
             "client_hints_config" => self.client_hints = without_parameters(&parameters),
             other => unreachable!("{other} is not among the enrichments that run"),

@@ -13,6 +13,7 @@ mod address;
 pub mod anon_ip;
 mod asn_lookups;
 mod assets;
+mod bot_detection;
 mod built_in;
 mod caches;
 mod campaign;
@@ -34,6 +35,7 @@ mod referer;
 mod step;
 mod ua_parser;
 mod woothee;
+mod yauaa;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +52,7 @@ pub use pii::Change;
 pub use protection::{Protection, opaque};
 use step::Step;
 pub use step::Times;
+pub use yauaa::{Explained, MatcherFired};
 
 /// The configured enrichments with their assets loaded. Immutable; swapped whole. The default has
 /// none configured: only the built-in steps run.
@@ -67,8 +70,10 @@ pub struct Enrichments {
     cookies: Option<cookies::Cookies>,
     headers: Option<headers::Headers>,
     client_hints: bool,
+    yauaa: Option<yauaa::Yauaa>,
     ip_lookups: Option<ip_lookups::IpLookups>,
     asn_lookups: Option<asn_lookups::AsnLookups>,
+    bot_detection: Option<bot_detection::BotDetection>,
     anon_ip: Option<anon_ip::AnonIp>,
     pii: Option<pii::Pii>,
     warnings: Vec<String>,
@@ -151,14 +156,37 @@ impl Enrichments {
         if self.client_hints {
             done.step(Ok(client_hints::run(payload.headers, &mut caches.scratch, arena)));
         }
+        let mut robot = false;
+        if let Some(yauaa) = &self.yauaa {
+            let derived = yauaa.run(event, payload.headers, &mut caches.yauaa, arena);
+            robot = derived.robot;
+            done.step(Ok(Some(derived.entity)));
+        }
         done.check(built_in::event_schema(event, input.unstruct, arena));
+        self.last_steps(event, robot, caches, &mut done, arena);
+        done
+    }
+
+    /// The steps that look at what others derived.
+    fn last_steps<'a>(
+        &self,
+        event: &mut Event<'a>,
+        robot: bool,
+        caches: &mut Caches,
+        done: &mut Enriched<'a>,
+        arena: &'a Bump,
+    ) {
         if let Some(ip_lookups) = &self.ip_lookups {
             let asn = ip_lookups.run(event, &mut caches.addresses, arena);
             let entity =
                 asn.map(|asn| asn_lookups::entity(asn, self.asn_lookups.as_ref(), event, arena));
             done.step(Ok(entity));
         }
-        done
+        if let Some(bot_detection) = self.bot_detection {
+            let signs = bot_detection::Signs { yauaa: robot, entities: &done.entities };
+            let entity = bot_detection.run(event, signs, arena);
+            done.step(Ok(Some(entity)));
+        }
     }
 
     /// The fingerprints of some events by their parameters, if they are configured. Made of many
@@ -237,13 +265,24 @@ impl Enrichments {
             cookies: config.cookies,
             headers: config.headers,
             client_hints: config.client_hints,
+            yauaa: config.yauaa.and_then(|c| yauaa::Yauaa::load(&c, &mut folder)),
             ip_lookups: config.ip_lookups.map(|c| ip_lookups::IpLookups::load(&c, &mut folder)),
             asn_lookups: config.asn_lookups.map(|c| asn_lookups::AsnLookups::load(c, &mut folder)),
+            bot_detection: config.bot_detection,
             anon_ip: config.anon_ip,
             pii: config.pii,
             warnings: config.warnings,
         };
         if folder.errors.is_empty() { Ok(enrichments) } else { Err(folder.errors) }
+    }
+
+    /// How YAUAA comes to the fields of a user agent, if it is configured.
+    pub fn explain_useragent(
+        &self,
+        useragent: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<Explained> {
+        self.yauaa.as_ref().map(|yauaa| yauaa.explain(useragent, headers))
     }
 
     /// What the operator should know although it stopped nothing.

@@ -104,11 +104,11 @@ fn every_mistake_of_every_file_is_reported_at_once() {
 
 #[test]
 fn what_does_not_run_here_is_refused_unless_allowed() {
-    let file = configuration("yauaa_enrichment_config/jsonschema/1-0-0", ENRICHMENTS, "{}");
-    let files = [("yauaa.json", &*file)];
+    let file = configuration("weather_enrichment_config/jsonschema/1-0-0", ENRICHMENTS, "{}");
+    let files = [("weather.json", &*file)];
     let found = errors(&files, &Options::default());
-    assert!(found[0].contains("in place of yauaa: woothee_config"), "{found:?}");
-    let options = Options { allow_unsupported: vec!["yauaa".into()], ..Options::default() };
+    assert!(found[0].contains("in place of weather: nothing"), "{found:?}");
+    let options = Options { allow_unsupported: vec!["weather".into()], ..Options::default() };
     let folder = folder(&files);
     let read = Configuration::read(folder.path(), &options).expect("allowed");
     assert_eq!(read.warnings.len(), 1);

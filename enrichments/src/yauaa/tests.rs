@@ -1,0 +1,415 @@
+//! The engine with small rules of our own, and with the published ones where they are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::rules::{Reader, Rules};
+use super::yaml::{self, Node};
+use super::*;
+
+/// A list of public suffixes.
+const SUFFIXES: &str =
+    "// ===BEGIN ICANN DOMAINS===\ncom\norg\nuk\nco.uk\n// ===END ICANN DOMAINS===\n";
+
+/// Rules that use every part of the language.
+const RULES: &str = r#"
+config:
+- lookup:
+    name: 'Systems'
+    map:
+      'Acme OS' : 'AcmeOS|Desktop'
+      'Phone'   : 'PhoneOS|Mobile'
+- lookup:
+    name: 'Models'
+    merge:
+    - 'Systems'
+    map:
+      'AX-' : 'Acme X'
+- set:
+    name: 'Robots'
+    merge:
+    - 'Models'
+    values:
+    - 'Crawler'
+- matcher:
+    extract:
+    - 'DeviceClass : 0 : "Desktop"'
+- matcher:
+    variable:
+    - 'Browser : agent.(1)product.(1)name="Roam"^.(1)version'
+    require:
+    - 'agent.product.name="Roam"'
+    - 'IsNull[agent.product.name="Spoofed"]'
+    extract:
+    - 'AgentName    : 10 : "Roam"'
+    - 'AgentVersion : 10 : CleanVersion[@Browser]'
+- matcher:
+    variable:
+    - 'Browser : agent.(1)product.(1)name="Roam"^.(1)version'
+    extract:
+    - 'AgentBuild   : 10 : Concat["b";@Browser[2];"!"]'
+- matcher:
+    variable:
+    - 'System : agent.(1)product.(1)comments.entry.(1-3)text?Systems'
+    extract:
+    - 'OperatingSystemName  : 5 : LookUp[Systems;@System][[1]]'
+    - 'OperatingSystemClass : 5 : LookUp[Systems;@System;"None|None"][[2]]'
+    - 'DeviceName           : 5 : DefaultIfNull[LookUpPrefix[Models;@System^>.(1)text];"Plain"]'
+- matcher:
+    require:
+    - 'IsInLookUpContains[Robots;agent.(1)product.(1)name]'
+    extract:
+    - 'DeviceClass           : 99 : "Robot"'
+    - 'AgentInformationUrl   : 9 : agent.product.comments.entry.url'
+    - 'AgentInformationEmail : 9 : agent.product.comments.entry.email'
+- matcher:
+    require:
+    - '__SyntaxError__="true"'
+    extract:
+    - 'AgentSecurity : 1 : "broken"'
+- matcher:
+    extract:
+    - 'AgentLanguage : 3 : agent.product.comments.entry.keyvalue.key="lang"^.text{"en-"[1-2]'
+- matcher:
+    require:
+    - 'agent.(1)product.name!="Roam"'
+    - 'agent.(1)product[1-1]~"oth"'
+    extract:
+    - 'AgentName : 3 : ReplaceString[NormalizeBrand[agent.(1)product.name@];"er";"ER"]'
+"#;
+
+fn engine(rules: &str) -> Engine {
+    let rules = read(&[("own.yaml", rules)]).expect("own rules");
+    Engine::new(rules, lexer::Lexer::new()).expect("own rules")
+}
+
+fn read(files: &[(&str, &str)]) -> Result<Rules, String> {
+    let mut reader = Reader::default();
+    files.iter().try_for_each(|(name, text)| reader.add(name, text))?;
+    reader.finish(SUFFIXES.to_owned())
+}
+
+fn fields(engine: &Engine, useragent: &str, headers: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut room = Room::default();
+    let headers = headers.iter().copied();
+    analyse(engine, Some(useragent), headers, &mut room, None, |fields| {
+        fields.shown().map(|(name, value, _)| (name.to_owned(), value.to_owned())).collect()
+    })
+}
+
+fn check(useragent: &str, headers: &[(&str, &str)], expected: &[(&str, &str)]) {
+    thread_local! {
+        static OWN: Engine = engine(RULES);
+    }
+    let found = OWN.with(|engine| fields(engine, useragent, headers));
+    for (name, value) in expected {
+        assert_eq!(found.get(*name).map(String::as_str), Some(*value), "{name} of {useragent}");
+    }
+}
+
+#[test]
+fn matchers_name_places_walk_compare_and_transform() {
+    check(
+        "Roam/1_2.3 (Acme OS; AX-12; lang=en-GB x; u) Other/2",
+        &[],
+        &[
+            ("DeviceClass", "Desktop"),
+            ("AgentName", "Roam"),
+            ("AgentVersion", "1.2.3"),
+            ("AgentVersionMajor", "1"),
+            ("AgentNameVersion", "Roam 1.2.3"),
+            ("AgentBuild", "b2!"),
+            ("OperatingSystemName", "AcmeOS"),
+            ("OperatingSystemClass", "Desktop"),
+            ("OperatingSystemVersion", "??"),
+            ("DeviceName", "Acme X"),
+            ("__SyntaxError__", "false"),
+        ],
+    );
+    check("Roam/1 (Phone)", &[], &[("DeviceName", "Plain"), ("OperatingSystemName", "PhoneOS")]);
+    check("Roam/1 Spoofed/2", &[], &[("AgentName", "Unknown")]);
+    check("smooth_browser/1", &[], &[("AgentName", "Smooth_BrowsER"), ("AgentClass", "Special")]);
+}
+
+#[test]
+fn robots_tell_whose_they_are() {
+    check(
+        "Big-Crawler/2.1 (+http://www.example.co.uk/bot; mail at acme.com; mail@acme.com)",
+        &[],
+        &[
+            ("DeviceClass", "Robot"),
+            ("AgentInformationUrl", "http://www.example.co.uk/bot"),
+            ("AgentInformationEmail", "mail@acme.com"),
+            ("DeviceBrand", "Example"),
+        ],
+    );
+}
+
+#[test]
+fn what_breaks_the_grammar_is_said_and_read_all_the_same() {
+    check("Roam/1 (a;(;b", &[], &[("AgentName", "Roam")]);
+    check("Roam/1 Build/)", &[], &[("__SyntaxError__", "true"), ("AgentSecurity", "broken")]);
+    check(")(", &[], &[("AgentName", "Unknown")]);
+    let attack = [("DeviceClass", "Hacker"), ("HackerAttackVector", "Yauaa Exploit")];
+    check("  ", &[], &attack);
+    check("''", &[], &attack);
+    let long = "x".repeat(2049);
+    check(&long, &[], &[("HackerAttackVector", "Buffer overflow"), ("AgentName", "Hacker")]);
+}
+
+#[test]
+fn hints_better_what_the_text_says() {
+    let headers = [
+        ("Sec-CH-UA", r#""Not_A Brand";v="8", "Chromium";v="120", "Google Chrome";v="120""#),
+        ("sec-ch-ua-platform", "\"Windows\""),
+        ("Sec-CH-UA-Platform-Version", "\"15.0.0\""),
+        ("Sec-CH-UA-Arch", "\"x86\""),
+        ("Sec-CH-UA-Bitness", "\"64\""),
+        ("Sec-CH-UA-Mobile", "?2"),
+    ];
+    check(
+        "Mozilla/5.0",
+        &headers,
+        &[
+            ("OperatingSystemNameVersion", "Windows 11"),
+            ("AgentNameVersion", "Chrome 120"),
+            ("LayoutEngineNameVersion", "Blink 120"),
+            ("DeviceCpu", "Intel x86_64"),
+            ("DeviceCpuBits", "64"),
+            ("UAClientHintBrands_1_Brand", "Google Chrome"),
+        ],
+    );
+    let broken = [("Sec-CH-UA", "\"x\";\"1\""), ("Sec-CH-UA-Model", "Pixel")];
+    check("Mozilla/5.0", &broken, &[("AgentName", "Unknown"), ("DeviceName", "Unknown")]);
+}
+
+#[test]
+fn texts_made_to_cost_much_are_given_up() {
+    let engine = engine(RULES);
+    let units = [
+        "(",
+        "((a;",
+        "[",
+        "a(",
+        "a/1 (",
+        "a=",
+        "a/b/",
+        "{a",
+        "-",
+        "@",
+        "(a,b)",
+        "x1 ",
+        "a/1 (b ",
+        ";",
+        "(;",
+        "\\(",
+        "a:1",
+        "<",
+        "http://a.com/",
+        "a@b.com ",
+    ];
+    for unit in units {
+        let text: String = unit.chars().cycle().take(2048).collect();
+        let mut room = Room::default();
+        let text = Some(text.as_str());
+        analyse(&engine, text, std::iter::empty(), &mut room, None, |fields| {
+            assert!(!fields.value(fields::id::DEVICE_CLASS).is_empty());
+        });
+        assert!(room.work_done() <= 1_000, "{unit}: {} thousandths", room.work_done());
+    }
+}
+
+#[test]
+fn what_is_kept_of_an_asset_is_what_was_read() {
+    let rules = read(&[("own.yaml", RULES)]).expect("own rules");
+    let lexer = lexer::Lexer::new();
+    let bytes = compiled::write(&rules, &lexer, &[7; 32]);
+    let (again, table) = compiled::read(&bytes, &[7; 32]).expect("what was written");
+    assert_eq!(again, rules);
+    assert_eq!(table.table(), lexer.table());
+    assert!(compiled::read(&bytes, &[8; 32]).is_none(), "of another asset");
+    for cut in [0, 15, 48, 60, bytes.len() / 2, bytes.len() - 1] {
+        assert!(compiled::read(&bytes[..cut], &[7; 32]).is_none(), "cut at {cut}");
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert!(compiled::read(&longer, &[7; 32]).is_none(), "something behind it");
+}
+
+#[test]
+fn a_folder_of_rules_is_an_asset_and_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rules = folder.path().join("UserAgents");
+    std::fs::create_dir(&rules).expect("a folder");
+    let version = "version:\n- project_version: '7.31.0'\n";
+    std::fs::write(rules.join("__Version__.yaml"), version).expect("a file");
+    std::fs::write(rules.join("own.yaml"), RULES).expect("a file");
+    let missing = asset::open(&rules).map(|_| ()).expect_err("no suffixes");
+    assert!(missing.contains("mozilla-public-suffix-list.txt"), "{missing}");
+    let suffixes = folder.path().join("mozilla-public-suffix-list.txt");
+    std::fs::write(suffixes, SUFFIXES).expect("a file");
+    for _ in 0..2 {
+        let engine = asset::open(&folder.path().join("yauaa-7.31.0.jar")).expect("the folder");
+        assert_eq!(engine.rules.version, 31);
+        assert_eq!(fields(&engine, "Roam/1", &[])["AgentName"], "Roam");
+        assert!(folder.path().join(".UserAgents.compiled").exists());
+    }
+    let changed = RULES.replace("10 : \"Roam\"", "10 : \"Stay\"");
+    std::fs::write(rules.join("own.yaml"), changed).expect("a file");
+    let engine = asset::open(&rules).expect("the folder");
+    assert_eq!(fields(&engine, "Roam/1", &[])["AgentName"], "Stay");
+}
+
+#[test]
+fn mistakes_in_rules_are_named_with_their_place() {
+    let rules = |expression: &str| {
+        let text = format!("config:\n- matcher:\n    extract:\n    - 'AgentName:1:{expression}'\n");
+        read(&[("own.yaml", &text)])
+            .and_then(|rules| Engine::new(rules, lexer::Lexer::new()).map(|_| ()))
+    };
+    for (expression, why) in [
+        ("agent.product.name=\"x", "a closing quote"),
+        ("agent.product.nonsense", "found nonsense"),
+        ("LookUp[Nothing;agent]", "found Nothing"),
+        ("@Missing", "Missing is not defined"),
+        ("Frobnicate[agent]", "found Frobnicate"),
+        ("agent)", "expected the end"),
+    ] {
+        let error = rules(expression).expect_err(expression);
+        assert!(error.contains("own.yaml:") && error.contains(why), "{expression}: {error}");
+    }
+    assert!(rules("agent.(1)product.name").is_ok());
+    let nonsense = read(&[("own.yaml", "config:\n- frob:\n    a: b\n")]).expect_err("no entry");
+    assert!(nonsense.contains("own.yaml: line 3"), "{nonsense}");
+}
+
+#[test]
+fn tests_among_rules_are_passed_over() {
+    let text =
+        "config:\n- test:\n    input:\n      a: 'b'\n\n    expected: {}\n- matcher:\n    x: y\n";
+    let rest = asset::without_tests(text);
+    assert_eq!(rest.lines().count(), text.lines().count(), "lines keep their numbers");
+    assert_eq!(rest.trim_start(), "config:\n\n\n\n\n\n- matcher:\n    x: y\n");
+    assert!(!rest.contains("expected") && rest.contains("- matcher"));
+}
+
+/// A published test.
+struct Published {
+    place: String,
+    headers: Vec<(String, String)>,
+    expected: Vec<(String, String)>,
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "a test that checks nothing must say so")]
+fn all_published_tests_agree() {
+    let Some(jar) = jar("7.31.0") else {
+        println!("no jar of the rules is here: the published tests were not run");
+        return;
+    };
+    let engine = asset::open(&jar).expect("the jar is the published one");
+    let (tests, mut room, mut wrong) = (published(&jar), Room::default(), Vec::new());
+    for test in &tests {
+        let is_text = |name: &str| name.eq_ignore_ascii_case("user-agent");
+        let text = test.headers.iter().find(|(name, _)| is_text(name));
+        let text = text.map(|(_, value)| value.as_str());
+        let hints = test.headers.iter().filter(|(name, _)| !is_text(name));
+        let hints = hints.map(|(name, value)| (name.as_str(), value.as_str()));
+        analyse(&engine, text, hints, &mut room, None, |fields| {
+            let found: BTreeMap<&str, &str> = fields.shown().map(|(n, v, _)| (n, v)).collect();
+            for (name, expected) in &test.expected {
+                let found = found.get(name.as_str()).copied();
+                let found = found.unwrap_or_else(|| fields::default_of(name));
+                if found != expected {
+                    wrong.push(format!("{}: {name}: {found}, not {expected}", test.place));
+                }
+            }
+        });
+    }
+    println!("{}: {} published tests", jar.display(), tests.len());
+    assert!(tests.len() > 5_000, "{} tests", tests.len());
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The recorded cases of a running peer, which has the rules of 7.24.0.
+#[test]
+#[allow(clippy::print_stdout, reason = "a test that checks nothing must say so")]
+fn recorded_cases_agree_to_the_byte() {
+    let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/cases");
+    let cases = std::fs::read_to_string(vectors.join("enr-yauaa.jsonl"));
+    let (Some(jar), Ok(cases)) = (jar("7.24.0"), cases) else {
+        println!("no jar of 7.24.0 or no recorded cases are here: they were not run");
+        return;
+    };
+    let engine = asset::open(&jar).expect("the jar is the published one");
+    let output = Output::new(&engine.names);
+    let yauaa = Yauaa { engine, output, cached: true };
+    let (mut kept, arena) = (Kept::new(1 << 20), Bump::new());
+    for line in cases.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).expect("a case is JSON");
+        let mut event = Event::new();
+        event.set(Field::Useragent, case["payload"]["userAgent"].as_str());
+        let headers = case["payload"]["headers"].as_array().into_iter().flatten();
+        let headers: Vec<&str> = headers.filter_map(serde_json::Value::as_str).collect();
+        let derived = yauaa.run(&event, &headers, &mut kept, &arena);
+        let enriched = &case["out"][0]["enriched"];
+        let expected = enriched["derived_contexts"].as_str().expect("an entity");
+        let found = event::entity::envelope(&[derived.entity], &arena);
+        assert_eq!(found, expected, "{}", case["name"]);
+    }
+}
+
+/// Where a published jar is: named by the environment, fetched by the tests' scripts, or where
+/// Maven keeps it.
+#[allow(clippy::disallowed_methods, reason = "tests look for what is installed")]
+fn jar(version: &str) -> Option<PathBuf> {
+    let name = format!("yauaa-{version}.jar");
+    let maven = format!(".m2/repository/nl/basjes/parse/useragent/yauaa/{version}");
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), Into::into);
+    let places = [
+        std::env::var("SNOWMELT_YAUAA").map(PathBuf::from).ok(),
+        Some(target.join("tools/assets")),
+        std::env::var("HOME").ok().map(|home| PathBuf::from(home).join(maven)),
+    ];
+    places.into_iter().flatten().map(|folder| folder.join(&name)).find(|path| path.is_file())
+}
+
+fn published(jar: &std::path::Path) -> Vec<Published> {
+    let file = std::fs::File::open(jar).expect("a jar");
+    let mut jar = zip::ZipArchive::new(file).expect("a jar");
+    let mut tests = Vec::new();
+    for index in 0..jar.len() {
+        let mut entry = jar.by_index(index).expect("an entry");
+        let name = entry.name().expect("a name").into_owned();
+        if name.starts_with("UserAgents/") && name.ends_with(".yaml") {
+            let text = std::io::read_to_string(&mut entry).expect("a text");
+            let document = yaml::read(&text).expect("YAML").expect("a document");
+            for (key, value) in document.map().expect("a map") {
+                if key == "config" {
+                    let entries = value.list().expect("a list").iter();
+                    tests.extend(entries.filter_map(|entry| published_test(&name, entry)));
+                }
+            }
+        }
+    }
+    tests
+}
+
+fn published_test(file: &str, entry: &Node) -> Option<Published> {
+    let [(kind, value)] = entry.map().ok()? else { return None };
+    if kind != "test" {
+        return None;
+    }
+    let pairs = |wanted: &str| {
+        let found = value.map().expect("a map").iter().find(|(name, _)| name == wanted);
+        let pairs = found.map(|(_, value)| value.map().expect("a map")).unwrap_or_default();
+        let pairs = pairs.iter().map(|(name, value)| {
+            let name = if name == "user_agent_string" { "User-Agent" } else { name };
+            (name.to_owned(), value.text().expect("a text").to_owned())
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    let place = format!("{file}:{}", value.line);
+    Some(Published { place, headers: pairs("input"), expected: pairs("expected") })
+}
