@@ -182,11 +182,24 @@ pub struct Objects {
     #[serde(default, deserialize_with = "value::compression")]
     pub compression: Compression,
     /// An object closes when it has so many bytes, compressed.
-    #[serde(default = "object_bytes")]
-    pub object_bytes: Bytes<{ 1 << 10 }, { 4 << 30 }>,
+    /// If absent: 64 MiB, or a quarter of all bytes in flight where that is less.
+    #[serde(default)]
+    pub object_bytes: Option<ObjectBytes>,
     /// An object closes so long after its first line.
     #[serde(default = "object_age")]
     pub object_age: Span<100, 3_600_000>,
+}
+
+/// Bytes of an object. One request takes up to 5 GB.
+pub type ObjectBytes = Bytes<{ 1 << 10 }, { 4 << 30 }>;
+
+impl Objects {
+    /// At how many bytes an object closes, in a worker with so many in flight.
+    pub fn closes_at(&self, in_flight: usize) -> usize {
+        /// Few enough objects for those who list them, small enough to be written at once.
+        const USUAL: usize = 64 << 20;
+        self.object_bytes.map_or(USUAL.min(in_flight / 4), ObjectBytes::get)
+    }
 }
 
 impl Route {
@@ -402,10 +415,6 @@ fn batch_age() -> Span<0, 60_000> {
 
 fn lease_duration() -> Span<2_000, 300_000> {
     Span::new(10_000)
-}
-
-fn object_bytes() -> Bytes<{ 1 << 10 }, { 4 << 30 }> {
-    Bytes::new(64 << 20)
 }
 
 fn object_age() -> Span<100, 3_600_000> {

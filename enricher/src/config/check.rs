@@ -48,7 +48,7 @@ impl Config {
             }
         }
         let room = self.worker.bytes_in_flight.get();
-        if destinations.objects().any(|objects| objects.object_bytes.get() > room) {
+        if destinations.objects().any(|objects| objects.closes_at(room) > room) {
             return Err(format!(
                 "[{name}] object_bytes: an object grows in memory, and [worker] bytes_in_flight \
                  has less room than one; give the one less or the other more"

@@ -110,6 +110,14 @@ pub struct Growth {
     pub age: Duration,
 }
 
+/// The run of a worker, as far as its objects are concerned.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    name: &'a str,
+    /// Bytes that it may have in flight.
+    in_flight: usize,
+}
+
 impl Plan {
     /// What a configuration comes to. `run` tells this start of the process from all others.
     pub fn of(config: &Config, run: &str) -> Result<Plan, Usage> {
@@ -120,10 +128,11 @@ impl Plan {
         let mut warnings = Vec::new();
         let pipeline = settings(config, &mut warnings);
         let mut destinations = Vec::new();
+        let worker = Run { name: &name, in_flight: config.worker.bytes_in_flight.get() };
         for (route, sections) in config.routes() {
-            named(route, sections, &name, &mut destinations);
+            named(route, sections, worker, &mut destinations);
         }
-        implied(config, &name, &mut destinations, &mut warnings);
+        implied(config, worker, &mut destinations, &mut warnings);
         let folders = [
             ("[schemas] folder", &config.schemas.folder),
             ("[enrichments] folder", &config.enrichments.folder),
@@ -169,21 +178,22 @@ impl Objects {
     }
 
     /// Those of a section, under its own prefix.
-    fn named(route: Route, section: &config::Objects, worker: &str) -> Objects {
+    fn named(route: Route, section: &config::Objects, worker: Run<'_>) -> Objects {
         Objects::below(route, section, prefix(route, section), worker)
     }
 
     /// Those that borrow the bucket of another route's section: in a folder under its prefix, where
     /// that route may write, hidden from those who read what is its own.
-    fn beside(route: Route, of: Route, section: &config::Objects, worker: &str) -> Objects {
+    fn beside(route: Route, of: Route, section: &config::Objects, worker: Run<'_>) -> Objects {
         let prefix = format!("{}/_{}", prefix(of, section).trim_end_matches('/'), route.name());
         Objects::below(route, section, &prefix, worker)
     }
 
-    fn below(route: Route, section: &config::Objects, prefix: &str, worker: &str) -> Objects {
+    fn below(route: Route, section: &config::Objects, prefix: &str, worker: Run<'_>) -> Objects {
+        let Run { name: worker, in_flight } = worker;
         let growth = Growth {
             compression: section.compression,
-            bytes: section.object_bytes.get(),
+            bytes: section.closes_at(in_flight),
             age: section.object_age.get(),
         };
         Objects::of(route, Home::Bucket(section.bucket.to_string()), prefix, worker, growth)
@@ -191,7 +201,7 @@ impl Objects {
 }
 
 /// The destinations that a route's sections name.
-fn named(route: Route, sections: &config::Route, worker: &str, all: &mut Vec<Destination>) {
+fn named(route: Route, sections: &config::Route, worker: Run<'_>, all: &mut Vec<Destination>) {
     let section = |kind: &str| Some(format!("{}.{kind}", route.name()));
     if let Some(stream) = &sections.kinesis {
         let larger = match (&sections.s3, &sections.oversized) {
@@ -213,7 +223,7 @@ fn named(route: Route, sections: &config::Route, worker: &str, all: &mut Vec<Des
 /// take it, and so is what waits, unless it has a place of its own.
 fn implied(
     config: &Config,
-    worker: &str,
+    worker: Run<'_>,
     all: &mut Vec<Destination>,
     warnings: &mut Vec<&'static str>,
 ) {

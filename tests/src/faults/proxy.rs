@@ -219,7 +219,8 @@ fn cut(mut answer: hyper::http::response::Parts, body: &Bytes) -> Response<Answe
     answer.headers.insert(CONTENT_LENGTH, (body.len() as u64 + 1).into());
     let half = body_of(body.slice(..body.len() / 2));
     let end = async { Some(Err(std::io::Error::other("cut"))) };
-    Response::from_parts(answer, half.with_trailers(end).boxed())
+    // As a body that might change on its way it promises no length, which the header does.
+    Response::from_parts(answer, half.map_frame(|frame| frame).with_trailers(end).boxed())
 }
 
 fn rewritten(
