@@ -4,6 +4,7 @@
 //! settings there are, what they default to, and which of them belong together.
 //! `enricher/config/worker.toml` shows and explains every one of them.
 
+mod adapters;
 mod check;
 mod file;
 mod name;
@@ -12,9 +13,10 @@ mod value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use pipeline::adapt::Adapters;
 use serde::Deserialize;
 
-pub use file::{Error, explain, load, parse};
+pub use file::{Error, adapters, explain, load, parse};
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
 pub use value::{Bytes, FieldLimits, Span, Text, instant};
 
@@ -54,6 +56,12 @@ pub struct Config {
     /// What is added to events.
     #[serde(default)]
     pub enrichments: Enrichments,
+    /// What differs in the webhooks that are built in.
+    #[serde(default)]
+    pub adapters: adapters::BuiltIn,
+    /// Webhooks that are not built in.
+    #[serde(default)]
+    pub adapter: Vec<adapters::Webhook>,
     /// What bad rows may tell.
     #[serde(default)]
     pub bad_rows: BadRows,
@@ -318,6 +326,16 @@ pub struct Log {
 }
 
 impl Config {
+    /// The webhooks, built in and described. Reading the file has found that they fit together.
+    pub fn adapters(&self) -> Adapters {
+        let mut adapters = self.adapters.0.clone();
+        for webhook in &self.adapter {
+            let added = adapters.add(webhook.custom.clone(), webhook.signature.clone());
+            added.expect("reading the file has added it before");
+        }
+        adapters
+    }
+
     /// The routes that have destinations of their own.
     pub fn routes(&self) -> impl Iterator<Item = (pipeline::Route, &Route)> {
         [

@@ -10,7 +10,10 @@
 mod built_in;
 mod callrail;
 mod cloudfront;
+mod custom;
 mod dates;
+mod example;
+mod firehose;
 mod google_analytics;
 mod hubspot;
 mod iglu;
@@ -25,6 +28,7 @@ mod payload_data;
 mod pingdom;
 mod redirect;
 mod sendgrid;
+pub mod signature;
 mod statusgator;
 mod tracker;
 mod tree;
@@ -43,6 +47,8 @@ use event::{Bump, CollectorPayload, RawEvent};
 
 use super::schema_check::{SchemaCheck, Stop};
 pub use built_in::Adapters;
+pub use custom::{Conversion, Custom, Format, Keys, NoPointer, Place, Pointer};
+pub use example::{Example, Expected};
 
 /// What an adapter makes of a payload.
 #[derive(Debug)]
@@ -154,6 +160,40 @@ fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
     out.into_bump_str()
 }
 
+/// Whether a configured webhook may set a parameter: one of the tracker protocol that is neither the
+/// event itself nor what every webhook sets.
+pub fn may_be_set(name: &str) -> bool {
+    const OTHERS: [&str; 8] = ["e", "p", "tv", "tna", "ue_pr", "ue_px", "co", "cx"];
+    !OTHERS.contains(&name) && super::parameters::Parameter::of(name).is_some()
+}
+
+/// The value of the first header of that name.
+fn header<'a>(payload: &CollectorPayload<'a>, name: &str) -> Option<&'a str> {
+    let mut headers = payload.headers.iter().filter_map(|header| header.split_once(':'));
+    let named = headers.find(|(known, _)| known.trim().eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.trim())
+}
+
+/// A text with its escapes undone.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        match (byte, digit(0).zip(digit(1))) {
+            (b'%', Some((high, low))) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A text in a form in which any form or query string can hold it.
 fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
@@ -167,3 +207,6 @@ fn percent_encoded(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod entities;
 pub mod requests;
 mod visitor;
+pub mod webhooks;
 
 use event::bad_row::BadKind;
 use event::thrift::Wire;

@@ -5,6 +5,7 @@
 //! and what a run costs once all is warm. The latter is compared with a reference measured in the
 //! same run, because absolute figures do not carry from machine to machine.
 
+mod adapters;
 mod each;
 mod schemas;
 
@@ -60,6 +61,10 @@ struct TransformBench {
     /// Only check that self-describing JSON is JSON.
     #[arg(long)]
     syntax_only: bool,
+    /// Also measure requests of one kind of webhook, by the adapter's name in configurations, or of
+    /// `all` kinds, in the same runs.
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
     /// Also measure each configured enrichment alone, on one thread.
     #[arg(long)]
     each: bool,
@@ -75,18 +80,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl TransformBench {
-    fn settings(&self) -> Settings {
-        let mut settings = self.transform.settings();
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = self.transform.settings()?;
         if self.syntax_only {
             settings.validation = Validation::Syntax;
         }
-        settings
+        Ok(settings)
     }
 }
 
 fn transform(args: TransformBench) -> anyhow::Result<()> {
     ensure!(args.passes > 0 && args.runs > 0 && args.threads > 0, "the counts start at 1");
-    let transform = Transform::new(&args.transform, args.settings())?;
+    let transform = Transform::new(&args.transform, args.settings()?)?;
     let batches = batches(Input::open(args.input.clone()))?;
     let bytes: usize = batches.iter().map(Batch::bytes).sum();
 
@@ -133,6 +138,9 @@ fn transform(args: TransformBench) -> anyhow::Result<()> {
     row("one payload, p99, µs", format!("{:.1}", p99.as_secs_f64() * 1e6));
     if let Some(bytes) = process::peak_memory() {
         row("peak memory, MB", format!("{:.1}", bytes as f64 / 1e6));
+    }
+    if let Some(adapter) = &args.adapter {
+        adapters::run(adapter, &transform, &batches, &args)?;
     }
     if args.each { each::run(&args, &batches) } else { Ok(()) }
 }

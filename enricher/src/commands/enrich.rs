@@ -27,6 +27,7 @@ use crate::aws;
 use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::commands::tolerance::Tolerance;
+use crate::config;
 use crate::exit::{EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
 use crate::resolving::resolving;
@@ -81,6 +82,9 @@ pub struct TransformArgs {
     /// What becomes of personal data in bad rows.
     #[arg(long, value_enum, default_value_t = Personal::Keep, value_name = "WHAT")]
     bad_row_pii: Personal,
+    /// A worker's configuration, of which only what it says of webhooks is read.
+    #[arg(long, value_name = "FILE")]
+    adapters: Option<PathBuf>,
     /// Write failed events a second time, in the shape of enriched ones with their failures as
     /// entities.
     #[arg(long)]
@@ -111,7 +115,7 @@ enum Format {
 
 /// Runs `snowmelt enrich`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut settings = args.transform.settings();
+    let mut settings = args.transform.settings()?;
     if args.format == Format::Json {
         settings.format = pipeline::Format::Json;
     }
@@ -155,7 +159,7 @@ fn left_out(lines_alone: bool, waiting: u64) -> Option<String> {
 
 impl TransformArgs {
     /// The pipeline's settings according to the arguments.
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Result<Settings, Usage> {
         let mut settings = Settings::new(self.processor.clone().unwrap_or_else(this_program));
         self.tolerance.apply(&mut settings);
         settings.personal = match self.bad_row_pii {
@@ -164,7 +168,11 @@ impl TransformArgs {
             Personal::Withhold => protection::Personal::Withhold,
         };
         settings.incomplete = self.incomplete;
-        settings
+        if let Some(file) = &self.adapters {
+            let adapters = config::adapters(file).map_err(|error| Usage(error.to_string()))?;
+            settings.adapters = Arc::new(adapters);
+        }
+        Ok(settings)
     }
 }
 

@@ -5,12 +5,14 @@
 //! between a run with it and a run without it and all behind it, and so is its time: the least of
 //! many warm runs.
 
+mod request;
 mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use bytes::Bytes;
 use enrichments::{Caches, Configuration, Enrichments, Input as Given};
 use event::reason::{Failure, Reason};
 use event::{Bump, Entity, Event};
@@ -31,8 +33,10 @@ use pipeline::{Origin, Output, Settings, Verdict, adapt, load};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file of payloads in the forms that `enrich` reads, or - for standard input.
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "path")]
+    input: Option<PathBuf>,
+    #[command(flatten)]
+    request: request::Args,
     /// Which record of it, counted from 0.
     #[arg(long, default_value_t = 0, value_name = "N")]
     record: u64,
@@ -48,19 +52,15 @@ const RUNS: usize = 100;
 
 /// Runs `snowmelt explain`.
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
-    let settings = args.transform.settings();
-    let mut input = Input::open(vec![args.input]);
-    let mut entry = input.next_record().context("cannot read the input")?;
-    for _ in 0..args.record {
-        entry = input.next_record().context("cannot read the input")?;
-    }
-    let Some(entry) = entry else {
-        return Err(Usage(format!("there is no record {} in the input", args.record)).into());
+    let settings = args.transform.settings()?;
+    let data = match args.request.record()? {
+        Some(record) => record,
+        None => nth(args.input.into_iter().collect(), args.record)?,
     };
     let sequence = SequenceNumber::parse(&args.record.to_string());
     let sequence = sequence.expect("a number without leading zeros is a sequence number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let record = Record { sequence, sub_sequence: 0, data: entry.data };
+    let record = Record { sequence, sub_sequence: 0, data };
     let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -99,6 +99,17 @@ struct Road<'a> {
     start: Start<'a>,
     /// The enrichments up to each of them, all of them last.
     enrichments: &'a [(&'static str, Enrichments)],
+}
+
+/// The record of that number, counted from 0.
+fn nth(files: Vec<PathBuf>, number: u64) -> anyhow::Result<Bytes> {
+    let mut input = Input::open(files);
+    let mut entry = input.next_record().context("cannot read the input")?;
+    for _ in 0..number {
+        entry = input.next_record().context("cannot read the input")?;
+    }
+    let entry = entry.ok_or_else(|| Usage(format!("there is no record {number} in the input")))?;
+    Ok(entry.data)
 }
 
 /// The enrichments up to each step, the first with the built-in steps alone.

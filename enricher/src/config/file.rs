@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
+use pipeline::adapt::Adapters;
+
 use super::Config;
+use super::adapters::{BuiltIn, Webhook};
 
 /// A file that cannot be used. Prints as `file:line:column: what is wrong`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +35,58 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
         place: error.span().map(|span| place(text, span.start)).unwrap_or_default(),
         what: explain(error.message()),
     })?;
+    together(&config.adapters, &config.adapter, text, file)?;
     let wrong = |what| Error { file: file.to_owned(), place: String::new(), what };
     config.check(crate::clock::now_ms()).map(|()| config).map_err(wrong)
+}
+
+/// What a worker's configuration says of webhooks; what else it says is passed over.
+pub fn adapters(path: &Path) -> Result<Adapters, Error> {
+    #[derive(serde::Deserialize)]
+    struct OfAdapters {
+        #[serde(default)]
+        adapters: BuiltIn,
+        #[serde(default)]
+        adapter: Vec<Webhook>,
+    }
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Error {
+        file: file.clone(),
+        place: String::new(),
+        what: error.to_string(),
+    })?;
+    let found: OfAdapters = toml::from_str(&text).map_err(|error| Error {
+        file: file.clone(),
+        place: error.span().map(|span| place(&text, span.start)).unwrap_or_default(),
+        what: explain(error.message()),
+    })?;
+    together(&found.adapters, &found.adapter, &text, &file)
+}
+
+/// All adapters of a file, each tried on its examples.
+fn together(
+    built_in: &BuiltIn,
+    described: &[Webhook],
+    text: &str,
+    file: &str,
+) -> Result<Adapters, Error> {
+    let mut adapters = built_in.0.clone();
+    for webhook in described {
+        for (start, example) in &webhook.examples {
+            webhook.custom.check(example).map_err(|what| Error {
+                file: file.to_owned(),
+                place: place(text, *start),
+                what: format!("the example does not become what it should: {what}"),
+            })?;
+        }
+        let added = adapters.add(webhook.custom.clone(), webhook.signature.clone());
+        added.map_err(|path| Error {
+            file: file.to_owned(),
+            place: String::new(),
+            what: format!("[[adapter]] path: `{path}` is taken"),
+        })?;
+    }
+    Ok(adapters)
 }
 
 /// Line and column, both counted from 1.
@@ -198,6 +251,7 @@ bucket = "bucket"
 
     fn section(line: &str, field: &str) -> bool {
         let name = line.strip_prefix('[').and_then(|line| line.split_once(']'));
-        name.is_some_and(|(name, _)| name.split('.').any(|part| part == field))
+        let name = name.map(|(name, _)| name.trim_start_matches('['));
+        name.is_some_and(|name| name.split('.').any(|part| part == field))
     }
 }

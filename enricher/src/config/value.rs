@@ -19,6 +19,36 @@ use crate::sink::object::Compression;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(String);
 
+/// A secret: a reference to a variable of the environment and nothing else, so that none stands in
+/// the file. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// The secret, for the one place that uses it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        if name.is_none_or(|name| name.contains(['$', '{', '}', ':'])) {
+            // What stands there may be the secret.
+            return Err(D::Error::custom("expected a reference such as `${WEBHOOK_SECRET}`"));
+        }
+        expand(&text, environment).map(Secret).map_err(D::Error::custom)
+    }
+}
+
 /// A duration from MIN to MAX milliseconds, written as `250ms`, `10s`, `5m` or `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span<const MIN: u64, const MAX: u64>(Duration);

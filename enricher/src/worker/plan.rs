@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lease::{Position, WorkerId};
@@ -288,6 +289,7 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
         );
         settings.unavailable = pipeline::Unavailable::Bad;
     }
+    settings.adapters = Arc::new(config.adapters());
     settings.personal = match config.bad_rows.pii {
         config::BadRowPii::Keep => Personal::Keep,
         config::BadRowPii::Pseudonymise => Personal::Pseudonymise,

@@ -7,10 +7,13 @@ use std::fmt;
 
 use event::{Bump, CollectorPayload, SchemaKey};
 
+use super::custom::Custom;
+use super::signature::Signature;
 use super::webhook::{Request, Type, Webhook};
 use super::{
-    Adapted, callrail, cloudfront, google_analytics, hubspot, mailchimp, mailgun, mandrill,
-    marketo, olark, pagerduty, pingdom, sendgrid, statusgator, unbounce, urban_airship, vero,
+    Adapted, callrail, cloudfront, firehose, google_analytics, hubspot, mailchimp, mailgun,
+    mandrill, marketo, olark, pagerduty, pingdom, sendgrid, statusgator, unbounce, urban_airship,
+    vero,
 };
 use crate::schema_check::Stop;
 
@@ -30,7 +33,7 @@ const fn beside(setting: &'static str, schema: &'static str) -> Type {
 }
 
 /// All of them.
-pub(super) static WEBHOOKS: [Webhook; 16] = [
+pub(super) static WEBHOOKS: [Webhook; 17] = [
     Webhook {
         name: "callrail",
         endpoint: ("com.callrail", "v1"),
@@ -54,6 +57,14 @@ pub(super) static WEBHOOKS: [Webhook; 16] = [
             beside("with_26_fields", "wd_access_log/1-0-6"),
         ],
         events: cloudfront::events,
+    },
+    Webhook {
+        name: "cloudfront_firehose",
+        endpoint: ("com.amazon.aws.cloudfront", "firehose"),
+        tracker: "com.amazon.aws.cloudfront/firehose",
+        vendor: "com.amazon.aws.cloudfront",
+        types: &[],
+        events: firehose::events,
     },
     Webhook {
         name: "google_analytics",
@@ -301,46 +312,64 @@ pub(super) static WEBHOOKS: [Webhook; 16] = [
     },
 ];
 
-/// The adapters of webhooks: the built-in ones, with their schemas.
+/// The adapters of webhooks: the built-in ones, and those that configuration describes.
 #[derive(Clone)]
 pub struct Adapters {
-    /// For each of [`WEBHOOKS`], the Iglu URIs of its types.
-    schemas: Vec<Vec<String>>,
-}
-
-/// Why a schema cannot be set.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownSetting {
-    /// There is no such webhook. Names those that there are.
-    #[error("unknown adapter `{0}`, expected one of {1}")]
-    Adapter(String, String),
-    /// The webhook has no such type. Names those that it has.
-    #[error("unknown type `{0}`, expected one of {1}")]
-    Type(String, String),
+    /// For each of [`WEBHOOKS`], the Iglu URIs of its types, and how it is signed.
+    built_in: Vec<(Vec<String>, Option<Signature>)>,
+    /// Those described, and how they are signed. They come first.
+    custom: Vec<(Custom, Option<Signature>)>,
 }
 
 impl Adapters {
-    /// Sets the schema of a type of a webhook, both as configurations name them.
-    pub fn set_schema(
-        &mut self,
-        adapter: &str,
-        setting: &str,
-        key: &SchemaKey,
-    ) -> Result<(), UnknownSetting> {
-        let Some(index) = WEBHOOKS.iter().position(|webhook| webhook.name == adapter) else {
-            let known = listed(WEBHOOKS.iter().map(|webhook| webhook.name));
-            return Err(UnknownSetting::Adapter(adapter.to_owned(), known));
-        };
-        let types = WEBHOOKS[index].types;
-        if types.iter().all(|known| known.setting != setting) {
-            let known = listed(types.iter().map(|known| known.setting));
-            return Err(UnknownSetting::Type(setting.to_owned(), known));
-        }
-        for (known, uri) in types.iter().zip(&mut self.schemas[index]) {
-            if known.setting == setting {
-                *uri = key.to_string();
+    /// The names of the built-in webhooks.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        WEBHOOKS.iter().map(|webhook| webhook.name)
+    }
+
+    /// The names of a built-in webhook's schemas.
+    pub fn settings(adapter: &str) -> Vec<&'static str> {
+        let webhook = WEBHOOKS.iter().filter(|webhook| webhook.name == adapter);
+        let types = webhook.flat_map(|webhook| webhook.types);
+        let mut settings: Vec<_> = types.map(|known| known.setting).collect();
+        settings.dedup();
+        settings
+    }
+
+    /// Sets one of these schemas; of other names nothing is set.
+    pub fn set_schema(&mut self, adapter: &str, setting: &str, key: &SchemaKey) {
+        for (webhook, (schemas, _)) in WEBHOOKS.iter().zip(&mut self.built_in) {
+            for (known, uri) in webhook.types.iter().zip(schemas) {
+                if webhook.name == adapter && known.setting == setting {
+                    *uri = key.to_string();
+                }
             }
         }
+    }
+
+    /// Sets how a built-in webhook is signed.
+    pub fn set_signature(&mut self, adapter: &str, how: Signature) {
+        let mut webhooks = WEBHOOKS.iter().zip(&mut self.built_in);
+        if let Some((_, (_, signature))) = webhooks.find(|(webhook, _)| webhook.name == adapter) {
+            *signature = Some(how);
+        }
+    }
+
+    /// Adds a webhook that configuration describes. It takes the place of a built-in one of the
+    /// same path. The error is the path, if it is taken by another or by trackers.
+    pub fn add(&mut self, custom: Custom, signature: Option<Signature>) -> Result<(), String> {
+        const OF_TRACKERS: [(&str, &str); 4] = [
+            ("com.snowplowanalytics.snowplow", "tp1"),
+            ("com.snowplowanalytics.snowplow", "tp2"),
+            ("com.snowplowanalytics.iglu", "v1"),
+            ("r", "tp2"),
+        ];
+        let (vendor, version) = &custom.endpoint;
+        let is_taken = self.custom.iter().any(|(known, _)| known.endpoint == custom.endpoint);
+        if is_taken || OF_TRACKERS.contains(&(vendor, version)) {
+            return Err(format!("{vendor}/{version}"));
+        }
+        self.custom.push((custom, signature));
         Ok(())
     }
 
@@ -351,10 +380,19 @@ impl Adapters {
         arena: &'a Bump,
     ) -> Option<Result<Adapted<'a>, Stop>> {
         let endpoint = (payload.vendor, payload.version);
-        let is_here = |webhook: &Webhook| webhook.endpoint == endpoint;
-        let index = WEBHOOKS.iter().position(is_here)?;
-        let request = Request::new(payload, &WEBHOOKS[index], &self.schemas[index], arena);
-        Some((WEBHOOKS[index].events)(&request))
+        let signed = |signature: &Option<Signature>| match signature {
+            Some(signature) => signature.check(payload).map_err(Stop::from),
+            None => Ok(()),
+        };
+        for (custom, signature) in &self.custom {
+            if (custom.endpoint.0.as_str(), custom.endpoint.1.as_str()) == endpoint {
+                return Some(signed(signature).and_then(|()| custom.run(payload, arena)));
+            }
+        }
+        let index = WEBHOOKS.iter().position(|webhook| webhook.endpoint == endpoint)?;
+        let (schemas, signature) = &self.built_in[index];
+        let request = Request::new(payload, &WEBHOOKS[index], schemas, arena);
+        Some(signed(signature).and_then(|()| (WEBHOOKS[index].events)(&request)))
     }
 }
 
@@ -368,7 +406,8 @@ impl Default for Adapters {
         let uris = |webhook: &Webhook| {
             webhook.types.iter().map(|known| uri(webhook.vendor, known.schema)).collect()
         };
-        Adapters { schemas: WEBHOOKS.iter().map(uris).collect() }
+        let built_in = WEBHOOKS.iter().map(|webhook| (uris(webhook), None));
+        Adapters { built_in: built_in.collect(), custom: Vec::new() }
     }
 }
 
@@ -376,10 +415,4 @@ impl fmt::Debug for Adapters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Adapters")
     }
-}
-
-fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    names.dedup();
-    names.join(", ")
 }

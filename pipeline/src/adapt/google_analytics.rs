@@ -90,7 +90,7 @@ fn parameters<'a>(
     );
     parameters.push(("e", Some("ue")));
     parameters.push(("ue_pr", Some(unstruct(uri, text(data), arena))));
-    parameters.push(("tv", Some(request.webhook.tracker)));
+    parameters.push(("tv", Some(request.tracker)));
     parameters.push(("p", Some("srv")));
     parameters.into_bump_slice()
 }

@@ -62,6 +62,16 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The text of a string, a number or a truth value.
+    pub(super) fn scalar_text(&self, arena: &'a Bump) -> Option<&'a str> {
+        match self {
+            Json::Scalar("null") => None,
+            Json::Scalar(raw) if raw.starts_with(['{', '[']) => None,
+            Json::Scalar(raw) => self.text(arena).or(Some(raw)),
+            Json::List(_) | Json::Object(_) => None,
+        }
+    }
+
     /// The whole number that this is: a number without a fraction, or a string of one.
     pub(super) fn whole_number(&self) -> Option<i64> {
         let Json::Scalar(raw) = self else { return None };

@@ -8,7 +8,7 @@ use event::reason::{Reason, Words};
 use event::{Bump, CollectorPayload, RawEvent, query};
 
 use super::tree::{Change, Json, Lists};
-use super::{Adapted, Refused, dates, find, map, tree, unstruct};
+use super::{Adapted, Refused, dates, find, header, map, tree, unstruct};
 use crate::schema_check::Stop;
 
 pub(super) const JSON: &str = "application/json";
@@ -47,10 +47,12 @@ pub(super) struct Request<'c, 'a> {
     pub(super) payload: &'a CollectorPayload<'a>,
     /// The query string, names unique.
     pub(super) query: &'a [Parameter<'a>],
-    /// Which webhook it is.
-    pub(super) webhook: &'static Webhook,
-    /// The Iglu URIs of its types, in their order.
-    pub(super) schemas: &'c [String],
+    /// What its events say is their tracker.
+    pub(super) tracker: &'a str,
+    /// The types of its events.
+    types: &'static [Type],
+    /// The Iglu URIs of these, in their order.
+    schemas: &'c [String],
     pub(super) arena: &'a Bump,
 }
 
@@ -75,14 +77,31 @@ pub(super) enum Empty {
 }
 
 impl<'a> Request<'_, 'a> {
-    /// A request with its query string as a map.
+    /// A request of a webhook that is built in.
     pub(super) fn new<'c>(
         payload: &'a CollectorPayload<'a>,
         webhook: &'static Webhook,
         schemas: &'c [String],
         arena: &'a Bump,
     ) -> Request<'c, 'a> {
-        Request { payload, query: map(payload.querystring, arena), webhook, schemas, arena }
+        let Webhook { tracker, types, .. } = webhook;
+        let query = map(payload.querystring, arena);
+        Request { payload, query, tracker, types, schemas, arena }
+    }
+
+    /// A request of a webhook that is not.
+    pub(super) fn custom(
+        payload: &'a CollectorPayload<'a>,
+        tracker: &'a str,
+        arena: &'a Bump,
+    ) -> Request<'static, 'a> {
+        let query = map(payload.querystring, arena);
+        Request { payload, query, tracker, types: &[], schemas: &[], arena }
+    }
+
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        header(self.payload, name)
     }
 
     /// The body, if it is there and of the right type.
@@ -113,7 +132,7 @@ impl<'a> Request<'_, 'a> {
 
     /// The Iglu URI of a type; `place` tells the event's place in its batch, if it has one.
     pub(super) fn schema(&self, kind: Option<&str>, place: Option<usize>) -> Result<&str, Reason> {
-        let types = || self.webhook.types.iter().zip(self.schemas);
+        let types = || self.types.iter().zip(self.schemas);
         if let Some((_, uri)) = types().find(|(known, _)| kind.is_some() && known.name == kind) {
             return Ok(uri);
         }
@@ -134,7 +153,7 @@ impl<'a> Request<'_, 'a> {
 
     /// The Iglu URI of what configurations call so.
     pub(super) fn schema_of(&self, setting: &str) -> &str {
-        let place = self.webhook.types.iter().position(|known| known.setting == setting);
+        let place = self.types.iter().position(|known| known.setting == setting);
         &self.schemas[place.expect("the webhook has this type")]
     }
 
@@ -152,7 +171,7 @@ impl<'a> Request<'_, 'a> {
     ) -> RawEvent<'a> {
         let mut text = BumpString::with_capacity_in(512, self.arena);
         data.write(&mut text);
-        let tracker = self.webhook.tracker;
+        let tracker = self.tracker;
         let parameters = parameters(tracker, uri, &text, "srv", query, self.arena);
         RawEvent { payload: self.payload, parameters }
     }
