@@ -98,6 +98,7 @@ fn by_record(output: &Output, records: usize) -> Vec<Vec<(Verdict, Vec<u8>)>> {
             Verdict::Enriched => enriched.next(),
             Verdict::Bad(_) => bad.next(),
             Verdict::Parked => panic!("no registry can be down"),
+            Verdict::Dropped => panic!("no script is configured"),
         };
         lines[*record as usize].push((*verdict, line.expect("a line for each verdict").to_vec()));
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enricher::batch::{Batch, Record};
+use enrichments::javascript::{self, Broken};
 use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use event::{Bump, json, tsv};
@@ -31,7 +32,7 @@ use resolver::Resolver;
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
 /// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js` and `enr-sql` wait for
 /// what they are about; `enr-yauaa` is tested in `enrichments`.
-const GROUPS: [&str; 38] = [
+const GROUPS: [&str; 39] = [
     "captures",
     "core-adapters",
     "core-badrows",
@@ -48,6 +49,7 @@ const GROUPS: [&str; 38] = [
     "enr-headers",
     "enr-iab",
     "enr-ip",
+    "enr-js",
     "enr-pii",
     "enr-referer",
     "enr-ua",
@@ -275,6 +277,7 @@ impl Run {
                     outcomes.push(Json::object([("bad".to_owned(), row)]));
                 }
                 Verdict::Parked => panic!("no registry can be down"),
+                Verdict::Dropped => panic!("the peer's scripts cannot drop events"),
             }
         }
         (lines, outcomes)
@@ -303,7 +306,10 @@ fn load_profile(profile: &str) -> Option<Loaded> {
     PROFILES.with_borrow_mut(|profiles| {
         let known = profiles.entry(profile.to_owned()).or_insert_with(|| {
             let configs = folder().join("profiles").join(profile);
-            let loaded = Enrichments::load(&configs, Some(&assets), &Options::default());
+            // A peer finds out about a broken script with each event.
+            let scripts = javascript::Options { broken: Broken::Fails, ..Default::default() };
+            let options = Options { scripts, ..Options::default() };
+            let loaded = Enrichments::load(&configs, Some(&assets), &options);
             loaded.map(Arc::new).map_err(|_| Refused)
         });
         Some(known.clone())
@@ -510,7 +516,9 @@ impl Json {
 
     /// Cuts a text where a parser's own words begin.
     fn without_parser_text(self) -> Json {
-        const PREFIXES: [&str; 9] = [
+        const PREFIXES: [&str; 11] = [
+            "Error compiling JavaScript function: [",
+            "Error during execution of JavaScript function: [",
             "error deserializing raw event: ",
             "Provided URI [",
             "could not convert access log timestamp: ",

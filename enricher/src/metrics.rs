@@ -41,6 +41,7 @@ pub struct Metrics {
     trimmed_seconds: IntCounterVec,
     enriched: IntCounter,
     parked: IntCounter,
+    dropped: IntCounter,
     bad: IntCounterVec,
     batch_seconds: HistogramVec,
     lines: IntCounterVec,
@@ -156,6 +157,7 @@ impl Metrics {
             ),
             enriched: counter(r, "events_enriched_total", "Events enriched."),
             parked: counter(r, "events_parked_total", "Events whose verdict waits."),
+            dropped: counter(r, "events_dropped_total", "Events that a script made vanish."),
             bad: counters(r, "bad_rows_total", "Bad rows made.", &["kind"]),
             batch_seconds: seconds(r, "batch_seconds", "Time of a batch by step.", &["step"]),
             lines: counters(r, "lines_total", "Lines durable in a sink.", &["route", "sink"]),
@@ -233,6 +235,7 @@ impl Metrics {
                 Verdict::Enriched => self.enriched.inc(),
                 Verdict::Bad(kind) => self.bad.with_label_values(&[kind.name()]).inc(),
                 Verdict::Parked => self.parked.inc(),
+                Verdict::Dropped => self.dropped.inc(),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options};
+use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options, javascript};
 use resolver::{BucketPlace, Registry, Resolver};
 
 use crate::assets::source::Fetcher;
@@ -49,6 +49,10 @@ pub struct Rules {
     /// Mask addresses exactly as a running peer does, which leaves some spellings readable.
     #[arg(long)]
     pub peer_masking: bool,
+    /// How scripts are run. Offline, one that cannot be evaluated fails its events with that reason,
+    /// and nothing of the input is lost; a worker refuses it.
+    #[arg(skip = javascript::Options { broken: javascript::Broken::Fails, ..Default::default() })]
+    pub scripts: javascript::Options,
 }
 
 impl Rules {
@@ -135,6 +139,7 @@ impl Rules {
             allow_unsupported: self.allow_unsupported.clone(),
             variables: environment(),
             peer_masking: self.peer_masking,
+            scripts: self.scripts,
         };
         let configuration = Configuration::read(folder, &options).map_err(|e| all(&e))?;
         for warning in &configuration.warnings {

@@ -13,6 +13,8 @@ use bumpalo::Bump;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::javascript::Engine;
+
 /// The most bytes that the outputs by user agent occupy in one thread, keys included: some
 /// thirty thousand browsers.
 const USER_AGENT_BYTES: usize = 24 << 20;
@@ -34,6 +36,8 @@ pub struct Caches {
     pub(crate) yauaa: crate::yauaa::Kept,
     /// Columns by the address databases.
     pub(crate) addresses: Cache,
+    /// What runs scripts, once it was needed.
+    pub(crate) engine: Option<Engine>,
     /// Room for an entity's data while it is written.
     pub(crate) scratch: Vec<u8>,
 }
@@ -46,6 +50,7 @@ impl Default for Caches {
             ua_parser: Cache::new(USER_AGENT_BYTES / 2),
             yauaa: crate::yauaa::Kept::new(USER_AGENT_BYTES),
             addresses: Cache::new(ADDRESS_BYTES),
+            engine: None,
             scratch: Vec::new(),
         }
     }

@@ -20,7 +20,7 @@ use crate::mistake::ConfigError;
 use crate::reader::Node;
 use crate::{
     anon_ip, asn_lookups, bot_detection, campaign, cookies, fingerprint, headers, iab, ip_lookups,
-    pii, referer, ua_parser, yauaa,
+    javascript, pii, referer, ua_parser, yauaa,
 };
 
 /// What a folder of configurations cannot say about itself.
@@ -33,6 +33,8 @@ pub struct Options {
     pub variables: BTreeMap<String, String>,
     /// Masks addresses exactly as a running peer does, see [`crate::anon_ip`].
     pub peer_masking: bool,
+    /// How scripts are run.
+    pub scripts: javascript::Options,
 }
 
 /// The configurations of a folder, checked, with no asset opened yet.
@@ -55,6 +57,9 @@ pub struct Configuration {
     pub(crate) bot_detection: Option<bot_detection::BotDetection>,
     pub(crate) anon_ip: Option<anon_ip::AnonIp>,
     pub(crate) pii: Option<pii::Pii>,
+    /// All that are configured, in the order of their files.
+    pub(crate) scripts: Vec<javascript::Script>,
+    pub(crate) script_limits: javascript::Limits,
     /// What the operator should know although it stops nothing.
     pub warnings: Vec<String>,
 }
@@ -77,9 +82,9 @@ const KNOWN: &[Known] = &[
     Known::run("asn_lookups", ENRICHMENTS, (1, 0)),
     Known::run("yauaa_enrichment_config", ENRICHMENTS, (1, 0)),
     Known::run("bot_detection_enrichment_config", ENRICHMENTS, (1, 0)),
+    Known::run("javascript_script_config", SNOWPLOW, (1, 0)),
     Known::run("woothee_config", OWN, (1, 0)),
     Known::run("client_hints_config", OWN, (1, 0)),
-    Known::refuse("javascript_script_config", "javascript", "nothing yet"),
     Known::refuse("sql_query_enrichment_config", "sql_query", "nothing yet"),
     Known::refuse("api_request_enrichment_config", "api_request", "nothing yet"),
     Known::refuse("extra_api_request_enrichment_config", "extra_api_request", "nothing yet"),
@@ -115,7 +120,8 @@ impl Configuration {
     /// Reads every `*.json` of a folder, in the order of their names.
     pub fn read(folder: &Path, options: &Options) -> Result<Configuration, Vec<ConfigError>> {
         let errors = RefCell::new(Vec::new());
-        let mut configuration = Configuration::default();
+        let mut configuration =
+            Configuration { script_limits: options.scripts.limits, ..Configuration::default() };
         for file in configuration.files(folder, &errors) {
             if let Some(json) = parse(&file, &errors) {
                 let root = Node::root(&json, &file, &options.variables, &errors);
@@ -157,6 +163,7 @@ impl Configuration {
             ("ip_lookups", self.ip_lookups.is_some()),
             ("asn_lookups", self.asn_lookups.is_some()),
             ("bot_detection_enrichment_config", self.bot_detection.is_some()),
+            ("javascript_script_config", !self.scripts.is_empty()),
         ];
         all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
     }
@@ -192,6 +199,7 @@ impl Configuration {
                 "asn_lookups" => rest.asn_lookups = None,
                 "yauaa_enrichment_config" => rest.yauaa = None,
                 "bot_detection_enrichment_config" => rest.bot_detection = None,
+                "javascript_script_config" => rest.scripts = Vec::new(),
                 other => unreachable!("{other} is no step"),
             }
         }
@@ -291,6 +299,21 @@ impl Configuration {
         }
     }
 
+    fn script(&mut self, parameters: &Node<'_>, uri: &str, options: &Options) {
+        let Some(script) = javascript::Script::read(parameters, uri) else { return };
+        let node = parameters.field("script");
+        for fault in script.faults(options.scripts.limits) {
+            match (options.scripts.broken, &fault) {
+                (javascript::Broken::Fails, javascript::Fault::Evaluation(_)) => {
+                    let (file, found) = (node.file(), fault.found());
+                    self.warnings.push(format!("{file}: every event will fail: {found}"));
+                }
+                _ => node.wrong_because(fault.expected(), fault.found()),
+            }
+        }
+        self.scripts.push(script);
+    }
+
     fn set(&mut self, key: &Parts<'_>, uri: &str, data: &Node<'_>, options: &Options) {
         let parameters = data.field("parameters");
         match key.name {
@@ -319,6 +342,7 @@ impl Configuration {
             }
             "woothee_config" => self.woothee = without_parameters(&parameters),
             "client_hints_config" => self.client_hints = without_parameters(&parameters),
+            "javascript_script_config" => self.script(&parameters, uri, options),
             other => unreachable!("{other} is not among the enrichments that run"),
         }
     }

@@ -26,6 +26,7 @@ mod fingerprint;
 mod headers;
 mod iab;
 mod ip_lookups;
+pub mod javascript;
 pub mod limits;
 mod mistake;
 mod pii;
@@ -76,6 +77,8 @@ pub struct Enrichments {
     bot_detection: Option<bot_detection::BotDetection>,
     anon_ip: Option<anon_ip::AnonIp>,
     pii: Option<pii::Pii>,
+    scripts: Vec<javascript::Script>,
+    script_limits: javascript::Limits,
     warnings: Vec<String>,
 }
 
@@ -90,6 +93,8 @@ pub struct Input<'i, 'a> {
     pub unstruct: Option<&'i Entity<'a>>,
     /// Its fingerprint, if it was made beforehand: see [`Enrichments::fingerprints`].
     pub fingerprint: Option<&'a str>,
+    /// The batch's time, in milliseconds since the epoch: the only clock that scripts have.
+    pub now_ms: i64,
 }
 
 /// What the enrichments made of an event, besides what they set in it.
@@ -99,6 +104,8 @@ pub struct Enriched<'a> {
     pub entities: BumpVec<'a, Entity<'a>>,
     /// What went wrong, in the order in which bad rows list it: the last step's first.
     pub failures: Vec<Failure>,
+    /// Whether a script wants the event to vanish.
+    pub dropped: bool,
 }
 
 impl Enrichments {
@@ -111,7 +118,7 @@ impl Enrichments {
         arena: &'a Bump,
     ) -> Enriched<'a> {
         let payload = input.raw.payload;
-        let mut done = Enriched { entities: BumpVec::new_in(arena), failures: Vec::new() };
+        let mut done = Enriched::new(arena);
         caches.enter(self.generation);
 
         done.check(built_in::collector_version(event));
@@ -164,6 +171,7 @@ impl Enrichments {
         }
         done.check(built_in::event_schema(event, input.unstruct, arena));
         self.last_steps(event, robot, caches, &mut done, arena);
+        self.run_scripts(event, input, caches, &mut done, arena);
         done
     }
 
@@ -186,6 +194,31 @@ impl Enrichments {
             let signs = bot_detection::Signs { yauaa: robot, entities: &done.entities };
             let entity = bot_detection.run(event, signs, arena);
             done.step(Ok(Some(entity)));
+        }
+    }
+
+    /// The scripts, in their order. None sees what an earlier one changed and failed after.
+    fn run_scripts<'a>(
+        &self,
+        event: &mut Event<'a>,
+        input: &Input<'_, 'a>,
+        caches: &mut Caches,
+        done: &mut Enriched<'a>,
+        arena: &'a Bump,
+    ) {
+        for at in 0..self.scripts.len() {
+            let derived = done.entities.clone();
+            let (now_ms, headers) = (input.now_ms, input.raw.payload.headers);
+            let moment = javascript::Moment { now_ms, headers, derived: &derived };
+            let scripts = javascript::Scripts { all: &self.scripts, limits: self.script_limits };
+            let made = scripts.run(at, event, moment, &mut caches.engine, arena);
+            if let Some(made) = done.value(made) {
+                if made.erased {
+                    done.entities.clear();
+                }
+                done.dropped |= made.dropped;
+                done.steps(made.entities);
+            }
         }
     }
 
@@ -271,6 +304,8 @@ impl Enrichments {
             bot_detection: config.bot_detection,
             anon_ip: config.anon_ip,
             pii: config.pii,
+            scripts: config.scripts,
+            script_limits: config.script_limits,
             warnings: config.warnings,
         };
         if folder.errors.is_empty() { Ok(enrichments) } else { Err(folder.errors) }
@@ -292,6 +327,10 @@ impl Enrichments {
 }
 
 impl<'a> Enriched<'a> {
+    fn new(arena: &'a Bump) -> Enriched<'a> {
+        Enriched { entities: BumpVec::new_in(arena), failures: Vec::new(), dropped: false }
+    }
+
     /// Notes the failure of a step that makes no entity.
     fn check(&mut self, outcome: Step<()>) {
         self.value(outcome);

@@ -161,6 +161,15 @@ impl<'v> Node<'v> {
         Some(object.keys().map(|name| (name.as_str(), self.field(name))).collect())
     }
 
+    /// An object, whole.
+    pub(crate) fn object(&self) -> Option<&'v Value> {
+        let object = self.value.filter(|value| value.is_object());
+        if object.is_none() {
+            self.wrong("an object");
+        }
+        object
+    }
+
     /// An array of texts.
     pub(crate) fn texts(&self) -> Option<Vec<String>> {
         self.elements()?.iter().map(Node::text).collect()

@@ -20,17 +20,18 @@ use crate::schema_key::{Criterion, ParseError, SchemaVer};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     own: Cow<'static, str>,
-    quoted: String,
+    // A fixed text: a reason is handed on by value, as the error of much that reads a payload.
+    quoted: Box<str>,
 }
 
 impl Words {
     /// Words of this program alone: numbers, names of columns, but nothing that came in.
     pub fn own(text: impl Into<Cow<'static, str>>) -> Words {
-        Words { own: text.into(), quoted: String::new() }
+        Words { own: text.into(), quoted: Box::default() }
     }
 
     /// Words of this program, and then others.
-    pub fn quoting(own: impl Into<Cow<'static, str>>, quoted: impl Into<String>) -> Words {
+    pub fn quoting(own: impl Into<Cow<'static, str>>, quoted: impl Into<Box<str>>) -> Words {
         Words { own: own.into(), quoted: quoted.into() }
     }
 

@@ -85,7 +85,7 @@ fn check(payload: &Value, out: &Value) -> Result<(), String> {
         Err(error) => {
             let expectation = bad["message"]["expectation"].as_str().unwrap_or("");
             let detail = expectation.split_once(": ").map_or("", |(_, detail)| detail);
-            return expect(error.as_str(), detail);
+            return expect(error.to_string().as_str(), detail);
         }
     };
     if bad["message"]["payloadField"].as_str().is_some_and(|field| field == "querystring") {
@@ -231,6 +231,7 @@ impl Predicted {
         let url = match url::parse(text, arena) {
             Ok(url) => url,
             Err(message) => {
+                let message = message.text();
                 let frame = message.split(" (error: ").next().unwrap_or_default();
                 return self.refuse("uri", frame);
             }

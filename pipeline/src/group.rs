@@ -224,6 +224,7 @@ impl<'r> Pass<'r> {
             Err(End::Refused(reasons)) => {
                 self.writer.violated(index, &reasons, &passage.event, &passage.raw, arena);
             }
+            Err(End::Dropped) => self.writer.dropped(index),
             // Without one that is unavailable the batch comes again once all were asked for.
             Err(End::Waits) if self.check.unavailable.is_empty() => {}
             Err(End::Waits) => {

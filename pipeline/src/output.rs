@@ -139,6 +139,8 @@ pub enum Verdict {
     Bad(BadKind),
     /// Named by a line of `parked`: one for all of a record's events that wait.
     Parked,
+    /// A script wanted it to vanish: no line.
+    Dropped,
 }
 
 /// Lines in one buffer, each ended by a newline.

@@ -74,6 +74,8 @@ pub enum End<'a> {
     },
     /// Its self-describing JSON is refused.
     Refused(Vec<Reason>),
+    /// A script wants it to vanish.
+    Dropped,
     /// A schema is not there; it has been noted as needed or as unavailable.
     Waits,
 }
@@ -163,10 +165,15 @@ fn enrichments<'a>(
 ) -> Result<(), End<'a>> {
     let Passage { raw, times, fingerprint, found, event, .. } = passage;
     let unstruct = found.unstruct.as_ref();
-    let input = Input { raw, times: *times, unstruct, fingerprint: *fingerprint };
+    let (fingerprint, now_ms) = (*fingerprint, tools.start.now_ms);
+    let input = Input { raw, times: *times, unstruct, fingerprint, now_ms };
     let enriched = tools.enrichments.run(event, &input, tools.caches, tools.arena);
     passage.derived = enriched.entities;
-    if enriched.failures.is_empty() { Ok(()) } else { Err(End::failed(enriched.failures, &[])) }
+    match enriched.failures.is_empty() {
+        true if enriched.dropped => Err(End::Dropped),
+        true => Ok(()),
+        false => Err(End::failed(enriched.failures, &[])),
+    }
 }
 
 /// What was derived is written and validated.

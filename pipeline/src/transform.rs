@@ -20,6 +20,8 @@ pub struct Start<'a> {
     pub v_etl: &'a str,
     /// `etl_tstamp`.
     pub etl_tstamp: &'a str,
+    /// The same time, in milliseconds since the epoch.
+    pub now_ms: i64,
 }
 
 impl<'a> Start<'a> {
@@ -27,7 +29,7 @@ impl<'a> Start<'a> {
     pub fn new(processor: &Processor, now_ms: i64, arena: &'a Bump) -> Start<'a> {
         let v_etl = arena.alloc_str(&format!("{}-{}", processor.artifact, processor.version));
         let v_etl = convert::tsv_safe(v_etl, arena).unwrap_or_default();
-        Start { v_etl, etl_tstamp: time::format_ms(now_ms, arena) }
+        Start { v_etl, etl_tstamp: time::format_ms(now_ms, arena), now_ms }
     }
 }
 

@@ -24,6 +24,11 @@ impl Writer<'_> {
         }
     }
 
+    /// An event that a script wants to vanish.
+    pub(super) fn dropped(&mut self, index: u32) {
+        self.output.verdicts.push((index, Verdict::Dropped));
+    }
+
     fn event(&mut self, index: u32, event: &Event<'_>) {
         let settings = &self.pipeline.settings;
         let written = self.output.enriched.push_with(|out| match settings.format {

@@ -520,7 +520,7 @@ impl Seen {
         (way.plant)(&mut request, looked_for);
         let record = request.record();
         // Lines cut short differ little from place to place.
-        let pipelines = if place.name.len() % 3 == 0 { 3 } else { 1 };
+        let pipelines = if place.name.len().is_multiple_of(3) { 3 } else { 1 };
         for (what, pipeline) in mode.pipelines.iter().take(pipelines) {
             let output = process(pipeline, schemas, &record);
             let context =

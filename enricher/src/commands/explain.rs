@@ -227,6 +227,7 @@ fn ended(end: &End<'_>) -> Value {
     match end {
         End::Failed { failures, .. } => failed(failures),
         End::Refused(reasons) => words(reasons),
+        End::Dropped => json!("dropped by a script"),
         End::Waits => json!("waits: a schema cannot be had now"),
     }
 }
@@ -249,7 +250,8 @@ fn one_by_one<'a>(
 ) -> Map<String, Value> {
     let Passage { raw, times, found, .. } = passage;
     let unstruct = found.unstruct.as_ref();
-    let given = Given { raw, times: *times, unstruct, fingerprint: None };
+    let now_ms = road.start.now_ms;
+    let given = Given { raw, times: *times, unstruct, fingerprint: None, now_ms };
     let mut event = from.clone();
     let mut entities: Vec<Entity<'a>> = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
@@ -317,6 +319,7 @@ fn became(output: &Output) -> Value {
     };
     let each = output.verdicts.iter().map(|(_, verdict)| match verdict {
         Verdict::Enriched => json!({"enriched": text(enriched.next())}),
+        Verdict::Dropped => json!("dropped by a script"),
         Verdict::Bad(kind) => json!({kind.name(): read(&text(bad.next()))}),
         // One line stands for all events of the record that wait.
         Verdict::Parked => json!({"parked": parked.next().map(|line| read(&text(Some(line))))}),

@@ -88,6 +88,7 @@ fn rules(config: &Config) -> Rules {
             .map(|name| name.to_string())
             .collect(),
         peer_masking: config.enrichments.peer_masking,
+        scripts: enrichments::javascript::Options::default(),
     }
 }
 

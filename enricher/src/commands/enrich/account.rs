@@ -83,6 +83,7 @@ impl Account {
                 Verdict::Enriched => "  enriched".to_owned(),
                 Verdict::Bad(kind) => format!("  bad: {}", kind.name()),
                 Verdict::Parked => "  parked".to_owned(),
+                Verdict::Dropped => "  dropped by a script".to_owned(),
             };
             row(&name, count.to_string());
         }

@@ -36,6 +36,10 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
                 Verdict::Enriched => enriched.next(),
                 Verdict::Bad(_) => bad.next(),
                 Verdict::Parked => parked.next(),
+                Verdict::Dropped => {
+                    out.extend_from_slice(b"{\"dropped\":\"javascript\"}");
+                    continue;
+                }
             };
             let line = line.expect("every verdict has its line");
             let line = text(line);
@@ -55,6 +59,7 @@ pub(super) fn lines(first: u64, records: usize, output: &Output) -> Vec<u8> {
                     out.extend_from_slice(line.as_bytes());
                     out.push(b'}');
                 }
+                Verdict::Dropped => unreachable!("it has no line"),
             }
         }
         out.extend_from_slice(b"]}\n");
