@@ -112,7 +112,8 @@ fn initialise<'a>(
 ) {
     let payload = raw.payload;
     let event = &mut *done.event;
-    let collector = payload.collector.and_then(|name| convert::tsv_safe(name, arena));
+    let collector = payload.collector.map(|name| convert::tsv_safe(name, arena));
+    let collector = collector.map(Option::unwrap_or_default);
     event.set(Field::VCollector, collector);
     event.set(Field::VEtl, Some(start.v_etl));
     event.set(Field::EtlTstamp, Some(start.etl_tstamp));
