@@ -160,8 +160,8 @@ fn unstruct<'a>(uri: &str, data: &str, arena: &'a Bump) -> &'a str {
     out.into_bump_str()
 }
 
-/// Whether a configured webhook may set a parameter: one of the tracker protocol that is neither the
-/// event itself nor what every webhook sets.
+/// Whether a configured webhook may set a parameter: one of the tracker protocol that is neither
+/// the event itself nor what every webhook sets.
 pub fn may_be_set(name: &str) -> bool {
     const OTHERS: [&str; 8] = ["e", "p", "tv", "tna", "ue_pr", "ue_px", "co", "cx"];
     !OTHERS.contains(&name) && super::parameters::Parameter::of(name).is_some()
