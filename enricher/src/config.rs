@@ -1,13 +1,14 @@
 //! The settings of a worker: values that are right or were refused where they stand in the file.
 //!
-//! Reading the file is [`file`]'s, what a value may be is [`value`]'s; this module says which
-//! settings there are, what they default to, and which of them belong together.
+//! Reading the file is [`file`]'s, what a value may be is [`value`]'s, what belongs together and must
+//! be there is [`check`]'s; this module says which settings there are and what they default to.
 //! `enricher/config/worker.toml` shows and explains every one of them.
 
 mod adapters;
 mod check;
 mod file;
 mod name;
+mod there;
 mod value;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
-pub use value::{Bytes, FieldLimits, Span, Text, instant};
+pub use value::{Bytes, Count, FieldLimits, Span, Text, instant};
 
 use crate::log::Levels;
 use crate::sink::object::Compression;
@@ -80,7 +81,7 @@ pub struct Worker {
     /// How the worker's name begins; each start of the process adds its own ending.
     pub name: Text,
     /// Threads that compute; as many as there are cores if absent.
-    pub threads: Option<std::num::NonZeroU16>,
+    pub threads: Option<Count<1, 1024>>,
     /// The bound on bytes between reading and durability.
     pub bytes_in_flight: Bytes<{ 8 << 20 }, { 1 << 40 }>,
     /// How long draining may take.

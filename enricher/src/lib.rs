@@ -25,6 +25,7 @@ pub mod in_order;
 pub mod life;
 pub mod log;
 pub mod metrics;
+pub mod places;
 pub mod pool;
 pub mod preflight;
 pub mod process;

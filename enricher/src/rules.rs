@@ -5,20 +5,24 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use enrichments::{Asset, ConfigError, Configuration, Enrichments, Options, javascript};
+use enrichments::{
+    Asset, ConfigError, Configuration, Enrichments, Options, check_allowed, javascript,
+};
 use resolver::{BucketPlace, Registry, Resolver};
 
 use crate::assets::source::Fetcher;
 use crate::assets::{self, Assets, Settings};
 use crate::aws::{self, Aws};
 use crate::bucket_registry::BucketRegistry;
+use crate::config::explain;
 use crate::exit::Usage;
 use crate::metrics::Metrics;
+use crate::places;
 
 /// Files and folders of rules. Nothing given means the embedded schemas and no enrichment that
 /// needs a configuration.
@@ -51,7 +55,7 @@ pub struct Rules {
     pub peer_masking: bool,
     /// How scripts are run. Offline, one that cannot be evaluated fails its events with that reason,
     /// and nothing of the input is lost; a worker refuses it.
-    #[arg(skip = javascript::Options { broken: javascript::Broken::Fails, ..Default::default() })]
+    #[arg(skip = javascript::Options::offline())]
     pub scripts: javascript::Options,
 }
 
@@ -68,6 +72,7 @@ impl Rules {
             None => Resolver::embedded(),
         };
         if let Some(folder) = &self.schemas {
+            places::registry(folder).map_err(|why| off("--schemas", folder, &why))?;
             resolver = resolver.with_folder(folder);
         }
         let Some(file) = &self.bundle else { return Ok(resolver) };
@@ -134,7 +139,15 @@ impl Rules {
     /// The configurations of the enrichments, with no asset opened yet. `${NAME}` in them is the
     /// environment's.
     pub fn configuration(&self) -> Result<Option<Configuration>, Usage> {
+        for name in &self.allow_unsupported {
+            let checked = check_allowed(name, self.enrichments.as_deref());
+            checked.map_err(|why| Usage(format!("--allow-unsupported: {}", explain(&why))))?;
+        }
+        if let Some(folder) = &self.assets {
+            places::folder(folder).map_err(|why| off("--assets", folder, &why))?;
+        }
         let Some(folder) = &self.enrichments else { return Ok(None) };
+        places::configurations(folder).map_err(|why| off("--enrichments", folder, &why))?;
         let options = Options {
             allow_unsupported: self.allow_unsupported.clone(),
             variables: environment(),
@@ -155,6 +168,11 @@ fn environment() -> BTreeMap<String, String> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// What is wrong with a folder that an argument names.
+fn off(argument: &str, folder: &Path, why: &str) -> Usage {
+    Usage(format!("{argument} {}: {why}", folder.display()))
 }
 
 /// A folder that is deleted in the end. What is open or mapped stays readable without it.

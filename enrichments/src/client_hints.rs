@@ -7,7 +7,7 @@
 
 use event::{Bump, Entity, json};
 
-use crate::caches::written;
+use crate::cache::written;
 
 const URI: &str = "iglu:org.ietf/http_client_hints/jsonschema/1-0-0";
 

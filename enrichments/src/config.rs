@@ -8,6 +8,8 @@
 //!
 //! Opening the assets that configurations name is left to [`crate::Enrichments::load`].
 
+mod allowed;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,12 +24,14 @@ use crate::{
     anon_ip, asn_lookups, bot_detection, campaign, cookies, fingerprint, headers, iab, ip_lookups,
     javascript, pii, referer, ua_parser, yauaa,
 };
+pub use allowed::check_allowed;
 
 /// What a folder of configurations cannot say about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Names of enrichments whose configurations are skipped with a warning instead of refused
-    /// although nothing here runs them (`javascript`, `sql_query`, …).
+    /// although nothing here runs them (`javascript`, `sql_query`, …), or the names in their
+    /// schemas. [`check_allowed`] tells slips.
     pub allow_unsupported: Vec<String>,
     /// What `${NAME}` stands for, where it is the whole of a text.
     pub variables: BTreeMap<String, String>,
@@ -277,7 +281,8 @@ impl Configuration {
         };
         match known.fate {
             Fate::Refuse { short, instead } => {
-                if options.allow_unsupported.iter().any(|allowed| allowed == short) {
+                let named = |allowed: &String| allowed == short || allowed == known.name;
+                if options.allow_unsupported.iter().any(named) {
                     self.warnings.push(format!("{}: {short} does not run here", root.file()));
                 } else {
                     schema.wrong(&format!(

@@ -9,7 +9,7 @@
 use event::convert::{platform, uuid_strict};
 use event::{Bump, Entity, base64, json, time};
 
-use crate::caches::written;
+use crate::cache::written;
 
 const URI: &str = "iglu:com.snowplowanalytics.snowplow/cross_navigation/jsonschema/1-0-0";
 

@@ -9,7 +9,7 @@ use bumpalo::collections::Vec as BumpVec;
 use event::{Bump, Entity, json};
 use fancy_regex::{Regex, RegexBuilder};
 
-use crate::caches::written;
+use crate::cache::written;
 use crate::reader::Node;
 
 const URI: &str = "iglu:org.ietf/http_header/jsonschema/1-0-0";

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::address;
 use crate::assets::{Asset, Folder};
-use crate::caches::{Cache, Packed};
+use crate::cache::{Cache, Packed};
 use crate::database::{self, Database};
 use crate::reader::Node;
 

@@ -89,6 +89,13 @@ pub struct Options {
     pub broken: Broken,
 }
 
+impl Options {
+    /// For input that stays where it is: a script that cannot be evaluated fails its events.
+    pub fn offline() -> Options {
+        Options { broken: Broken::Fails, ..Options::default() }
+    }
+}
+
 /// What becomes of a script that cannot be evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Broken {

@@ -15,6 +15,7 @@ mod asn_lookups;
 mod assets;
 mod bot_detection;
 mod built_in;
+mod cache;
 mod caches;
 mod campaign;
 mod client_hints;
@@ -47,7 +48,7 @@ use event::{Bump, Entity, Event, Failure, Field, RawEvent};
 
 pub use assets::Asset;
 pub use caches::Caches;
-pub use config::{Configuration, Options};
+pub use config::{Configuration, Options, check_allowed};
 pub use mistake::ConfigError;
 pub use pii::Change;
 pub use protection::{Protection, opaque};

@@ -16,7 +16,7 @@ use event::url::Url;
 use event::{Bump, Entity, Event, Field, json};
 
 use crate::assets::{Asset, Folder};
-use crate::caches::written;
+use crate::cache::written;
 use crate::reader::Node;
 use list::{Entry, List};
 

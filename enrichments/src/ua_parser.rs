@@ -11,7 +11,7 @@ mod rules;
 use event::{Bump, Entity, Event, Field, json};
 
 use crate::assets::{Asset, Folder};
-use crate::caches::{Cache, Packed};
+use crate::cache::{Cache, Packed};
 use crate::reader::Node;
 use rules::Rules;
 

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use event::{Bump, Entity, Event, Field, json};
 use woothee::parser::{Parser, WootheeResult};
 
-use crate::caches::{Cache, Packed};
+use crate::cache::{Cache, Packed};
 
 const URI: &str = "iglu:snowmelt/woothee_context/jsonschema/1-0-0";
 

@@ -38,7 +38,7 @@ mod yaml;
 use event::{Bump, Entity, Event, Field};
 
 use crate::assets::{Asset, Folder};
-use crate::caches::{Cache, Packed};
+use crate::cache::{Cache, Packed};
 use crate::reader::Node;
 use engine::Engine;
 pub use explain::{Explained, MatcherFired};

@@ -60,8 +60,8 @@ pub struct Args {
     #[command(flatten)]
     transform: TransformArgs,
     /// How many threads process.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    threads: usize,
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads())]
+    threads: u16,
 }
 
 /// How payloads are transformed.
@@ -102,6 +102,11 @@ enum Personal {
     Withhold,
 }
 
+/// More threads than the largest machines have cores are a slip.
+pub fn threads() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=1024)
+}
+
 /// The form of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
@@ -131,7 +136,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut account = Account::start();
     let input = Input::open(args.input);
     account.follow(input.bytes());
-    transform.all(input, args.threads.max(1), |chunk, output| {
+    transform.all(input, args.threads.into(), |chunk, output| {
         account.add(&chunk, &output);
         writer.write(chunk.first, &chunk.batch, &output)
     })?;

@@ -7,6 +7,8 @@ use pipeline::adapt::Adapters;
 
 use super::Config;
 use super::adapters::{BuiltIn, Webhook};
+use super::there::Wrong;
+use crate::places::nearest;
 
 /// A file that cannot be used. Prints as `file:line:column: what is wrong`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +27,9 @@ pub fn load(path: &Path) -> Result<Config, Error> {
         place: String::new(),
         what: error.to_string(),
     })?;
-    Ok(parse(&text, &file)?.relative_to(path.parent().unwrap_or(Path::new(""))))
+    let config = parse(&text, &file)?.relative_to(path.parent().unwrap_or(Path::new("")));
+    config.check_places().map_err(|wrong| wrong.in_file(&text, &file))?;
+    Ok(config)
 }
 
 /// Reads and checks the text of a file of that name.
@@ -36,8 +40,37 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
         what: explain(error.message()),
     })?;
     together(&config.adapters, &config.adapter, text, file)?;
-    let wrong = |what| Error { file: file.to_owned(), place: String::new(), what };
-    config.check(crate::clock::now_ms()).map(|()| config).map_err(wrong)
+    let checked = config.check(crate::clock::now_ms()).map(|()| config);
+    checked.map_err(|what| Wrong::said(what).in_file(text, file))
+}
+
+impl Wrong {
+    fn in_file(self, text: &str, file: &str) -> Error {
+        let place = start(text, &self.at).map(|start| place(text, start)).unwrap_or_default();
+        Error { file: file.to_owned(), place, what: explain(&self.what) }
+    }
+}
+
+/// Where the value begins that is reached by these names and, in lists, numbers; where a part of
+/// the way is not in the text, the last part that is.
+fn start(text: &str, at: &[String]) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let (mut table, mut list, mut start) = (Some(document.get_ref()), None, None);
+    for name in at {
+        let next: Option<&toml::Spanned<toml::de::DeValue<'_>>> = match (table, list) {
+            (Some(table), _) => table.get(name.as_str()),
+            (_, Some(list)) => name.parse::<usize>().ok().and_then(|at| {
+                let list: &toml::de::DeArray<'_> = list;
+                list.get(at)
+            }),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        start = Some(next.span().start);
+        table = next.get_ref().as_table();
+        list = next.get_ref().as_array();
+    }
+    start
 }
 
 /// What a worker's configuration says of webhooks; what else it says is passed over.
@@ -107,30 +140,10 @@ pub fn explain(message: &str) -> String {
     if !message.starts_with("unknown ") {
         return message.to_owned();
     }
-    let near = known.iter().map(|name| (distance(unknown, name), name)).min();
-    match near {
-        // A third of the letters wrong is a slip; more is another word.
-        Some((distance, name)) if distance <= unknown.len().max(3) / 3 => {
-            format!("{message}; did you mean `{name}`?")
-        }
-        _ => message.to_owned(),
+    match nearest(unknown, known.iter().copied()) {
+        Some(name) => format!("{message}; did you mean `{name}`?"),
+        None => message.to_owned(),
     }
-}
-
-/// How many letters have to be put in, left out or replaced to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -203,17 +216,27 @@ bucket = "bucket"
             (
                 "[bad.s3]\nbucket = \"bucket\"",
                 "[bad]",
-                "w.toml: [bad] has no destination: add [bad.kinesis] or [bad.s3]",
+                "w.toml:8:1: [bad] has no destination: add [bad.kinesis] or [bad.s3]",
+            ),
+            (
+                "table = \"leases\"",
+                "table = \"t\"\n[worker]\nthreads = 0",
+                "w.toml:7:11: expected a number from 1 to 1024, found `0`",
+            ),
+            (
+                "table = \"leases\"",
+                "table = \"t\"\n[worker]\nthreads = 100000",
+                "w.toml:7:11: expected a number from 1 to 1024, found `100000`",
             ),
             (
                 "stream = \"enriched\"",
                 "stream = \"raw\"",
-                "w.toml: [enriched.kinesis] stream: `raw` is the stream that is read; what is written there would be read again, without end",
+                "w.toml:7:10: [enriched.kinesis] stream: `raw` is the stream that is read; what is written there would be read again, without end",
             ),
             (
                 "stream = \"raw\"",
                 "stream = \"raw\"\ninitial_position = \"9999-01-01T00:00:00Z\"",
-                "w.toml: [source] initial_position: expected a time in the past",
+                "w.toml:4:20: [source] initial_position: expected a time in the past",
             ),
             (
                 "stream = \"raw\"",
@@ -229,6 +252,42 @@ bucket = "bucket"
             assert!(LEAST.contains(from));
             assert_eq!(error(&LEAST.replace(from, to)), expected);
         }
+    }
+
+    #[test]
+    fn folders_and_names_that_are_off_are_refused_where_they_stand() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("iglu/schemas/com.acme/click/jsonschema")).expect("a folder");
+        std::fs::write(at("iglu/schemas/com.acme/click/jsonschema/1-0-0"), "{}").expect("a file");
+        std::fs::create_dir_all(at("enrichments")).expect("a folder");
+        let file = at("w.toml");
+        for (more, place, what) in [
+            ("[schemas]\nfolder = \"iglu/schemas\"", "11:10", "iglu`?"),
+            ("[schemas]\nfolder = \"igl\"", "11:10", "iglu`?"),
+            (
+                "[schemas]\nbundle = \"none\"",
+                "11:10",
+                "expected a file, found nothing of that name",
+            ),
+            ("[schemas]\nresolver = \"none\"", "11:12", "expected a file, found nothing"),
+            ("[enrichments]\nfolder = \"enrichment\"", "11:10", "enrichments`?"),
+            ("[enrichments]\nassets = \"assets\"", "11:10", "expected a folder, found nothing"),
+            (
+                "[enrichments]\nallow_unsupported = [\"javascript\",\n \"yaua\"]",
+                "12:2",
+                "did you mean `yauaa`?",
+            ),
+        ] {
+            std::fs::write(&file, format!("{LEAST}{more}\n")).expect("a file");
+            let said = load(&file).expect_err("it is off").to_string();
+            assert!(said.starts_with(&format!("{}:{place}: ", file.display())), "{said}");
+            assert!(said.contains(what), "{said}");
+        }
+        let right = "[schemas]\nfolder = \"iglu\"\n[enrichments]\nfolder = \"enrichments\"\n\
+                     allow_unsupported = [\"yauaa\"]\n[worker]\nthreads = 1024\n";
+        std::fs::write(&file, format!("{LEAST}{right}")).expect("a file");
+        load(&file).expect("it is right");
     }
 
     #[test]

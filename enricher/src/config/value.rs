@@ -57,6 +57,10 @@ pub struct Span<const MIN: u64, const MAX: u64>(Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes<const MIN: u64, const MAX: u64>(usize);
 
+/// A number from MIN to MAX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count<const MIN: u64, const MAX: u64>(usize);
+
 /// How records are spread over a stream: `random`, or the name of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionKey(pub Key);
@@ -86,6 +90,13 @@ impl<const MIN: u64, const MAX: u64> Bytes<MIN, MAX> {
         Bytes(bytes as usize)
     }
 
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
     /// The number.
     pub fn get(self) -> usize {
         self.0
@@ -165,6 +176,16 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bytes<MIN, MAX> {
         quantity::<MIN, MAX>(&text, "a size", &SIZES)
             .map(|bytes| Bytes(bytes as usize))
             .map_err(D::Error::custom)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Count<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let count = u64::try_from(number).ok().filter(|count| (MIN..=MAX).contains(count));
+        let wrong =
+            || D::Error::custom(format!("expected a number from {MIN} to {MAX}, found `{number}`"));
+        count.map(|count| Count(count as usize)).ok_or_else(wrong)
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
         return Err(Usage(wrong.to_owned()).into());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = config.worker.threads.map_or(cores, |threads| threads.get().into());
+    let threads = config.worker.threads.map_or(cores, config::Count::get);
     let shared = Shared::new(Arc::new(Pool::new(threads)?), config.worker.bytes_in_flight.get());
     let metrics = &shared.metrics;
     metrics.health().set_patience(config.admin.patience.get());

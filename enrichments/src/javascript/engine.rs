@@ -8,14 +8,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use event::Kind;
-use event::fields::{FIELDS, Field};
-use rquickjs::context::EvalOptions;
 use rquickjs::function::Args;
-use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Function, Object, Persistent, Runtime};
-use rquickjs::{FromJs, IntoJs, Value};
+use rquickjs::{CatchResultExt, CaughtError, Context, Function, Persistent, Runtime, Value};
 
-use super::natives;
+use super::natives::{self, evaluate};
 use super::slots::Slots;
 use super::{Limits, Script};
 
@@ -197,14 +193,6 @@ impl Engine {
     }
 }
 
-/// Evaluates sources as scripts in sloppy mode, as the field's scripts expect.
-pub(super) fn evaluate<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<V> {
-    let mut options = EvalOptions::default();
-    (options.global, options.strict) = (true, false);
-    options.filename = Some("<eval>".to_owned());
-    ctx.eval_with_options(source, options)
-}
-
 /// The first place in a script that a stack names, as line and column.
 fn place(stack: &str) -> Option<(u32, u32)> {
     let (_, rest) = stack.split_once("<eval>:")?;
@@ -222,49 +210,4 @@ fn text_of(value: &Value<'_>) -> String {
         ctx.catch();
         "a value that has no text".to_owned()
     })
-}
-
-/// A column's value as a script sees it.
-pub(super) struct Seen {
-    pub(super) slots: Rc<RefCell<Slots>>,
-    pub(super) field: Field,
-}
-
-impl<'js> IntoJs<'js> for Seen {
-    fn into_js(self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
-        let slots = self.slots.borrow();
-        let Some(text) = slots.get(self.field) else { return Ok(Value::new_null(ctx.clone())) };
-        match self.field.kind() {
-            Kind::Int | Kind::Bool => {
-                if let Ok(number) = text.parse::<i32>() {
-                    return Ok(Value::new_int(ctx.clone(), number));
-                }
-            }
-            Kind::Float => {
-                if let Ok(number) = text.parse::<f32>() {
-                    return Ok(Value::new_float(ctx.clone(), f64::from(number)));
-                }
-            }
-            _ => {}
-        }
-        rquickjs::String::from_str(ctx.clone(), text).map(rquickjs::String::into_value)
-    }
-}
-
-/// The columns as the prelude wants them: names, and which rule their setters follow.
-pub(super) fn columns<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Vec<Object<'js>>> {
-    let column = |field: Field| {
-        let kind = match field.kind() {
-            Kind::Int => "int",
-            Kind::Bool => "byte",
-            Kind::Float => "float",
-            Kind::Decimal => "decimal",
-            Kind::Text | Kind::Timestamp | Kind::Json => "text",
-        };
-        let pair = rquickjs::Array::new(ctx.clone())?;
-        pair.set(0, field.name())?;
-        pair.set(1, kind)?;
-        Ok(pair.into_object())
-    };
-    FIELDS.into_iter().map(column).collect()
 }

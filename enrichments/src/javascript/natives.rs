@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64_simd::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use event::Bump;
 use event::convert::float32_text;
-use event::fields::FIELDS;
-use rquickjs::{Ctx, Function, Object, Value};
+use event::fields::{FIELDS, Field};
+use event::{Bump, Kind};
+use rquickjs::context::EvalOptions;
+use rquickjs::{Ctx, FromJs, Function, IntoJs, Object, Value};
 
-use super::engine::{Seen, columns, evaluate};
 use super::slots::Slots;
 use crate::pii::hash::{Hash, hex};
 
@@ -133,4 +133,57 @@ fn uuid(mut bytes: [u8; 16], version: u8) -> String {
     let digits = hex(&bytes, &Bump::new()).to_owned();
     let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
     format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+/// Evaluates sources as scripts in sloppy mode, as the field's scripts expect.
+pub(super) fn evaluate<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<V> {
+    let mut options = EvalOptions::default();
+    (options.global, options.strict) = (true, false);
+    options.filename = Some("<eval>".to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+/// A column's value as a script sees it.
+struct Seen {
+    slots: Rc<RefCell<Slots>>,
+    field: Field,
+}
+
+impl<'js> IntoJs<'js> for Seen {
+    fn into_js(self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+        let slots = self.slots.borrow();
+        let Some(text) = slots.get(self.field) else { return Ok(Value::new_null(ctx.clone())) };
+        match self.field.kind() {
+            Kind::Int | Kind::Bool => {
+                if let Ok(number) = text.parse::<i32>() {
+                    return Ok(Value::new_int(ctx.clone(), number));
+                }
+            }
+            Kind::Float => {
+                if let Ok(number) = text.parse::<f32>() {
+                    return Ok(Value::new_float(ctx.clone(), f64::from(number)));
+                }
+            }
+            _ => {}
+        }
+        rquickjs::String::from_str(ctx.clone(), text).map(rquickjs::String::into_value)
+    }
+}
+
+/// The columns as the prelude wants them: names, and which rule their setters follow.
+fn columns<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Vec<Object<'js>>> {
+    let column = |field: Field| {
+        let kind = match field.kind() {
+            Kind::Int => "int",
+            Kind::Bool => "byte",
+            Kind::Float => "float",
+            Kind::Decimal => "decimal",
+            Kind::Text | Kind::Timestamp | Kind::Json => "text",
+        };
+        let pair = rquickjs::Array::new(ctx.clone())?;
+        pair.set(0, field.name())?;
+        pair.set(1, kind)?;
+        Ok(pair.into_object())
+    };
+    FIELDS.into_iter().map(column).collect()
 }

@@ -6,7 +6,7 @@
 //! to only costs the time again.
 
 use std::fs;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -91,10 +91,13 @@ fn compiled_path(path: &Path) -> Option<PathBuf> {
     Some(path.with_file_name(format!(".{name}.compiled")))
 }
 
-/// Writes a file by renaming, so that nobody reads half of it. To fail costs only time.
+/// Writes a file by renaming, so that nobody reads half of it. To fail costs only time; so does a
+/// draft that another process has begun, or left behind.
 fn keep(path: &Path, bytes: &[u8]) {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    if fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path)).is_err() {
+    let draft = path.with_extension("draft");
+    let new = fs::OpenOptions::new().write(true).create_new(true).open(&draft);
+    let written = new.and_then(|mut file| file.write_all(bytes));
+    if written.and_then(|()| fs::rename(&draft, path)).is_err() {
         let _ = fs::remove_file(&draft);
     }
 }

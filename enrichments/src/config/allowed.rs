@@ -1,0 +1,72 @@
+//! Which names `allow_unsupported` may have: a name that allows nothing is a slip, and whoever made
+//! it believes that a configuration is skipped which is not.
+
+use std::path::Path;
+
+use event::schema_key::Parts;
+use serde_json::Value;
+
+use super::{Fate, KNOWN};
+
+/// Checks a name of `allow_unsupported` against the enrichments that do not run here, and against
+/// the configurations in a folder that are of no enrichment at all. The error says what was found
+/// and which names there are.
+pub fn check_allowed(name: &str, folder: Option<&Path>) -> Result<(), String> {
+    let mut names = Vec::new();
+    for known in KNOWN {
+        match known.fate {
+            Fate::Run { .. } if known.name == name => {
+                return Err(format!("`{name}` runs here: nothing is to be allowed"));
+            }
+            Fate::Run { .. } => {}
+            Fate::Refuse { short, .. } if name == short || name == known.name => return Ok(()),
+            Fate::Refuse { short, .. } => names.push(short.to_owned()),
+        }
+    }
+    let unknown = folder.map(unknown_in).unwrap_or_default();
+    if unknown.iter().any(|unknown| unknown == name) {
+        return Ok(());
+    }
+    names.extend(unknown);
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    Err(format!("unknown enrichment `{name}`, expected one of {}", names.join(", ")))
+}
+
+/// The names in a folder's configurations that are of no enrichment. What cannot be read is left to
+/// whoever reads the folder whole.
+fn unknown_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path());
+    let files = files.filter(|file| file.extension().is_some_and(|it| it == "json"));
+    let names = files.filter_map(|file| {
+        let json: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let name = Parts::parse(json.get("schema")?.as_str()?).ok()?.name.to_owned();
+        KNOWN.iter().all(|known| known.name != name).then_some(name)
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_allowed_where_it_allows_something() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let ours = r#"{"schema": "iglu:com.acme/acme_config/jsonschema/1-0-0", "data": {}}"#;
+        std::fs::write(dir.path().join("acme.json"), ours).expect("a file");
+        let check = |name| check_allowed(name, Some(dir.path()));
+        for name in ["yauaa", "yauaa_enrichment_config", "javascript", "acme_config"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        assert!(check("yaua").is_err_and(|why| {
+            why.starts_with("unknown enrichment `yaua`, expected one of `javascript`, ")
+                && why.contains("`yauaa`")
+                && why.ends_with("`acme_config`")
+        }));
+        assert!(check("").is_err());
+        let why = "`ip_lookups` runs here: nothing is to be allowed";
+        assert_eq!(check("ip_lookups"), Err(why.to_owned()));
+        assert!(check_allowed("acme_config", None).is_err());
+    }
+}
