@@ -60,7 +60,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
-    }?;
+    };
+    let code = match code {
+        // As after `| head`.
+        Err(error) if error.chain().any(|cause| cause.is::<terminal::Unread>()) => {
+            ExitCode::SUCCESS
+        }
+        code => code?,
+    };
     terminal::written().context("cannot write standard output")?;
     Ok(code)
 }

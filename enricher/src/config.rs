@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
-pub use value::{Bytes, Count, FieldLimits, Span, Text, instant};
+pub use value::{Bytes, Count, FieldLimits, Span, Text, instant, moment};
 
 use crate::log::Levels;
 use crate::sink::object::Compression;

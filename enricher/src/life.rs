@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lease::LeaseStore;
+use resolver::Failing;
 
 use crate::causes::chain;
 use crate::fleet::Fleet;
@@ -43,6 +44,7 @@ pub async fn run(
     let fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
     let counting = async {
         let mut told = lease::Status::default();
+        let mut failing = Vec::new();
         loop {
             let status = keeper.status();
             worker.metrics.leases(&status);
@@ -50,6 +52,7 @@ pub async fn run(
             told = status;
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             worker.metrics.schemas(&worker.resolver.figures());
+            failing = tell_registries(failing, worker.resolver.failing());
             tokio::time::sleep(STATUS).await;
         }
     };
@@ -106,6 +109,23 @@ fn tell(before: &lease::Status, now: &lease::Status) {
         let items = now.unreadable;
         tracing::error!(items, "leases that cannot be read are left alone, and their shards too");
     }
+}
+
+/// Says once of each registry that it cannot be asked, and once that it can be asked again.
+fn tell_registries(before: Vec<Failing>, now: Vec<Failing>) -> Vec<Failing> {
+    let is_in = |all: &[Failing], one: &Failing| all.iter().any(|other| other.name == one.name);
+    for failing in now.iter().filter(|failing| !is_in(&before, failing)) {
+        let (registry, why) = (&failing.name, &failing.why);
+        tracing::warn!(
+            registry,
+            why,
+            "a registry cannot be asked: known schemas stay in use, what needs others waits"
+        );
+    }
+    for failing in before.iter().filter(|failing| !is_in(&now, failing)) {
+        tracing::info!(registry = failing.name, "the registry answers again");
+    }
+    now
 }
 
 /// Gives every lease back once its shard has nothing in flight. Answers with the first failure.

@@ -1,7 +1,12 @@
 //! SIGTERM, SIGINT and SIGHUP: the first asks the worker to drain, the second ends it at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::exit::EXIT_GRACE;
 
 /// The two ways to ask a worker to end.
 #[derive(Clone, Debug, Default)]
@@ -29,4 +34,25 @@ impl Stop {
         }
         std::future::pending().await
     }
+}
+
+/// For commands that read until their input ends: the first signal sets what is returned, so that
+/// they finish what they have read; the second ends the process at once.
+pub fn halt() -> std::io::Result<Arc<AtomicBool>> {
+    let halt = Arc::new(AtomicBool::new(false));
+    let (stop, told) = (Stop::default(), Arc::clone(&halt));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let _ = runtime.block_on(async {
+            tokio::select! {
+                listening = stop.on_signals() => listening,
+                () = async {
+                    stop.drain.cancelled().await;
+                    told.store(true, Ordering::Relaxed);
+                    stop.now.cancelled().await;
+                } => std::process::exit(i32::from(EXIT_GRACE)),
+            }
+        });
+    })?;
+    Ok(halt)
 }

@@ -47,6 +47,21 @@ pub fn line(text: &str) {
     }
 }
 
+/// Nobody reads standard output any more, as after `| head`: there is nothing left to do, and
+/// nothing has failed.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+pub struct Unread;
+
+/// What a failure to write to standard output means.
+pub fn unread(error: anyhow::Error) -> anyhow::Error {
+    let closed = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    match closed.into_iter().any(|error| error.kind() == ErrorKind::BrokenPipe) {
+        true => Unread.into(),
+        false => error,
+    }
+}
+
 /// Whether all lines were written.
 pub fn written() -> io::Result<()> {
     FAILED.lock().expect("nothing panics with it").take().map_or(Ok(()), Err)

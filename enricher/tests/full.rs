@@ -52,7 +52,8 @@ fn what_could_not_be_written_is_said() {
         check(&made.expect("the binary runs"), &file);
     }
     std::fs::create_dir(path("out")).expect("a folder");
-    let lines = full("out/enriched.tsv");
+    full("out/enriched.tsv.unfinished");
+    let lines = path("out/enriched.tsv");
     let output = snowmelt(&["enrich", "--input", &payloads, "--output", &path("out")]).output();
     check(&output.expect("the binary runs"), &lines);
 

@@ -9,7 +9,7 @@ const EVENTS: &str = "9000";
 fn demo(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
     command.args(["local", "--demo", "--workers", "2", "--shards", "3", "--rate", "3000"]);
-    command.args(["--events", EVENTS, "--dir"]).arg(dir);
+    command.arg("--dir").arg(dir);
     command
 }
 
@@ -18,8 +18,8 @@ fn kill_in_the_middle(mut child: Child) {
     let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     for line in lines {
         let line = line.expect("lines are text");
-        let objects = line.split("objects").nth(1).and_then(|rest| rest.split_whitespace().next());
-        if objects.is_some_and(|objects| objects != "0") {
+        let files = line.split("files").nth(1).and_then(|rest| rest.split_whitespace().next());
+        if files.is_some_and(|files| files != "0") {
             break;
         }
     }
@@ -39,19 +39,33 @@ fn number(output: &Output, word: &str) -> u64 {
 #[test]
 fn a_killed_demo_goes_on_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
-    let child = demo(dir.path()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let child = demo(dir.path())
+        .args(["--events", EVENTS])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn();
     kill_in_the_middle(child.expect("the binary runs"));
 
-    let output = demo(dir.path()).output().expect("the binary runs");
+    let output = demo(dir.path()).args(["--events", EVENTS]).output().expect("the binary runs");
     let account = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{account}{}", String::from_utf8_lossy(&output.stderr));
     assert!(number(&output, "events sent") >= EVENTS.parse().expect("a number"), "{account}");
     assert_eq!(number(&output, "missing"), 0, "{account}");
     assert_eq!(number(&output, "to be enriched"), number(&output, "enriched"), "{account}");
 
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("an earlier run was killed: its leases expire 4 s"), "{said}");
+    for line in said.lines().chain(account.lines()) {
+        let places = line.contains(&*dir.path().to_string_lossy());
+        assert!(places || line.chars().count() <= 80, "{line}");
+    }
+    assert!(account.contains("zstd -dc "), "{account}");
+
     // Nothing is left to do, and nothing is done twice.
-    let again = demo(dir.path()).output().expect("the binary runs");
+    let again = demo(dir.path()).args(["--events", "0"]).output().expect("the binary runs");
     assert!(again.status.success());
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(!said.contains("killed"), "it ended in order: {said}");
     assert_eq!(number(&again, "duplicates"), number(&output, "duplicates"));
     assert_eq!(number(&again, "output files"), number(&output, "output files"));
 }

@@ -32,7 +32,7 @@ fn generated_events_are_enriched_and_bad_ones_are_bad() {
         let seed = n.to_string();
         let generate = ["generate", "--events", "400", "--bad", "0.1", "--seed", &seed];
         let said = run(&[&generate[..], &["--output", &file, "--ids", &ids]].concat());
-        run(&["enrich", "--input", &file, "--output", &out]);
+        run(&["enrich", "--force", "--input", &file, "--output", &out]);
 
         let foretold: BTreeSet<String> = lines(Path::new(&ids)).into_iter().collect();
         let column = event::Field::EventId as usize;

@@ -359,7 +359,7 @@ fn what_a_sample_needs_is_pulled_and_enriches_it() {
     let enriched = run(&["enrich", "--input", &sample, "--output", &out, "--bundle", &bundle]);
     assert_eq!(enriched.code, 0, "{enriched:?}");
     let broken = write(dir.path(), "broken", "{\n");
-    let ran = run(&["enrich", "--input", &sample, "--output", &out, "--bundle", &broken]);
+    let ran = run(&["enrich", "--input", &sample, "--bundle", &broken]);
     assert_eq!(ran.code, 64);
     assert!(ran.err.contains("broken: line 1"), "{ran:?}");
 }

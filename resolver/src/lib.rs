@@ -32,8 +32,8 @@ use book::{Book, Terms};
 pub use config::{BucketPlace, ConfigError};
 use config::{Connection, Place, Repository};
 pub use published::{Listed, Published, Pulled, Unpublished, distance};
-pub use registered::RegistryFigures;
 use registered::{Class, Registered};
+pub use registered::{Failing, RegistryFigures};
 use registry::bundle::Bundle;
 pub use registry::bundle::BundleError;
 use registry::embedded::Embedded;
@@ -170,6 +170,16 @@ impl Resolver {
     pub async fn freshen(&self) {
         let due = self.inner.book().due();
         self.each(due, |inner, key| async move { inner.ask_again(key).await }).await;
+    }
+
+    /// The registries whose last answer was none, for whoever tells people.
+    pub fn failing(&self) -> Vec<Failing> {
+        self.inner.registries.iter().filter_map(Registered::failing).collect()
+    }
+
+    /// How long unknown keys wait for a registry.
+    pub fn wait(&self) -> Duration {
+        self.inner.wait
     }
 
     /// Counts since the start, and what is known now.

@@ -74,6 +74,15 @@ impl RegistryFigures {
     }
 }
 
+/// A registry that cannot be asked at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it failed with last.
+    pub why: String,
+}
+
 /// The kinds of registry in the order they are asked, other things being equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
@@ -163,6 +172,16 @@ impl Registered {
             failed: read(&self.counts.failed),
             spared: read(&self.counts.spared),
         }
+    }
+
+    /// What it failed with last, if that was its last word.
+    pub(super) fn failing(&self) -> Option<Failing> {
+        let trouble = self.trouble().filter(|trouble| trouble.failures > 0)?;
+        let why = match trouble.error {
+            RegistryError::NotFound => String::new(),
+            RegistryError::RepoFailure(why) | RegistryError::ClientFailure(why) => why,
+        };
+        Some(Failing { name: self.name.clone(), why })
     }
 
     /// Whether it has failed for so many keys in a row that none of them can be the reason.

@@ -20,7 +20,7 @@ use event::{Bump, thrift};
 use lease::{Position, ShardId};
 use tokio::time::Instant;
 
-use super::enrich::{Transform, TransformArgs, input::Input};
+use super::enrich::{Transform, TransformArgs, input::Input, threads};
 use crate::allocations;
 use crate::batch::{Batch, Record};
 use crate::process;
@@ -56,8 +56,8 @@ struct TransformBench {
     #[arg(long, default_value_t = 5, value_name = "N")]
     runs: usize,
     /// How many threads work, each on the whole input.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    threads: usize,
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads())]
+    threads: u16,
     /// Only check that self-describing JSON is JSON.
     #[arg(long)]
     syntax_only: bool,
@@ -90,15 +90,16 @@ impl TransformBench {
 }
 
 fn transform(args: TransformBench) -> anyhow::Result<()> {
-    ensure!(args.passes > 0 && args.runs > 0 && args.threads > 0, "the counts start at 1");
+    ensure!(args.passes > 0 && args.runs > 0, "the counts start at 1");
     let transform = Transform::new(&args.transform, args.settings()?)?;
-    let batches = batches(Input::open(args.input.clone()))?;
+    let batches = batches(Input::open(&args.input)?)?;
     let bytes: usize = batches.iter().map(Batch::bytes).sum();
 
-    let Passed { events: done, enriched } = passes(&transform, &batches, args.passes, args.threads);
+    let threads = usize::from(args.threads);
+    let Passed { events: done, enriched } = passes(&transform, &batches, args.passes, threads);
     let since_start = process::cpu_time();
     ensure!(done > 0, "the input has no events");
-    let all_passes = args.passes * args.threads;
+    let all_passes = args.passes * threads;
     let events = done / all_passes;
 
     let mut runs: Vec<Measured> = Vec::new();
@@ -106,7 +107,7 @@ fn transform(args: TransformBench) -> anyhow::Result<()> {
     let bodies = bodies(&batches);
     for _ in 0..args.runs {
         references.push(measure(|| bodies.iter().for_each(|body| parse(body))));
-        runs.push(measure(|| passes(&transform, &batches, args.passes, args.threads)));
+        runs.push(measure(|| passes(&transform, &batches, args.passes, threads)));
     }
     let per_event = |measured: &[Measured], pick: fn(&Measured) -> Duration, events: usize| {
         median(measured, pick).as_secs_f64() / events as f64
@@ -118,7 +119,7 @@ fn transform(args: TransformBench) -> anyhow::Result<()> {
     row("events", format!("{events}"));
     row("enriched", format!("{}", enriched / all_passes));
     row("MB of records", format!("{:.1}", bytes as f64 / 1e6));
-    row("threads", format!("{}", args.threads));
+    row("threads", threads.to_string());
     terminal::line(&format!(
         "one process, start and cold caches included: {:.0} events per CPU-second ({} passes)",
         done as f64 / since_start.as_secs_f64(),

@@ -8,12 +8,14 @@ pub mod input;
 mod outcomes;
 mod output;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -28,11 +30,11 @@ use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::commands::tolerance::Tolerance;
 use crate::config;
-use crate::exit::{EXIT_UNAVAILABLE, Usage};
+use crate::exit::{EXIT_FAULTS, EXIT_GRACE, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
 use crate::resolving::resolving;
 use crate::rules::Rules;
-use crate::terminal;
+use crate::{signal, terminal};
 use account::Account;
 use input::Input;
 use output::{Destination, Writer};
@@ -44,13 +46,17 @@ use pipeline::{Outcome, Output, Pipeline, Settings, protection};
 pub struct Args {
     /// Files of payloads, or - for standard input: length-prefixed records (u32 big-endian, then
     /// the record), lines of Base64, or lines of parked records, of which only the events that
-    /// wait are processed; each may be compressed with zstd.
+    /// wait are processed; each may be compressed with zstd or gzip. A folder stands for the files
+    /// in it, s3://BUCKET/NAME for an object or all objects below it.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Folder for the results, or - for standard output: bad rows are then only counted, and where
     /// events wait for schemas that cannot be had, the command ends with 69.
     #[arg(long, default_value = "-", value_name = "DIR")]
     output: PathBuf,
+    /// Replace results of an earlier run in the folder.
+    #[arg(long)]
+    force: bool,
     /// Form of the results.
     #[arg(long, value_enum, default_value_t = Format::Tsv)]
     format: Format,
@@ -72,7 +78,7 @@ pub struct TransformArgs {
     pub rules: Rules,
     /// The time stamped on every event and bad row: milliseconds since the epoch, or
     /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = config::moment)]
     now: Option<i64>,
     /// Name and version stamped on the results, NAME-VERSION.
     #[arg(long, value_name = "NAME-VERSION", value_parser = processor)]
@@ -130,26 +136,64 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                    --output";
         return Err(Usage(why.to_owned()).into());
     }
+    let destination =
+        Destination { folder: args.output, compression: args.compress, force: args.force };
+    destination.check()?;
+    let input = Input::open(&args.input)?;
     let transform = Transform::new(&args.transform, settings)?;
-    let destination = Destination { folder: args.output, compression: args.compress };
     let mut writer = Writer::open(args.format, &destination)?;
+    let halt = signal::halt().context("cannot listen to signals")?;
     let mut account = Account::start();
-    let input = Input::open(args.input);
     account.follow(input.bytes());
-    transform.all(input, args.threads.into(), |chunk, output| {
+    let mut unwritten = false;
+    let processed = transform.all(input, args.threads.into(), &halt, |chunk, output| {
         account.add(&chunk, &output);
-        writer.write(chunk.first, &chunk.batch, &output)
-    })?;
-    writer.finish()?;
-    let waiting = account.waiting();
-    terminal::note(&account.finish());
-    Ok(match left_out(lines_alone, waiting) {
-        Some(said) => {
+        let written = writer.write(chunk.first, &chunk.batch, &output);
+        unwritten = written.is_err();
+        written
+    });
+    match processed {
+        Err(error) if unwritten => Err(error),
+        Ok(()) if !halt.load(Ordering::Relaxed) => {
+            writer.finish(&destination)?;
+            let waiting = account.waiting();
+            terminal::note(&account.finish());
+            let Some(said) = left_out(lines_alone, waiting) else { return Ok(ExitCode::SUCCESS) };
             terminal::note(&said);
-            ExitCode::from(EXIT_UNAVAILABLE)
+            Ok(ExitCode::from(EXIT_UNAVAILABLE))
         }
-        None => ExitCode::SUCCESS,
-    })
+        stopped => stop(stopped, writer, account, &destination),
+    }
+}
+
+/// Ends a run before its input ended, and says what is complete.
+fn stop(
+    stopped: anyhow::Result<()>,
+    writer: Writer,
+    account: Account,
+    destination: &Destination,
+) -> anyhow::Result<ExitCode> {
+    writer.leave_unfinished()?;
+    let payloads = account.payloads();
+    terminal::note(&account.finish());
+    let place = match destination.is_stdout() {
+        true => "standard output".to_owned(),
+        false => format!("{}/*{}", destination.folder.display(), output::UNFINISHED),
+    };
+    let complete = format!(
+        "everything of the first {payloads} payloads is in {place}, and nothing of those after them"
+    );
+    match stopped {
+        Ok(()) => {
+            terminal::note(&format!("snowmelt: interrupted: {complete}"));
+            Ok(ExitCode::from(EXIT_GRACE))
+        }
+        Err(error) => {
+            terminal::note(&format!("snowmelt: {error:#}\nsnowmelt: {complete}"));
+            let broken = error.chain().any(|cause| cause.is::<input::Broken>());
+            Ok(if broken { ExitCode::from(EXIT_FAULTS) } else { ExitCode::FAILURE })
+        }
+    }
 }
 
 /// What to say of events that are nowhere: they wait, and the output has no place for that.
@@ -198,6 +242,8 @@ pub struct Transform {
     resolver: Resolver,
     runtime: tokio::runtime::Runtime,
     now: Option<i64>,
+    /// Registries of which it was said that they cannot be asked.
+    told: Mutex<HashSet<String>>,
 }
 
 impl Transform {
@@ -225,18 +271,27 @@ impl Transform {
             resolver: rules.resolver(&aws::Settings::default())?,
             runtime,
             now: args.now,
+            told: Mutex::default(),
         })
     }
 
-    /// Processes the whole input on some threads; `each` sees the chunks in order.
+    /// Processes the input on some threads, until it ends or `halt` is set; `each` sees the chunks
+    /// in order.
     fn all(
         &self,
         mut input: Input,
         threads: usize,
+        halt: &AtomicBool,
         mut each: impl FnMut(Chunk, Output) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        // What fails in writing ends the reading, too.
+        let failed = AtomicBool::new(false);
+        let mut next = || match halt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+            true => Ok(None),
+            false => next_chunk(&mut input),
+        };
         if threads == 1 {
-            while let Some(chunk) = next_chunk(&mut input)? {
+            while let Some(chunk) = next()? {
                 let output = self.chunk(&chunk);
                 each(chunk, output)?;
             }
@@ -248,29 +303,34 @@ impl Transform {
         let (reply, done) = mpsc::sync_channel(threads);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let (take, reply) = (&take, reply.clone());
-                scope.spawn(move || {
+                let (take, reply, failed) = (&take, reply.clone(), &failed);
+                let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
                     loop {
                         let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(chunk) = next else { break };
-                        let output = self.chunk(&chunk);
-                        if reply.send((chunk, output)).is_err() {
-                            break;
+                        if failed.load(Ordering::Relaxed) {
+                            continue;
                         }
+                        let output = self.chunk(&chunk);
+                        // Where nobody takes it, what is still given is only let go.
+                        let _ = reply.send((chunk, output));
                     }
                 });
+                thread.context("cannot start so many threads")?;
             }
             drop(reply);
             let reader = scope.spawn(move || -> anyhow::Result<()> {
-                while let Some(chunk) = next_chunk(&mut input)? {
+                while let Some(chunk) = next()? {
                     if give.send(chunk).is_err() {
                         break;
                     }
                 }
                 Ok(())
             });
-            in_order(done, &mut each)?;
-            reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?
+            let written = in_order(done, &mut each);
+            failed.store(written.is_err(), Ordering::Relaxed);
+            let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?;
+            written.and(read)
         })
     }
 
@@ -294,7 +354,7 @@ impl Transform {
     fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> Output {
         let now = self.now();
         let attempt = |schemas: Schemas| ready(Ok::<_, Infallible>(process(&schemas, now)));
-        let Ok(output) = self.runtime.block_on(resolving(&self.resolver, attempt));
+        let Ok(output) = self.runtime.block_on(self.telling(resolving(&self.resolver, attempt)));
         output
     }
 
@@ -303,6 +363,38 @@ impl Transform {
         self.now.unwrap_or_else(clock::now_ms)
     }
 }
+
+impl Transform {
+    /// Waits, and says which registry is waited for while that takes.
+    async fn telling<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                () = tokio::time::sleep(LOOK) => self.tell_failing(),
+            }
+        };
+        self.tell_failing();
+        done
+    }
+
+    fn tell_failing(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for failing in self.resolver.failing() {
+            if told.insert(failing.name.clone()) {
+                let (name, why) = (&failing.name, &failing.why);
+                let wait = self.resolver.wait().as_secs();
+                terminal::note(&format!(
+                    "snowmelt: the registry {name:?} cannot be asked ({why}): it is waited for {wait} s \
+                     at most, then events are parked whose schemas nobody else has"
+                ));
+            }
+        }
+    }
+}
+
+/// How often it is looked whether a registry is waited for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Hands over what arrives in any order in the order of the records.
 fn in_order(
@@ -332,7 +424,16 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     let mut bytes = 0;
     while bytes < CHUNK_BYTES {
         let number = input.records();
-        let Some(entry) = input.next_record().context("cannot read the input")? else { break };
+        let entry = match input.next_record() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            Err(error) if records.is_empty() => return Err(error),
+            // What was read before it is not lost with it.
+            Err(error) => {
+                input.put_back_error(error);
+                break;
+            }
+        };
         match entry.parked {
             Some(parked) if records.is_empty() => {
                 return parked_chunk(first, parked, entry.data).map(Some);
@@ -356,10 +457,8 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
 }
 
 fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<Chunk> {
-    let found = &parked.sequence;
-    let sequence = lease::SequenceNumber::parse(found).with_context(|| {
-        format!("parked record {first}: `sequence`: expected a sequence number, found `{found}`")
-    })?;
+    let sequence = lease::SequenceNumber::parse(&parked.sequence);
+    let sequence = sequence.expect("a line with another one is no parked record");
     let bytes = data.len();
     let record = Record { sequence, sub_sequence: parked.sub_sequence, data };
     let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
@@ -381,36 +480,6 @@ fn processor(text: &str) -> Result<Processor, String> {
     Ok(Processor { artifact: artifact.to_owned(), version: version.to_owned() })
 }
 
-fn moment(text: &str) -> Result<i64, String> {
-    if let Ok(ms) = text.parse() {
-        return Ok(ms);
-    }
-    instant(text)
-        .ok_or_else(|| "expected milliseconds, or a time like 2024-05-01T10:11:12.345Z".to_owned())
-}
-
-/// Reads `yyyy-MM-ddTHH:mm:ss[.SSS]Z`.
-fn instant(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let millis = match shape.as_str() {
-        "0000-00-00T00:00:00Z" => 0,
-        "0000-00-00T00:00:00.000Z" => number(20..23)?,
-        _ => return None,
-    };
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    // Counted from March, so that the leap day is the last of its year.
-    let (years, months) = (year - i64::from(month < 3), (month + 9) % 12);
-    let days = years * 365 + years.div_euclid(4) - years.div_euclid(100)
-        + years.div_euclid(400)
-        + (months * 153 + 2) / 5
-        + day
-        - 1
-        - 719_468;
-    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    Some((days * 86_400 + seconds) * 1000 + millis)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,14 +489,5 @@ mod tests {
         assert!(left_out(true, 3).is_some_and(|said| said.contains("3 events wait")));
         assert_eq!(left_out(true, 0), None);
         assert_eq!(left_out(false, 3), None);
-    }
-
-    #[test]
-    fn times_are_read_in_both_forms() {
-        assert_eq!(moment("1714558272345"), Ok(1_714_558_272_345));
-        assert_eq!(moment("2024-05-01T10:11:12.345Z"), Ok(1_714_558_272_345));
-        assert_eq!(moment("2000-02-29T00:00:00Z"), Ok(951_782_400_000));
-        assert_eq!(moment("1969-12-31T23:59:59.999Z"), Ok(-1));
-        assert!(moment("2024-05-01 10:11:12").is_err());
     }
 }

@@ -11,7 +11,6 @@ mod tree;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use bytes::Bytes;
 use enrichments::{Caches, Configuration, Enrichments, Input as Given};
 use event::reason::{Failure, Reason};
@@ -38,7 +37,10 @@ pub struct Args {
     #[command(flatten)]
     request: request::Args,
     /// Which record of it, counted from 0.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(
+        long, default_value_t = 0, value_name = "N", value_parser = record_number,
+        allow_hyphen_values = true
+    )]
     record: u64,
     /// Print one JSON object instead of a tree.
     #[arg(long)]
@@ -49,6 +51,11 @@ pub struct Args {
 
 /// How often a step is run to learn its time: the first runs pay for what later ones find warm.
 const RUNS: usize = 100;
+
+fn record_number(text: &str) -> Result<u64, String> {
+    let wrong = "records are counted from 0 on, the first one is 0: expected such a number";
+    text.parse().map_err(|_| wrong.to_owned())
+}
 
 /// Runs `snowmelt explain`.
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
@@ -103,13 +110,14 @@ struct Road<'a> {
 
 /// The record of that number, counted from 0.
 fn nth(files: Vec<PathBuf>, number: u64) -> anyhow::Result<Bytes> {
-    let mut input = Input::open(files);
-    let mut entry = input.next_record().context("cannot read the input")?;
+    let mut input = Input::open(&files)?;
+    let mut entry = input.next_record()?;
     for _ in 0..number {
-        entry = input.next_record().context("cannot read the input")?;
+        entry = input.next_record()?;
     }
-    let entry = entry.ok_or_else(|| Usage(format!("there is no record {number} in the input")))?;
-    Ok(entry.data)
+    let records = input.records();
+    let none = || Usage(format!("there is no record {number} in the input, which has {records}"));
+    Ok(entry.ok_or_else(none)?.data)
 }
 
 /// The enrichments up to each step, the first with the built-in steps alone.

@@ -13,6 +13,7 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use crate::aws::{self, Aws};
 use crate::backoff::Backoff;
 use crate::clock;
+use crate::config;
 use crate::exit::Usage;
 use crate::signal::Stop;
 use crate::terminal;
@@ -33,9 +34,9 @@ pub struct Args {
     /// The share of payloads that are bad, from 0 to 1.
     #[arg(long, default_value_t = 0.02, value_name = "SHARE")]
     bad: f64,
-    /// The collector timestamp of the first payload, in milliseconds since the epoch. The clock's
-    /// if absent.
-    #[arg(long, value_name = "MS")]
+    /// The collector timestamp of the first payload: 2024-05-01T10:11:12.345Z, or milliseconds
+    /// since 1970. The clock's if absent.
+    #[arg(long, value_name = "TIME", value_parser = config::moment, allow_hyphen_values = true)]
     now: Option<i64>,
     /// Where to: `file` or `kinesis`.
     #[arg(long, value_enum, default_value_t = To::File)]
@@ -155,8 +156,9 @@ fn write(path: &Path, made: &mut Made) -> anyhow::Result<()> {
     let failed = || format!("cannot write {name}");
     if name == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
-        lines(made, &mut out, &failed)?;
-        return out.flush().with_context(failed);
+        let written = lines(made, &mut out, &failed);
+        let written = written.and_then(|()| out.flush().with_context(failed));
+        return written.map_err(terminal::unread);
     }
     let mut out = create(path)?;
     if name.ends_with(".bin") {

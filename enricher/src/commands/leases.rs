@@ -187,9 +187,7 @@ async fn set(reset: Reset) -> anyhow::Result<String> {
 
 /// A time that has come: a stream can be read from no other.
 fn past(text: &str) -> Result<i64, Usage> {
-    let ms = config::instant(text).ok_or_else(|| {
-        Usage(format!("--at: expected a time such as `2026-11-22T04:00:00Z`, found `{text}`"))
-    })?;
+    let ms = config::moment(text).map_err(|why| Usage(format!("--at: {why}, found `{text}`")))?;
     match ms <= clock::now_ms() {
         true => Ok(ms),
         false => Err(Usage(format!("--at: {text} is in the future"))),

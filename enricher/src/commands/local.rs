@@ -2,11 +2,13 @@
 //! outputs in files, generated traffic. The same loop as in production, with nothing to install.
 //!
 //! Everything is in one folder. A run that was killed goes on where its leases stand when the
-//! folder is given again, and the account at the end is of all runs in it.
+//! folder is given again. Each run counts its own events while it lasts; the account at the end is
+//! of all runs in the folder.
 
 mod account;
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +50,7 @@ pub struct Args {
     /// How many shards a new stream has.
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = at_most(1024))]
     shards: u16,
-    /// Stop when so many events were sent in this folder, those of earlier runs included.
+    /// Stop when this run has sent so many events.
     #[arg(long, value_name = "N")]
     events: Option<u64>,
     /// Stop after so many seconds; 20 if no number of events is given either.
@@ -116,6 +118,7 @@ async fn demo(mut args: Args) -> anyhow::Result<ExitCode> {
     let leases = Arc::new(Sqlite::open(&dir.join("leases.db"))?);
     leases.open().await?;
     let stop = Stop::default();
+    tell_start(dir, leases.as_ref()).await?;
     let (mut fleet, renewal) = Fleet::start(&args, &stream, &leases, &stop).await?;
     let code = tokio::select! {
         code = fleet.run(&args, &stream, &leases, &stop) => code?,
@@ -128,7 +131,42 @@ async fn demo(mut args: Args) -> anyhow::Result<ExitCode> {
     let left = backlog(&stream, leases.as_ref()).await?;
     let account = account::take(dir, stream.sum().await?, left)?;
     terminal::line(&account.to_string());
+    terminal::line(&next(dir)?);
     Ok(if account.adds_up() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says where everything is, and why nothing may happen at first.
+async fn tell_start(dir: &Path, leases: &dyn LeaseStore) -> anyhow::Result<()> {
+    let place = dir.display();
+    terminal::note(&format!(
+        "everything is in {place}; Ctrl-C stops, and what was read is finished"
+    ));
+    // A run that ends in order gives its leases back.
+    if leases.scan().await?.leases.iter().any(|lease| lease.owner.is_some()) {
+        terminal::note(&format!(
+            "an earlier run was killed: its leases expire {} s after it renewed them last,\n\
+             and until then nothing is read",
+            LEASE.as_secs()
+        ));
+    }
+    Ok(())
+}
+
+/// What can be looked at, and what to do next.
+fn next(dir: &Path) -> anyhow::Result<String> {
+    let shown = |route: Route| -> anyhow::Result<String> {
+        let newest = Folder::new(dir).objects(route.name())?.into_iter().next_back();
+        Ok(newest
+            .map_or(String::new(), |path| format!("\n  zstd -dc {} | head -n 1", path.display())))
+    };
+    let (enriched, bad) = (shown(Route::Enriched)?, shown(Route::Bad)?);
+    Ok(format!(
+        "outputs are in {place}/enriched and {place}/bad:{enriched}{bad}\n\
+         again, with other events: the same command; all over: delete {place}\n\
+         with your own payloads:   snowmelt enrich --input FILE --output DIR\n\
+         with your own streams:    snowmelt init DIR",
+        place = dir.display()
+    ))
 }
 
 /// All workers of the demo.
@@ -214,7 +252,7 @@ async fn feed(stream: &Local, args: &Args, stop: &CancellationToken) -> anyhow::
     let (shards, sent) = (stream.shard_ids().await?, stream.sum().await?);
     // Another run in this folder goes on with other events.
     let mut generator = Generator::new(args.seed ^ sent.records, args.bad, clock::now_ms());
-    let mut events = sent.good + sent.bad;
+    let mut events = 0;
     let most = args.events.unwrap_or(u64::MAX);
     let seconds = args.seconds.or(args.events.is_none().then_some(SECONDS));
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -252,31 +290,74 @@ async fn backlog(stream: &Local, leases: &dyn LeaseStore) -> anyhow::Result<u64>
     Ok(left)
 }
 
-/// Prints a line a second, for ever.
+/// Prints a line a second, for ever: what this run sent, and what became of it and of what earlier
+/// runs had left.
 async fn live(metrics: &[Arc<Metrics>], stream: &Local) -> anyhow::Result<()> {
-    let started = Instant::now();
+    let (started, before_us) = (Instant::now(), stream.sum().await?);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     let mut before = 0;
     tick.tick().await;
     loop {
         tick.tick().await;
         let sent = stream.sum().await?;
-        let (mut enriched, mut bad, mut objects, mut held) = (0, 0, 0, Vec::new());
-        for worker in metrics {
-            let counts = worker.counts();
-            enriched += counts.enriched;
-            bad += counts.bad;
-            objects += counts.objects;
-            held.push(counts.held.to_string());
+        let sent = (sent.good + sent.bad) - (before_us.good + before_us.bad);
+        let counts: Vec<_> = metrics.iter().map(|worker| worker.counts()).collect();
+        let mut now = Line { seconds: started.elapsed().as_secs(), sent, ..Line::default() };
+        for counts in counts {
+            now.enriched += counts.enriched;
+            now.bad += counts.bad;
+            now.files += counts.objects;
+            now.held.push(counts.held);
         }
-        let speed = (enriched + bad).saturating_sub(before);
-        before = enriched + bad;
-        terminal::note(&format!(
-            "{:>4}s  sent {:>8}  enriched {enriched:>8}  bad {bad:>6}  {speed:>6}/s  \
-             objects {objects:>4}  leases {}",
-            started.elapsed().as_secs(),
-            sent.good + sent.bad,
-            held.join("+"),
-        ));
+        now.speed = (now.enriched + now.bad).saturating_sub(before);
+        before = now.enriched + now.bad;
+        terminal::note(&now.to_string());
+    }
+}
+
+/// A second of a demo.
+#[derive(Default)]
+struct Line {
+    seconds: u64,
+    sent: u64,
+    enriched: u64,
+    bad: u64,
+    speed: u64,
+    files: u64,
+    held: Vec<u64>,
+}
+
+/// What is left of 80 columns for the leases; workers that do not fit in are counted together.
+const LEASES_WIDTH: usize = 9;
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { seconds, sent, enriched, bad, speed, files, held } = self;
+        write!(
+            f,
+            "{seconds:>3}s sent {sent:>7} enriched {enriched:>7} bad {bad:>5} {speed:>6}/s "
+        )?;
+        write!(f, "files {files:>4} leases ")?;
+        let each: Vec<String> = held.iter().map(ToString::to_string).collect();
+        let each = each.join("+");
+        match each.len() <= LEASES_WIDTH {
+            true => f.write_str(&each),
+            false => write!(f, "{}", held.iter().sum::<u64>()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_on_a_terminal() {
+        for held in [vec![2, 2], vec![256; 4], vec![16; 64]] {
+            let (sent, enriched, bad) = (9_999_999, 9_999_999, 99_999);
+            let line =
+                Line { seconds: 999, sent, enriched, bad, speed: 99_999, files: 9_999, held };
+            assert!(line.to_string().len() <= 80, "{line}");
+        }
     }
 }

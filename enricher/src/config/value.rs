@@ -299,6 +299,14 @@ pub fn instant(text: &str) -> Option<i64> {
     instant.to_millis().ok()
 }
 
+/// A time as the command line takes it: an instant, or milliseconds since 1970.
+pub fn moment(text: &str) -> Result<i64, String> {
+    let read = text.parse().ok().or_else(|| instant(text));
+    read.ok_or_else(|| {
+        "expected a time such as 2026-11-22T04:00:00Z, or milliseconds since 1970".to_owned()
+    })
+}
+
 /// Reads the name of a compression.
 pub(super) fn compression<'de, D: Deserializer<'de>>(from: D) -> Result<Compression, D::Error> {
     let text = Text::deserialize(from)?;
@@ -313,6 +321,18 @@ pub(super) fn compression<'de, D: Deserializer<'de>>(from: D) -> Result<Compress
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_an_instant_or_milliseconds() {
+        assert_eq!(moment("1714558272345"), Ok(1_714_558_272_345));
+        assert_eq!(moment("2024-05-01T10:11:12.345Z"), Ok(1_714_558_272_345));
+        assert_eq!(moment("2024-05-01T12:11:12.345+02:00"), Ok(1_714_558_272_345));
+        assert_eq!(moment("2000-02-29T00:00:00Z"), Ok(951_782_400_000));
+        assert_eq!(moment("1969-12-31T23:59:59.999Z"), Ok(-1));
+        for text in ["2024-05-01 10:11:12", "2024-05-01", "", "yesterday"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn references_are_replaced_once() {

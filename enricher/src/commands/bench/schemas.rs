@@ -84,7 +84,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build()?;
     let pipeline = Pipeline::new(Settings::new(this_program()), Arc::default());
-    let batches = batches(Input::open(args.input.clone()))?;
+    let batches = batches(Input::open(&args.input)?)?;
     let corpus = Corpus::of(&args, &pipeline, &batches, &runtime)?;
     let hostings = hosting::all(&corpus, &runtime)?;
     let bench = Bench { pipeline, batches, runtime };

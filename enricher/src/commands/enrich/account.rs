@@ -67,6 +67,11 @@ impl Account {
         self.verdicts.get(&Verdict::Parked).copied().unwrap_or_default()
     }
 
+    /// How many payloads were counted.
+    pub(super) fn payloads(&self) -> u64 {
+        self.payloads
+    }
+
     /// The closing table.
     pub(super) fn finish(self) -> String {
         self.bar.finish_and_clear();

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::{Format, outcomes};
 use crate::batch::Batch;
+use crate::exit::Usage;
 use crate::terminal;
 use pipeline::{Lines, Output, Route};
 
@@ -18,6 +19,43 @@ pub(super) struct Destination {
     pub folder: PathBuf,
     /// How files are compressed.
     pub compression: Option<Compression>,
+    /// Whether results of an earlier run may be replaced.
+    pub force: bool,
+}
+
+/// What is added to the names of files that do not hold everything yet.
+pub(super) const UNFINISHED: &str = ".unfinished";
+
+impl Destination {
+    /// Whether results go to standard output.
+    pub(super) fn is_stdout(&self) -> bool {
+        self.folder == Path::new("-")
+    }
+
+    /// Results of an earlier run in the folder, whatever their form.
+    fn earlier(&self) -> Vec<PathBuf> {
+        if self.is_stdout() {
+            return Vec::new();
+        }
+        let names = Route::ALL.into_iter().map(Route::name).chain(["outcomes"]);
+        let files = names.flat_map(|name| {
+            let ends = ["tsv", "jsonl"].into_iter();
+            ends.flat_map(move |end| ["", ".zst", ".gz"].map(|more| format!("{name}.{end}{more}")))
+        });
+        let paths = files.map(|file| self.folder.join(file));
+        paths.filter(|path| path.symlink_metadata().is_ok()).collect()
+    }
+
+    /// Refuses to write over results of an earlier run, unless it was asked for.
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        match self.earlier().first() {
+            Some(earlier) if !self.force => Err(Usage(format!(
+                "{} is there already: name another folder, or --force to replace earlier results",
+                earlier.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How result files are compressed.
@@ -47,7 +85,7 @@ pub(super) enum Writer {
 impl Writer {
     /// Opens the files.
     pub(super) fn open(format: Format, destination: &Destination) -> anyhow::Result<Writer> {
-        let on_stdout = destination.folder == Path::new("-");
+        let on_stdout = destination.is_stdout();
         if !on_stdout {
             let folder = &destination.folder;
             std::fs::create_dir_all(folder)
@@ -92,16 +130,41 @@ impl Writer {
         }
     }
 
-    /// Completes the files.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Writer::Lines { enriched, bad, others } => {
-                enriched.finish()?;
-                bad.map_or(Ok(()), |bad| bad.finish())?;
-                others.into_iter().filter_map(|late| late.stream).try_for_each(Stream::finish)
-            }
-            Writer::Outcomes(stream) => stream.finish(),
+    /// Completes the files, and gives them their names in place of those of an earlier run.
+    pub(super) fn finish(self, destination: &Destination) -> anyhow::Result<()> {
+        let files = self.close()?;
+        for earlier in destination.earlier() {
+            let failed = || format!("cannot replace {}", earlier.display());
+            std::fs::remove_file(&earlier).with_context(failed)?;
         }
+        for path in files {
+            let named = || format!("cannot write {}", path.display());
+            std::fs::rename(unfinished(&path), &path).with_context(named)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the files as far as they are, which their names tell: the first so many records
+    /// are in them, and nothing of others.
+    pub(super) fn leave_unfinished(self) -> anyhow::Result<()> {
+        self.close().map(|_| ())
+    }
+
+    /// Writes what is still in memory. Returns the files' names to be.
+    fn close(self) -> anyhow::Result<Vec<PathBuf>> {
+        let streams: Vec<Stream> = match self {
+            Writer::Lines { enriched, bad, others } => {
+                let first = [Some(*enriched), bad.map(|bad| *bad)].into_iter().flatten();
+                first.chain(others.into_iter().filter_map(|late| late.stream)).collect()
+            }
+            Writer::Outcomes(stream) => vec![*stream],
+        };
+        let mut files = Vec::new();
+        for stream in streams {
+            files.extend(stream.path.clone());
+            stream.finish()?;
+        }
+        Ok(files)
     }
 }
 
@@ -144,6 +207,8 @@ impl Late {
 /// One stream of bytes on its way to a file.
 pub(super) struct Stream {
     name: String,
+    /// Where it will be when it is complete; standard output has no such place.
+    path: Option<PathBuf>,
     sink: Sink,
 }
 
@@ -153,6 +218,8 @@ enum Sink {
     Plain(BufWriter<Box<dyn Write>>),
     Zstd(zstd::Encoder<'static, Box<dyn Write>>),
     Gzip(flate2::write::GzEncoder<Box<dyn Write>>),
+    /// Everything is written.
+    Closed,
 }
 
 impl Stream {
@@ -161,7 +228,7 @@ impl Stream {
             None if io::stdout().is_terminal() => Sink::Terminal(io::stdout()),
             _ => Sink::new(Box::new(io::stdout()), compression)?,
         };
-        Ok(Stream { name: "standard output".to_owned(), sink })
+        Ok(Stream { name: "standard output".to_owned(), path: None, sink })
     }
 
     fn file(folder: &Path, name: &str, compression: Option<Compression>) -> anyhow::Result<Stream> {
@@ -172,8 +239,9 @@ impl Stream {
         };
         let path = folder.join(format!("{name}{suffix}"));
         let name = path.display().to_string();
-        let file = File::create(&path).with_context(|| format!("cannot write {name}"))?;
-        Ok(Stream { sink: Sink::new(Box::new(file), compression)?, name })
+        let file = File::create(unfinished(&path));
+        let file = file.with_context(|| format!("cannot write {name}"))?;
+        Ok(Stream { sink: Sink::new(Box::new(file), compression)?, path: Some(path), name })
     }
 
     fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -185,19 +253,34 @@ impl Stream {
             Sink::Plain(sink) => sink.write_all(bytes),
             Sink::Zstd(sink) => sink.write_all(bytes),
             Sink::Gzip(sink) => sink.write_all(bytes),
+            Sink::Closed => unreachable!("nothing is written after the end"),
         };
-        written.with_context(|| format!("cannot write {}", self.name))
+        self.account(written, "write")
     }
 
-    fn finish(self) -> anyhow::Result<()> {
-        let finished = match self.sink {
+    /// A reader of standard output that went away is no failure.
+    fn account(&self, written: io::Result<()>, doing: &str) -> anyhow::Result<()> {
+        let written = written.with_context(|| format!("cannot {doing} {}", self.name));
+        if self.path.is_none() { written.map_err(terminal::unread) } else { written }
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        let finished = match std::mem::replace(&mut self.sink, Sink::Closed) {
             Sink::Terminal(mut sink) => sink.flush(),
             Sink::Plain(mut sink) => sink.flush(),
             Sink::Zstd(sink) => sink.finish().and_then(|mut file| file.flush()),
             Sink::Gzip(sink) => sink.finish().and_then(|mut file| file.flush()),
+            Sink::Closed => Ok(()),
         };
-        finished.with_context(|| format!("cannot complete {}", self.name))
+        self.account(finished, "complete")
     }
+}
+
+/// The name of a file while it does not hold everything.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
 }
 
 impl Sink {

@@ -96,14 +96,16 @@ fn named(args: &Args) -> anyhow::Result<BTreeSet<SchemaKey>> {
     Ok(keys)
 }
 
-/// The keys of all registries that give a list.
+/// The keys of all registries. One without a list is as bad as one that cannot be asked: nobody
+/// knows what would be missing from the bundle.
 async fn listed(resolver: &Resolver) -> Result<Vec<SchemaKey>, String> {
     let mut keys = Vec::new();
     for listed in resolver.list().await {
         match listed.keys {
             Ok(listed) => keys.extend(listed),
-            Err(why @ Unlisted::Unable) => {
-                terminal::note(&format!("snowmelt: {}: {why}", listed.registry));
+            Err(Unlisted::Unable) => {
+                let instead = "in place of --all name schemas, or give --list or --sample";
+                return Err(format!("{}: {}: {instead}", listed.registry, Unlisted::Unable));
             }
             Err(why) => return Err(format!("{}: {why}", listed.registry)),
         }
@@ -115,7 +117,7 @@ async fn listed(resolver: &Resolver) -> Result<Vec<SchemaKey>, String> {
 async fn seen(resolver: &Resolver, files: Vec<PathBuf>) -> anyhow::Result<BTreeSet<SchemaKey>> {
     let pipeline = Pipeline::new(Settings::new(this_program()), std::sync::Arc::default());
     let mut keys = BTreeSet::new();
-    let mut input = Input::open(files);
+    let mut input = Input::open(&files)?;
     while let Some(chunk) = next_chunk(&mut input)? {
         keys.extend(needed(&pipeline, resolver, &chunk.batch).await);
     }

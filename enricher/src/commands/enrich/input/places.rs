@@ -1,0 +1,104 @@
+//! Where inputs are: each file by itself, after folders and prefixes of buckets were listed.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::bucket::{Bucket, Object};
+use crate::exit::Usage;
+
+/// One file.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// Standard input.
+    Standard,
+    /// A file of this machine.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// Its size.
+        bytes: Option<u64>,
+    },
+    /// An object of S3.
+    Object(Object),
+}
+
+/// The files that arguments stand for, in the arguments' order and in each by name.
+pub(super) fn all(named: &[PathBuf]) -> anyhow::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    let mut buckets: Option<Arc<Bucket>> = None;
+    for path in named {
+        if path == Path::new("-") {
+            places.push(Place::Standard);
+        } else if let Some(name) = path.to_str().and_then(|path| path.strip_prefix("s3://")) {
+            let buckets = match &mut buckets {
+                Some(buckets) => buckets,
+                none @ None => none.insert(Arc::new(Bucket::client()?)),
+            };
+            places.extend(Bucket::list(buckets, name)?.into_iter().map(Place::Object));
+        } else {
+            places.extend(on_disk(path)?);
+        }
+    }
+    Ok(places)
+}
+
+fn on_disk(path: &Path) -> Result<Vec<Place>, Usage> {
+    let name = path.display();
+    let data =
+        std::fs::metadata(path).map_err(|error| Usage(format!("cannot open {name}: {error}")))?;
+    if !data.is_dir() {
+        // A pipe has no size.
+        let bytes = data.is_file().then_some(data.len());
+        return Ok(vec![Place::File { path: path.to_owned(), bytes }]);
+    }
+    let mut files = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let failed = |error| Usage(format!("cannot read the folder {}: {error}", folder.display()));
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if is_aside(&path.file_name().unwrap_or_default().to_string_lossy()) {
+                continue;
+            }
+            let data = std::fs::metadata(&path).map_err(failed)?;
+            if data.is_dir() {
+                folders.push(path);
+            } else if data.is_file() {
+                files.push((path, data.len()));
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(Usage(format!("{name}: expected files of payloads in the folder, found none")));
+    }
+    files.sort();
+    let file = |(path, bytes)| Place::File { path, bytes: Some(bytes) };
+    Ok(files.into_iter().map(file).collect())
+}
+
+/// Whether a file or folder is about others: hidden, or a manifest beside what was written.
+pub(super) fn is_aside(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
+impl Place {
+    /// Its size, where it is known.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        match self {
+            Place::Standard => None,
+            Place::File { bytes, .. } => *bytes,
+            Place::Object(object) => Some(object.bytes()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Standard => write!(f, "standard input"),
+            Place::File { path, .. } => write!(f, "{}", path.display()),
+            Place::Object(object) => write!(f, "{object}"),
+        }
+    }
+}
