@@ -98,8 +98,8 @@ fn what_is_right_is_taken() {
 #[test]
 fn a_worker_names_file_line_and_column() {
     let dir = folder();
-    let least = "[source]\nstream = \"raw\"\n[leases]\ntable = \"t\"\n[enriched.kinesis]\n\
-                 stream = \"e\"\n[bad.s3]\nbucket = \"b\"\n";
+    let least = "[source]\nstream = \"raw\"\n[leases]\ntable = \"leases\"\n[enriched.kinesis]\n\
+                 stream = \"enriched\"\n[bad.s3]\nbucket = \"bucket\"\n";
     for (more, said) in [
         ("[worker]\nthreads = 0", "w.toml:10:11: expected a number from 1 to 1024, found `0`"),
         ("[worker]\nthreads = 100000", "w.toml:10:11: expected a number from 1 to 1024"),
@@ -109,8 +109,8 @@ fn a_worker_names_file_line_and_column() {
         ),
         ("[enrichments]\nfolder = \"conf\"", "w.toml:10:10: conf: "),
         (
-            "[enrichments]\nallow_unsupported = [\"yaua\"]",
-            "w.toml:10:22: unknown enrichment `yaua`",
+            "[enrichments]\nfolder = \"conf/enrichments\"\nallow_unsupported = [\"yaua\"]",
+            "w.toml:11:22: unknown enrichment `yaua`",
         ),
     ] {
         std::fs::write(dir.path().join("w.toml"), format!("{least}{more}\n")).expect("ours");

@@ -27,6 +27,8 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::signal::Stop;
+use crate::sink::Route;
+use crate::sink::local::Folder;
 use crate::sink::object::Compression;
 use crate::source::local::{Local, Put};
 use crate::worker::enriching::{self, Renewal};

@@ -220,12 +220,12 @@ bucket = "bucket"
             ),
             (
                 "table = \"leases\"",
-                "table = \"t\"\n[worker]\nthreads = 0",
+                "table = \"leases\"\n[worker]\nthreads = 0",
                 "w.toml:7:11: expected a number from 1 to 1024, found `0`",
             ),
             (
                 "table = \"leases\"",
-                "table = \"t\"\n[worker]\nthreads = 100000",
+                "table = \"leases\"\n[worker]\nthreads = 100000",
                 "w.toml:7:11: expected a number from 1 to 1024, found `100000`",
             ),
             (
@@ -272,10 +272,14 @@ bucket = "bucket"
             ),
             ("[schemas]\nresolver = \"none\"", "11:12", "expected a file, found nothing"),
             ("[enrichments]\nfolder = \"enrichment\"", "11:10", "enrichments`?"),
-            ("[enrichments]\nassets = \"assets\"", "11:10", "expected a folder, found nothing"),
             (
-                "[enrichments]\nallow_unsupported = [\"javascript\",\n \"yaua\"]",
-                "12:2",
+                "[enrichments]\nfolder = \"enrichments\"\nassets = \"assets\"",
+                "12:10",
+                "expected a folder, found nothing",
+            ),
+            (
+                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"javascript\",\n \"yaua\"]",
+                "13:2",
                 "did you mean `yauaa`?",
             ),
         ] {
