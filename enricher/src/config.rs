@@ -1,7 +1,8 @@
 //! The settings of a worker: values that are right or were refused where they stand in the file.
 //!
-//! Reading the file is [`file`]'s, what a value may be is [`value`]'s, what belongs together and must
-//! be there is [`check`]'s; this module says which settings there are and what they default to.
+//! Reading the file is [`file`]'s, what a value may be is [`value`]'s, what belongs together is
+//! [`check`]'s, what must be there [`there`]'s; this module says which settings there are and what
+//! they default to.
 //! `enricher/config/worker.toml` shows and explains every one of them.
 
 mod adapters;

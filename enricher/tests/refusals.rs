@@ -56,8 +56,8 @@ fn folders_names_and_numbers_that_are_off_are_refused() {
             "--assets none: expected a folder, found nothing of that name",
         ),
         (
-            &["--enrichments", "conf/enrichments", "--allow-unsupported", "yaua"],
-            "did you mean `yauaa`?",
+            &["--enrichments", "conf/enrichments", "--allow-unsupported", "sql_qury"],
+            "did you mean `sql_query`?",
         ),
         (&["--allow-unsupported", "woothee_config"], "`woothee_config` runs here"),
         (&["--bundle", "none"], "none: "),
@@ -85,7 +85,7 @@ fn what_is_right_is_taken() {
             "--enrichments",
             "conf/enrichments",
             "--allow-unsupported",
-            "yauaa",
+            "sql_query",
         ],
         &["--threads", "3"],
     ] {
@@ -109,8 +109,8 @@ fn a_worker_names_file_line_and_column() {
         ),
         ("[enrichments]\nfolder = \"conf\"", "w.toml:10:10: conf: "),
         (
-            "[enrichments]\nfolder = \"conf/enrichments\"\nallow_unsupported = [\"yaua\"]",
-            "w.toml:11:22: unknown enrichment `yaua`",
+            "[enrichments]\nfolder = \"conf/enrichments\"\nallow_unsupported = [\"sql_qury\"]",
+            "w.toml:11:22: unknown enrichment `sql_qury`",
         ),
     ] {
         std::fs::write(dir.path().join("w.toml"), format!("{least}{more}\n")).expect("ours");

@@ -278,9 +278,9 @@ bucket = "bucket"
                 "expected a folder, found nothing",
             ),
             (
-                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"javascript\",\n \"yaua\"]",
+                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"javascript\",\n \"sql_qury\"]",
                 "13:2",
-                "did you mean `yauaa`?",
+                "did you mean `sql_query`?",
             ),
         ] {
             std::fs::write(&file, format!("{LEAST}{more}\n")).expect("a file");
@@ -289,7 +289,7 @@ bucket = "bucket"
             assert!(said.contains(what), "{said}");
         }
         let right = "[schemas]\nfolder = \"iglu\"\n[enrichments]\nfolder = \"enrichments\"\n\
-                     allow_unsupported = [\"yauaa\"]\n[worker]\nthreads = 1024\n";
+                     allow_unsupported = [\"sql_query\"]\n[worker]\nthreads = 1024\n";
         std::fs::write(&file, format!("{LEAST}{right}")).expect("a file");
         load(&file).expect("it is right");
     }
