@@ -9,6 +9,7 @@ use traffic::requests;
 
 /// A request.
 #[derive(Debug, clap::Args)]
+#[group(id = "request")]
 pub(super) struct Args {
     /// The path of a request, /com.acme/v1, to be explained in place of a record.
     #[arg(long, conflicts_with = "input", value_name = "PATH")]
