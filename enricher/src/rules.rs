@@ -53,8 +53,8 @@ pub struct Rules {
     /// Mask addresses exactly as a running peer does, which leaves some spellings readable.
     #[arg(long)]
     pub peer_masking: bool,
-    /// How scripts are run. Offline, one that cannot be evaluated fails its events with that reason,
-    /// and nothing of the input is lost; a worker refuses it.
+    /// How scripts are run. Offline, one that cannot be evaluated fails its events with that
+    /// reason, and nothing of the input is lost; a worker refuses it.
     #[arg(skip = javascript::Options::offline())]
     pub scripts: javascript::Options,
 }

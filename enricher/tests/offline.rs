@@ -111,8 +111,8 @@ fn what_is_refused_is_explained_too() {
     for (record, refused, kind) in [
         ("0", "/payload/refused", "collector_payload_format_violation"),
         ("1", "/adapter/refused", "tracker_protocol_violations"),
-        ("2", "/events/0/schemas/refused", "schema_violations"),
-        ("3", "/events/0/failures", "enrichment_failures"),
+        ("2", "/events/0/schemas/ends", "schema_violations"),
+        ("3", "/events/0/fields/ends", "enrichment_failures"),
     ] {
         let explained = explain(record).stdout;
         let json: serde_json::Value = serde_json::from_slice(&explained).expect("JSON");

@@ -15,10 +15,11 @@ use event::{Bump, CollectorPayload, Entity, Event, Field, RawEvent, Reason, base
 use serde_json::Value;
 
 /// What the peer does that we do not, each with what a user would lose by following it.
-const DEVIATIONS: [(&str, &str); 10] = [
+const DEVIATIONS: [(&str, &str); 11] = [
     ("ip_lookups/all/some", "the kind of connection of everybody on a satellite"),
     ("cross-domain/dot-only", "one parameter would lose every event of its payload"),
     ("cross-domain/cross_navigation-config-is-ignored", "the entity that newer peers derive"),
+    ("config/two-javascript-configs-only-the-last-runs", "what the first script does"),
     ("cookie/header-lower-case", "every cookie sent over HTTP/2"),
     ("campaign/click-129-too-long", "a visit that was paid for"),
     ("cookie/comma-in-value", "half of the value and all cookies behind it"),

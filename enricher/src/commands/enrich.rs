@@ -385,8 +385,8 @@ impl Transform {
                 let (name, why) = (&failing.name, &failing.why);
                 let wait = self.resolver.wait().as_secs();
                 terminal::note(&format!(
-                    "snowmelt: the registry {name:?} cannot be asked ({why}): it is waited for {wait} s \
-                     at most, then events are parked whose schemas nobody else has"
+                    "snowmelt: the registry {name:?} cannot be asked ({why}): it is waited for \
+                     {wait} s at most, then events are parked whose schemas nobody else has"
                 ));
             }
         }

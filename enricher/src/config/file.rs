@@ -228,6 +228,15 @@ bucket = "bucket"
                 "table = \"leases\"\n[worker]\nthreads = 100000",
                 "w.toml:7:11: expected a number from 1 to 1024, found `100000`",
             ),
+        ] {
+            assert!(LEAST.contains(from));
+            assert_eq!(error(&LEAST.replace(from, to)), expected);
+        }
+    }
+
+    #[test]
+    fn names_and_times_that_cannot_be_meant_are_named_with_their_place() {
+        for (from, to, expected) in [
             (
                 "stream = \"enriched\"",
                 "stream = \"raw\"",
@@ -278,7 +287,7 @@ bucket = "bucket"
                 "expected a folder, found nothing",
             ),
             (
-                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"javascript\",\n \"sql_qury\"]",
+                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"api_request\",\n \"sql_qury\"]",
                 "13:2",
                 "did you mean `sql_query`?",
             ),
@@ -300,7 +309,7 @@ bucket = "bucket"
         parse(text, "worker.toml").expect("the example can be used");
         // Every field is named somewhere, if only in a comment that shows it.
         let fields = include_str!("../config.rs").lines().filter_map(|line| {
-            let field = line.strip_prefix("    pub ")?;
+            let field = line.strip_prefix("    pub ").filter(|line| !line.starts_with("fn "))?;
             field.split_once(": ").map(|(name, _)| name)
         });
         for field in fields {

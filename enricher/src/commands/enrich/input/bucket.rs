@@ -11,7 +11,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Buf, Bytes};
 use tokio::runtime::Runtime;
 
-use super::places::is_aside;
 use crate::aws::{self, Aws};
 use crate::backoff::Backoff;
 use crate::exit::Usage;
@@ -191,4 +190,9 @@ impl Read for Reading {
         self.chunk.copy_to_slice(&mut buffer[..bytes]);
         Ok(bytes)
     }
+}
+
+/// Whether a file or folder is about others: hidden, or a manifest beside what was written.
+pub(super) fn is_aside(name: &str) -> bool {
+    name.starts_with(['.', '_'])
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bucket::{Bucket, Object};
+use super::bucket::{Bucket, Object, is_aside};
 use crate::exit::Usage;
 
 /// One file.
@@ -75,11 +75,6 @@ fn on_disk(path: &Path) -> Result<Vec<Place>, Usage> {
     files.sort();
     let file = |(path, bytes)| Place::File { path, bytes: Some(bytes) };
     Ok(files.into_iter().map(file).collect())
-}
-
-/// Whether a file or folder is about others: hidden, or a manifest beside what was written.
-pub(super) fn is_aside(name: &str) -> bool {
-    name.starts_with(['.', '_'])
 }
 
 impl Place {
