@@ -53,9 +53,9 @@ const URI: &str = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-4";
 /// The entity of an event without a user agent.
 const NO_USER_AGENT: &str = "{\"deviceClass\":\"Unknown\"}";
 
-/// The asset where a configuration names none.
-const DEFAULT: (&str, &str) =
-    ("yauaa-7.31.0.jar", "https://repo1.maven.org/maven2/nl/basjes/parse/useragent/yauaa/7.31.0");
+/// The asset where a configuration names none. Its place is left to the operator: it is published
+/// for build tools, and no fleet should depend on such a registry when it starts.
+const DEFAULT: (&str, &str) = ("yauaa-7.31.0.jar", "");
 
 /// The rules to read.
 #[derive(Clone, Debug)]
