@@ -33,7 +33,7 @@ const IDENTIFIER: &str = "Javascript enrichment";
 /// What a script may use. The defaults are far above what scripts of the field need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The engine's steps for one event: some 50 ms of a usual core at the default.
+    /// The engine's steps for one event: an empty loop takes some 10 ms for the default.
     pub steps: u64,
     /// Bytes of a thread's engine, all scripts together.
     pub memory: usize,
