@@ -87,7 +87,8 @@ fn a_starter_folder_works_and_a_payload_is_explained_with_it() {
     let columns = event::tsv::columns(line).expect("131 columns");
     assert_eq!(columns[event::Field::BrName as usize], browser);
     assert_eq!(events[0]["derived"]["iglu:snowmelt/woothee_context/jsonschema/1-0-0"], "valid");
-    assert!(explained(&[]).contains(&format!("br_name: {browser}")));
+    let tree = explained(&[]);
+    assert!(tree.contains(&format!("br_name: {browser}")) && !tree.contains("nothing"), "{tree}");
 }
 
 #[test]
@@ -108,18 +109,81 @@ fn what_is_refused_is_explained_too() {
         let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
         output.expect("the binary runs")
     };
-    for (record, refused, kind) in [
-        ("0", "/payload/refused", "collector_payload_format_violation"),
-        ("1", "/adapter/refused", "tracker_protocol_violations"),
-        ("2", "/events/0/schemas/ends", "schema_violations"),
-        ("3", "/events/0/fields/ends", "enrichment_failures"),
+    let short = |record: &str| {
+        let args = ["explain", "--input", &payloads, "--record", record];
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).output();
+        String::from_utf8(output.expect("the binary runs").stdout).expect("it is text")
+    };
+    let none = "  iglu:com.acme/none/jsonschema/1-0-0 in unstruct_event at /data\n    Iglu Client Embedded: it does not have it\n";
+    for (record, refused, kind, said) in [
+        ("0", "/payload/refused", "collector_payload_format_violation", "  error deserializing"),
+        ("1", "/adapter/refused", "tracker_protocol_violations", "  body: "),
+        ("2", "/events/0/schemas/ends", "schema_violations", none),
+        ("3", "/events/0/fields/ends", "enrichment_failures", "  se_va: "),
     ] {
+        let short = short(record);
+        assert!(short.starts_with(&format!("bad, {kind}\n{said}")), "{short}");
+        assert!(short.ends_with("every step: --all\n") && short.lines().count() < 6, "{short}");
         let explained = explain(record).stdout;
         let json: serde_json::Value = serde_json::from_slice(&explained).expect("JSON");
         assert!(json.pointer(refused).is_some_and(|why| why[0].is_object()), "{refused}: {json}");
         assert!(json["became"][0].get(kind).is_some(), "{kind}: {json}");
     }
     assert_eq!(explain("4").status.code(), Some(64));
+}
+
+#[test]
+fn a_failure_is_explained_in_a_few_lines_and_all_of_it_when_asked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let versions = dir.path().join("iglu/schemas/com.acme/order/jsonschema");
+    std::fs::create_dir_all(&versions).expect("a folder");
+    for (version, most) in [("1-0-0", 3), ("1-0-1", 9)] {
+        let schema = serde_json::json!({
+            "$schema": "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#",
+            "self": {"vendor": "com.acme", "name": "order", "format": "jsonschema", "version": version},
+            "type": "object", "properties": {"a/b": {"type": "string", "maxLength": most}},
+        });
+        std::fs::write(versions.join(version), schema.to_string()).expect("a file");
+    }
+    let entity = |value: &str| serde_json::json!({"schema": "iglu:com.acme/order/jsonschema/1-0-0", "data": {"a/b": value}});
+    let contexts = |values: &[&str]| {
+        let entities: Vec<_> = values.iter().map(|value| entity(value)).collect();
+        serde_json::json!({"schema": "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1", "data": entities}).to_string()
+    };
+    let event = |values: &[&str]| serde_json::json!({"e": "pv", "p": "web", "tv": "t", "co": contexts(values)});
+    let body = serde_json::json!({
+        "schema": "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4",
+        "data": [event(&["abc"]), event(&["ab", "abcde"])],
+    });
+    let record = requests::record(&requests::post(&body.to_string()));
+    std::fs::write(path("p.txt"), event::base64::encode(&record)).expect("a file");
+    let explained = |more: &[&str]| {
+        let args = ["explain", "--input", &path("p.txt"), "--schemas", &path("iglu")];
+        let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(args).args(more).output();
+        String::from_utf8(output.expect("the binary runs").stdout).expect("it is text")
+    };
+    assert_eq!(
+        explained(&[]),
+        "1 of 2: nothing failed\n\
+         2 of 2: bad, schema_violations\n  \
+           iglu:com.acme/order/jsonschema/1-0-0 in contexts at /data/1\n    \
+             /a~1b: expected at most 3 characters, found string of 5 characters \"abcde\"\n    \
+             iglu:com.acme/order/jsonschema/1-0-1 would accept it\n\
+         every step: --all\n"
+    );
+    let all = explained(&["--all"]);
+    for line in [
+        "      e: pv",
+        "  useragent: nothing",
+        "      collector_tstamp: ",
+        "      mkt_term: nothing",
+    ] {
+        assert!(all.contains(line), "{line}: {all}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&explained(&["--json"])).expect("JSON");
+    assert_eq!(json["why"][1]["faults"][0]["wrong"][0]["at"], "/a~1b");
+    assert_eq!(json["events"].as_array().map(Vec::len), Some(2));
 }
 
 /// A file of one payload whose texts try to write on the terminal, and to break lines.

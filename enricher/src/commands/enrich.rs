@@ -20,6 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use enrichments::Enrichments;
+use event::SchemaKey;
 use event::bad_row::Processor;
 use lease::{Position, ShardId};
 use resolver::Resolver;
@@ -343,6 +344,11 @@ impl Transform {
     /// The schemas resolved so far.
     pub fn schemas(&self) -> Schemas {
         self.resolver.schemas()
+    }
+
+    /// The version of a schema nearest to this one that accepts the data.
+    pub fn nearest(&self, key: &SchemaKey, json: &str) -> Option<SchemaKey> {
+        self.runtime.block_on(self.telling(self.resolver.nearest(key, json)))
     }
 
     fn chunk(&self, chunk: &Chunk) -> Output {

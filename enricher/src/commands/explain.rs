@@ -3,10 +3,13 @@
 //! The steps of an event's road are taken one by one, and looked at in between; what became of the
 //! payload in the end is asked of the pipeline as a whole. What an enrichment did is the difference
 //! between a run with it and a run without it and all behind it, and so is its time: the least of
-//! many warm runs.
+//! many warm runs. Of a record that failed only the reasons are shown, unless everything is asked
+//! for.
 
 mod request;
+mod short;
 mod tree;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,10 +17,11 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use enrichments::{Caches, Configuration, Enrichments, Input as Given};
 use event::reason::{Failure, Reason};
-use event::{Bump, Entity, Event};
+use event::{Bump, Entity, Event, SchemaKey};
 use lease::{Position, SequenceNumber, ShardId};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use validator::{Explanation, Lookup, Schemas};
 
 use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::batch::{Batch, Record};
@@ -42,7 +46,11 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     record: u64,
-    /// Print one JSON object instead of a tree.
+    /// Show every step of a record that failed too, which is otherwise told by its verdict and
+    /// what is wrong; and name what has no value.
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON object with everything, instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -93,10 +101,42 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let start = Start::new(&settings.processor, transform.now(), &arena);
     let road = Road { settings: &settings, origin, start, enrichments: &steps };
     explain(&record.data, &road, &mut check, &mut account, &arena);
-    account.insert("became".to_owned(), became(&output));
-    let account = Value::Object(account);
-    terminal::line(&if args.json { account.to_string() } else { tree::text(&account) });
+    let mut became = became(&output);
+    let why = why::of(&became, &Known { transform: &transform, schemas: &schemas });
+    account.insert("why".to_owned(), json!(why));
+    if args.all && !args.json {
+        tree::by_column(&mut became);
+    }
+    account.insert("became".to_owned(), became);
+    terminal::line(&match (args.json, args.all, short::text(&why)) {
+        (true, _, _) => Value::Object(account).to_string(),
+        (false, false, Some(short)) => short,
+        (false, _, _) => {
+            account.remove("why");
+            tree::text(&Value::Object(account), args.all)
+        }
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the registries said, and say.
+struct Known<'a> {
+    transform: &'a Transform,
+    schemas: &'a Schemas,
+}
+
+impl why::Judge for Known<'_> {
+    fn explain(&self, uri: &str, data: &str) -> Vec<Explanation> {
+        match self.schemas.get(uri) {
+            Some(Lookup::Found(schema)) => schema.explain(data).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn nearest(&self, uri: &str, data: &str) -> Option<String> {
+        let key = SchemaKey::parse(uri).ok()?;
+        self.transform.nearest(&key, data).map(|key| key.to_string())
+    }
 }
 
 /// What all events of the record have in common.

@@ -1,15 +1,44 @@
 //! An account as a tree of lines, one for each value, indented below what it belongs to.
 
+use event::fields::FIELDS;
 use serde_json::Value;
 
 /// Longer values are cut: the whole ones are in the JSON form.
 const WIDEST: usize = 160;
 
-/// The lines of a value.
-pub(super) fn text(value: &Value) -> String {
+/// The lines of a value; members without a value only where `all` are asked for.
+pub(super) fn text(value: &Value, all: bool) -> String {
+    let mut value = value.clone();
+    if !all {
+        leave_out_nothing(&mut value);
+    }
     let mut lines = Vec::new();
-    members(value, 0, &mut lines);
+    members(&value, 0, &mut lines);
     lines.join("\n")
+}
+
+/// Enriched lines taken apart, so that every column stands with its name.
+pub(super) fn by_column(became: &mut Value) {
+    for one in became.as_array_mut().into_iter().flatten() {
+        let Some(line) = one.get("enriched").and_then(Value::as_str) else { continue };
+        let columns = event::tsv::columns(line).expect("a line has all columns");
+        let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+        let named = FIELDS.iter().map(|field| (field.name(), value(columns[*field as usize])));
+        one["enriched"] = named.map(|(name, value)| (name.to_owned(), value)).collect();
+    }
+}
+
+fn leave_out_nothing(value: &mut Value) {
+    match value {
+        // That a value went is something that happened.
+        Value::Object(object) if object.contains_key("was") => {}
+        Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(leave_out_nothing);
+        }
+        Value::Array(array) => array.iter_mut().for_each(leave_out_nothing),
+        _ => {}
+    }
 }
 
 fn members(value: &Value, depth: usize, lines: &mut Vec<String>) {
@@ -43,7 +72,7 @@ fn member(name: &str, value: &Value, depth: usize, lines: &mut Vec<String>) {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
         Value::String(text) => text.clone(),
@@ -68,9 +97,11 @@ mod tests {
     fn values_stand_below_what_they_belong_to() {
         let value = json!({
             "step": {"micros": 1.5, "geo_city": "Milton", "ip": {"was": "1.2.3.4", "is": "1.2.x.x"}},
-            "events": [{"a": null}],
+            "events": [{"a": null, "b": 0}],
         });
-        let expected = "step  (1.5 µs)\n  geo_city: Milton\n  ip: 1.2.3.4 → 1.2.x.x\nevents\n  1\n    a: nothing";
-        assert_eq!(text(&value), expected);
+        let step = "step  (1.5 µs)\n  geo_city: Milton\n  ip: 1.2.3.4 → 1.2.x.x";
+        let all = format!("{step}\nevents\n  1\n    a: nothing\n    b: 0");
+        assert_eq!(text(&value, true), all);
+        assert_eq!(text(&value, false), format!("{step}\nevents\n  1\n    b: 0"));
     }
 }

@@ -1,0 +1,60 @@
+//! What is said of a record that failed: the verdicts, and for each but the good ones why.
+
+use serde_json::Value;
+
+use super::tree::shown;
+use super::why::{Fault, Why, Wrong};
+
+/// The lines; `None` where nothing failed.
+pub(super) fn text(why: &[Option<Why>]) -> Option<String> {
+    if why.iter().all(Option::is_none) {
+        return None;
+    }
+    let mut lines = Vec::new();
+    for (number, one) in (1..).zip(why) {
+        let which = match why.len() {
+            1 => String::new(),
+            all => format!("{number} of {all}: "),
+        };
+        match one {
+            None => lines.push(format!("{which}nothing failed")),
+            Some(Why { verdict, faults }) => {
+                let verdict =
+                    if verdict == "parked" { verdict.clone() } else { format!("bad, {verdict}") };
+                lines.push(format!("{which}{verdict}"));
+                faults.iter().for_each(|fault| add(fault, &mut lines));
+            }
+        }
+    }
+    lines.push("every step: --all".to_owned());
+    Some(lines.join("\n"))
+}
+
+fn add(fault: &Fault, lines: &mut Vec<String>) {
+    let heading = match (&fault.schema, &fault.within) {
+        (Some(schema), Some(within)) => Some(format!("{} in {}", quoted(schema), quoted(within))),
+        (None, None) => None,
+        (one, other) => one.as_deref().or(other.as_deref()).map(quoted),
+    };
+    let indent = if heading.is_some() { "    " } else { "  " };
+    lines.extend(heading.map(|heading| format!("  {heading}")));
+    for Wrong { at, expected, found, message } in &fault.wrong {
+        let at = match at.as_deref() {
+            None => String::new(),
+            Some("") => "(root): ".to_owned(),
+            Some(at) => format!("{}: ", quoted(at)),
+        };
+        let expected = expected.as_deref().map(|it| format!("expected {}", quoted(it)));
+        let found = found.as_deref().map(|it| format!("found {}", quoted(it)));
+        let message = message.as_deref().map(quoted);
+        let said: Vec<String> = message.into_iter().chain(expected).chain(found).collect();
+        lines.push(format!("{indent}{at}{}", said.join(", ")));
+    }
+    if let Some(nearest) = &fault.nearest {
+        lines.push(format!("{indent}{} would accept it", quoted(nearest)));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    shown(&Value::String(text.to_owned()))
+}
