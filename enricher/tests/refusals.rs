@@ -59,7 +59,6 @@ fn folders_names_and_numbers_that_are_off_are_refused() {
             &["--enrichments", "conf/enrichments", "--allow-unsupported", "sql_qury"],
             "did you mean `sql_query`?",
         ),
-        (&["--allow-unsupported", "woothee_config"], "`woothee_config` runs here"),
         (&["--bundle", "none"], "none: "),
         (&["--resolver", "none"], "none"),
     ] {
@@ -87,11 +86,16 @@ fn what_is_right_is_taken() {
             "--allow-unsupported",
             "sql_query",
         ],
+        &["--enrichments", "conf/enrichments", "--allow-unsupported", "javascript,yauaa"],
         &["--threads", "3"],
     ] {
         let args = [&["enrich", "--input", "p.txt"][..], more].concat();
         let output = snowmelt(dir.path(), &args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {text}");
+        for name in ["javascript", "yauaa"].iter().filter(|_| more.contains(&"javascript,yauaa")) {
+            assert!(text.contains(&format!("`{name}` runs here")), "{text}");
+        }
     }
 }
 

@@ -126,6 +126,7 @@ impl Configuration {
         let errors = RefCell::new(Vec::new());
         let mut configuration =
             Configuration { script_limits: options.scripts.limits, ..Configuration::default() };
+        configuration.warnings.extend(allowed::needless(&options.allow_unsupported));
         for file in configuration.files(folder, &errors) {
             if let Some(json) = parse(&file, &errors) {
                 let root = Node::root(&json, &file, &options.variables, &errors);

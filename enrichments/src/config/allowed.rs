@@ -1,12 +1,13 @@
 //! Which names `allow_unsupported` may have: a name that allows nothing is a slip, and whoever made
-//! it believes that a configuration is skipped which is not.
+//! it believes that a configuration is skipped which is not. What runs here and did not in an
+//! earlier version may stand there still: a worker must start with the configuration that it had.
 
 use std::path::Path;
 
 use event::schema_key::Parts;
 use serde_json::Value;
 
-use super::{Fate, KNOWN};
+use super::{Fate, KNOWN, Known};
 
 /// Checks a name of `allow_unsupported` against the enrichments that do not run here, and against
 /// the configurations in a folder that are of no enrichment at all. The error says what was found
@@ -15,9 +16,7 @@ pub fn check_allowed(name: &str, folder: Option<&Path>) -> Result<(), String> {
     let mut names = Vec::new();
     for known in KNOWN {
         match known.fate {
-            Fate::Run { .. } if known.name == name => {
-                return Err(format!("`{name}` runs here: nothing is to be allowed"));
-            }
+            Fate::Run { .. } if known.is_called(name) => return Ok(()),
             Fate::Run { .. } => {}
             Fate::Refuse { short, .. } if name == short || name == known.name => return Ok(()),
             Fate::Refuse { short, .. } => names.push(short.to_owned()),
@@ -30,6 +29,27 @@ pub fn check_allowed(name: &str, folder: Option<&Path>) -> Result<(), String> {
     names.extend(unknown);
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     Err(format!("unknown enrichment `{name}`, expected one of {}", names.join(", ")))
+}
+
+/// What to say of the names that need not be allowed.
+pub(super) fn needless(names: &[String]) -> impl Iterator<Item = String> {
+    let runs = |name: &&String| {
+        let run = KNOWN.iter().filter(|known| matches!(known.fate, Fate::Run { .. }));
+        run.into_iter().any(|known| known.is_called(name))
+    };
+    names.iter().filter(runs).map(|name| {
+        format!("allow_unsupported: `{name}` runs here, configured or not: the entry can go")
+    })
+}
+
+impl Known {
+    /// Whether it is meant by a name of `allow_unsupported`: its own, or the short one that stands
+    /// there for those that do not run.
+    fn is_called(&self, name: &str) -> bool {
+        let ends = ["_enrichment_config", "_script_config", "_config", "_enrichment"];
+        let short = ends.iter().find_map(|end| self.name.strip_suffix(end));
+        name == self.name || Some(name) == short
+    }
 }
 
 /// The names in a folder's configurations that are of no enrichment. What cannot be read is left to
@@ -65,8 +85,21 @@ mod tests {
                 && why.ends_with("`acme_config`")
         }));
         assert!(check("").is_err());
-        let why = "`ip_lookups` runs here: nothing is to be allowed";
-        assert_eq!(check("ip_lookups"), Err(why.to_owned()));
+        for name in [
+            "javascript",
+            "javascript_script_config",
+            "yauaa",
+            "ip_lookups",
+            "iab_spiders_and_robots",
+        ] {
+            assert_eq!(check(name), Ok(()), "{name}");
+            let said: Vec<String> = needless(&[name.to_owned(), "sql_query".to_owned()]).collect();
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(
+                said[0].starts_with(&format!("allow_unsupported: `{name}` runs here")),
+                "{said:?}"
+            );
+        }
         assert!(check_allowed("acme_config", None).is_err());
     }
 }
