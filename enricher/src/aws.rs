@@ -8,10 +8,12 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, Connector, proxy, tls};
 
 use crate::causes::chain;
+use crate::exit::Usage;
 use crate::health::Failure;
 
 /// A connection that takes longer is tried again sooner than it would be established.
@@ -118,6 +120,24 @@ impl Aws {
         self.config.region().is_some()
     }
 
+    /// Whether there are a region and credentials, for commands that somebody waits for: a worker
+    /// waits itself, since a machine's role may be late.
+    pub async fn check(self) -> Result<Aws, Usage> {
+        if !self.has_region() {
+            let none = "no AWS region: neither the arguments nor the environment (AWS_REGION, a \
+                        profile, an instance) name one";
+            return Err(Usage(none.to_owned()));
+        }
+        let provider = self.config.credentials_provider();
+        match provider.as_ref().map(AsRef::as_ref) {
+            None => Err(Usage(NO_CREDENTIALS.to_owned())),
+            Some(provider) => match provider.provide_credentials().await {
+                Ok(_) => Ok(self),
+                Err(error) => Err(Usage(without_credentials(&error))),
+            },
+        }
+    }
+
     /// A client of Kinesis.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         let mut config = aws_sdk_kinesis::config::Builder::from(&self.config);
@@ -155,7 +175,7 @@ impl Failure {
     {
         let message = match error.message() {
             Some(message) => message.to_owned(),
-            None => error.code().map_or_else(|| chain(error), |_| String::new()),
+            None => error.code().map_or_else(|| causes(error), |_| String::new()),
         };
         Failure {
             action,
@@ -230,6 +250,30 @@ pub fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkE
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => chain(error),
+        _ => causes(error),
     }
+}
+
+/// What failed on the way, in one line. Of credentials that are not there the SDK lists everything
+/// that it tried, a page each time.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            return without_credentials(error);
+        }
+        cause = error.source();
+    }
+    chain(error).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID \
+                              and AWS_SECRET_ACCESS_KEY, or run where a role gives them";
+
+fn without_credentials(error: &CredentialsError) -> String {
+    if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return NO_CREDENTIALS.to_owned();
+    }
+    let why = chain(error).split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("AWS credentials cannot be had: {why}")
 }

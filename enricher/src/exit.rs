@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+use crate::causes::chain;
 use crate::health::Unfit;
 use crate::terminal;
 
@@ -39,7 +40,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 
 /// Says what failed, with its causes, and chooses the exit code.
 pub fn failed(error: &anyhow::Error) -> ExitCode {
-    terminal::last_note(format!("snowmelt: {error:#}"));
+    terminal::last_note(format!("snowmelt: {}", chain(error.as_ref())));
     let usage = error.chain().any(|cause| cause.is::<Usage>());
     let refused = error.chain().any(|cause| cause.is::<Unfit>());
     match (usage, refused) {

@@ -121,7 +121,8 @@ async fn list(worker: &Worker, keeper: &Keeper, relist: &Notify) {
                 LISTING
             }
             Err(error) => {
-                tracing::warn!(error = chain(&error), "shards cannot be listed");
+                // The source tells operators of it, once a minute.
+                tracing::debug!(error = chain(&error), "shards cannot be listed");
                 // Perhaps it is being deleted, and made anew.
                 known = false;
                 LISTING_AGAIN

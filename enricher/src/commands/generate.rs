@@ -236,7 +236,7 @@ async fn put_all(args: &Args, made: &mut Made) -> anyhow::Result<()> {
         kinesis_endpoint: args.endpoint_url.clone(),
         ..aws::Settings::default()
     };
-    let client = Aws::load(settings).await.kinesis();
+    let client = Aws::load(settings).await.check().await?.kinesis();
     let stream = args.stream.as_deref().expect("required with --to kinesis");
     // A tenth of a second's worth at a time, so that the rate is even.
     let share = args.rate.map_or(u64::MAX, |rate| rate.div_ceil(10)).max(1);
@@ -275,7 +275,12 @@ async fn deliver(
                     return Ok(());
                 }
             }
-            Err(error) if aws::passes(&error) && backoff.failures() < 20 => {}
+            Err(error) if aws::passes(&error) && backoff.failures() < 20 => {
+                if backoff.failures() == 0 {
+                    let why = aws::words(&error);
+                    terminal::note(&format!("snowmelt: {stream}: {why}; it is tried again"));
+                }
+            }
             Err(error) => bail!("cannot put records into {stream}: {}", aws::words(&error)),
         }
         backoff.wait().await;

@@ -219,7 +219,8 @@ impl Table {
             }
         };
         // Not opened: that would make a table where there is none.
-        Ok(Box::new(Dynamo::new(Aws::load(settings).await.dynamodb(), &table)))
+        let aws = Aws::load(settings).await.check().await?;
+        Ok(Box::new(Dynamo::new(aws.dynamodb(), &table)))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Kinesis {
     listing: Arc<Check>,
     /// Whether records can be read.
     reading: Arc<Check>,
+    /// Whether it can be told when the stream was created, which nothing needs.
+    describing: Arc<Check>,
     metrics: Arc<Metrics>,
 }
 
@@ -56,7 +58,8 @@ impl Kinesis {
         let listing = format!("stream {stream}, listing of its shards");
         let listing = metrics.health().check(listing, Need::Always);
         let reading = metrics.health().check(format!("stream {stream}, reading"), Need::WhenUsed);
-        Kinesis { client, settings, listing, reading, metrics }
+        let describing = Check::alone(format!("stream {stream}, when it was created"));
+        Kinesis { client, settings, listing, reading, describing, metrics }
     }
 
     async fn list(&self) -> Result<Vec<Shard>, Error> {
@@ -95,6 +98,7 @@ async fn identity(stream: &Kinesis) -> Stream {
     let named = Stream { name: Some(name.as_str().into()), created: None };
     match stream.client.describe_stream_summary().stream_name(name).send().await {
         Ok(answer) => answer.stream_description_summary.map_or(named.clone(), |summary| {
+            stream.describing.succeeded();
             let arn = Some(summary.stream_arn()).filter(|arn| arn.starts_with("arn:"));
             Stream {
                 name: arn.map(Into::into).or(named.name),
@@ -102,8 +106,7 @@ async fn identity(stream: &Kinesis) -> Stream {
             }
         }),
         Err(error) => {
-            let why = crate::aws::words(&error);
-            tracing::warn!(stream = name, why, "when the stream was created cannot be told");
+            stream.describing.failed(&Failure::of("DescribeStreamSummary", &error));
             named
         }
     }

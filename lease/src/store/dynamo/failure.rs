@@ -1,6 +1,7 @@
 //! What a failed request to DynamoDB means, and how it is told: one line that names the table, the
 //! action and what came back.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::Error;
@@ -48,7 +49,8 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// The service's words, or else those of whatever failed on the way, with all causes.
+/// The service's words, or else those of whatever failed on the way, with all causes; of
+/// credentials that are not there only that, since the SDK lists everything that it tried.
 fn words<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -68,7 +70,14 @@ where
 /// Longer than any message of the service.
 const LONGEST: usize = 500;
 
-fn causes(error: &dyn std::error::Error) -> String {
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(CredentialsError::CredentialsNotLoaded(_)) = error.downcast_ref() {
+            return "no AWS credentials were found".to_owned();
+        }
+        cause = error.source();
+    }
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

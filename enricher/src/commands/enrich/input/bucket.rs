@@ -37,7 +37,9 @@ impl Bucket {
     /// A client with the credentials and the region that all AWS programs read.
     pub(super) fn client() -> anyhow::Result<Bucket> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = runtime.block_on(Aws::load(aws::Settings::default())).s3();
+        let aws =
+            runtime.block_on(async { Aws::load(aws::Settings::default()).await.check().await });
+        let client = aws?.s3();
         Ok(Bucket { client, runtime })
     }
 
