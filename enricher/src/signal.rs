@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::EXIT_GRACE;
@@ -17,35 +17,62 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
+/// The signals, which from here on do not end the process by themselves.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Begins to listen, on the runtime that is entered.
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 impl Stop {
     /// Passes on the process's signals until the second one. Never resolves otherwise.
     pub async fn on_signals(&self) -> std::io::Result<()> {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+        let signals = Signals::listen()?;
+        self.pass_on(signals).await
+    }
+
+    async fn pass_on(&self, mut signals: Signals) -> ! {
         for token in [&self.drain, &self.now] {
             let name = tokio::select! {
-                _ = term.recv() => "SIGTERM",
-                _ = int.recv() => "SIGINT",
-                _ = hangup.recv() => "SIGHUP",
+                _ = signals.term.recv() => "SIGTERM",
+                _ = signals.int.recv() => "SIGINT",
+                _ = signals.hangup.recv() => "SIGHUP",
             };
             tracing::info!(signal = name, at_once = self.drain.is_cancelled(), "asked to stop");
             token.cancel();
         }
-        std::future::pending().await
+        loop {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
 /// For commands that read until their input ends: the first signal sets what is returned, so that
-/// they finish what they have read; the second ends the process at once.
+/// they finish what they have read; the second ends the process at once. Whoever has what is
+/// returned is not ended by a signal before.
 pub fn halt() -> std::io::Result<Arc<AtomicBool>> {
     let halt = Arc::new(AtomicBool::new(false));
     let (stop, told) = (Stop::default(), Arc::clone(&halt));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::listen()?
+    };
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let _ = runtime.block_on(async {
+        runtime.block_on(async {
             tokio::select! {
-                listening = stop.on_signals() => listening,
+                never = stop.pass_on(signals) => never,
                 () = async {
                     stop.drain.cancelled().await;
                     told.store(true, Ordering::Relaxed);

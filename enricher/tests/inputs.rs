@@ -241,6 +241,37 @@ fn an_interrupted_run_says_what_is_complete() {
     }
 }
 
+/// Signals are heeded while nothing comes that would make a record: in an open pipe, in an endless
+/// run of line breaks, in one of zeros, each of which is the length of a record without data.
+#[test]
+fn an_input_without_records_is_waited_for_and_left() {
+    let place = Place::new();
+    for (number, (endless, threads)) in
+        [("", "1"), ("\n", "1"), ("\0", "1"), ("", "3"), ("\0", "3")].iter().enumerate()
+    {
+        let out = format!("out-{number}");
+        let args = ["enrich", "--input", "-", "--output", &out, "--threads", threads];
+        let mut child = feed(&place, &args);
+        let mut input = child.stdin.take().expect("it is piped");
+        let results = place.at(&format!("{out}/enriched.tsv.unfinished"));
+        while !results.exists() {
+            std::thread::yield_now();
+        }
+        let more = endless.repeat(1 << 16);
+        let feeding = std::thread::spawn(move || {
+            while input.write_all(more.as_bytes()).is_ok() && !more.is_empty() {}
+            input
+        });
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        let output = child.wait_with_output().expect("it is ours");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(75), "{endless:?}: {said}");
+        assert!(said.contains("snowmelt: interrupted: everything of the first "), "{said}");
+        drop(feeding.join().expect("it ends with its reader"));
+    }
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_the_command_quietly() {
     let place = Place::new();

@@ -4,6 +4,7 @@
 //! became in the records' order, and [`account`] says at the end what it all came to.
 
 mod account;
+mod chunk;
 pub mod input;
 mod outcomes;
 mod output;
@@ -18,16 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
-use bytes::Bytes;
 use enrichments::Enrichments;
 use event::SchemaKey;
 use event::bad_row::Processor;
-use lease::{Position, ShardId};
 use resolver::Resolver;
 use validator::Schemas;
 
 use crate::aws;
-use crate::batch::{Batch, Record};
+use crate::batch::Batch;
+use crate::causes::chain;
 use crate::clock;
 use crate::commands::tolerance::Tolerance;
 use crate::config;
@@ -37,9 +37,9 @@ use crate::resolving::resolving;
 use crate::rules::Rules;
 use crate::{signal, terminal};
 use account::Account;
+pub use chunk::{Chunk, next_chunk};
 use input::Input;
 use output::{Destination, Writer};
-use pipeline::parked::Parked;
 use pipeline::{Outcome, Output, Pipeline, Settings, protection};
 
 /// What `snowmelt enrich` was asked for.
@@ -142,8 +142,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     destination.check()?;
     let input = Input::open(&args.input)?;
     let transform = Transform::new(&args.transform, settings)?;
-    let mut writer = Writer::open(args.format, &destination)?;
     let halt = signal::halt().context("cannot listen to signals")?;
+    let input = input.until(Arc::clone(&halt));
+    let mut writer = Writer::open(args.format, &destination)?;
     let mut account = Account::start();
     account.follow(input.bytes());
     let mut unwritten = false;
@@ -155,6 +156,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     });
     match processed {
         Err(error) if unwritten => Err(error),
+        // What was read when the signal came is written; that no more was read is no failure.
+        Err(_) if halt.load(Ordering::Relaxed) => stop(Ok(()), writer, account, &destination),
         Ok(()) if !halt.load(Ordering::Relaxed) => {
             writer.finish(&destination)?;
             let waiting = account.waiting();
@@ -190,7 +193,8 @@ fn stop(
             Ok(ExitCode::from(EXIT_GRACE))
         }
         Err(error) => {
-            terminal::note(&format!("snowmelt: {error:#}\nsnowmelt: {complete}"));
+            let why = chain(error.as_ref());
+            terminal::note(&format!("snowmelt: {why}\nsnowmelt: {complete}"));
             let broken = error.chain().any(|cause| cause.is::<input::Broken>());
             Ok(if broken { ExitCode::from(EXIT_FAULTS) } else { ExitCode::FAILURE })
         }
@@ -224,17 +228,6 @@ impl TransformArgs {
         }
         Ok(settings)
     }
-}
-
-/// Records that are processed together.
-pub struct Chunk {
-    /// The number of its first record in the whole input.
-    pub first: u64,
-    /// The records.
-    pub batch: Batch,
-    /// Where the one record was parked, what is known of that.
-    parked: Option<Box<Parked>>,
-    bytes: usize,
 }
 
 /// Everything between records and output.
@@ -329,7 +322,11 @@ impl Transform {
                 Ok(())
             });
             let written = in_order(done, &mut each);
-            failed.store(written.is_err(), Ordering::Relaxed);
+            if written.is_err() {
+                failed.store(true, Ordering::Relaxed);
+                // The reader may be waiting for an input in which nothing comes.
+                halt.store(true, Ordering::Relaxed);
+            }
             let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?;
             written.and(read)
         })
@@ -417,65 +414,6 @@ fn in_order(
         }
     }
     Ok(())
-}
-
-/// Small enough for a core's cache to hold a good part of it, large enough that handing it from
-/// thread to thread costs nothing.
-const CHUNK_BYTES: usize = 1 << 20;
-
-/// The next records, about a megabyte of them; `None` after the last. A parked record comes alone.
-pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
-    let first = input.records();
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    while bytes < CHUNK_BYTES {
-        let number = input.records();
-        let entry = match input.next_record() {
-            Ok(Some(entry)) => entry,
-            Ok(None) => break,
-            Err(error) if records.is_empty() => return Err(error),
-            // What was read before it is not lost with it.
-            Err(error) => {
-                input.put_back_error(error);
-                break;
-            }
-        };
-        match entry.parked {
-            Some(parked) if records.is_empty() => {
-                return parked_chunk(first, parked, entry.data).map(Some);
-            }
-            Some(_) => {
-                input.put_back(entry);
-                break;
-            }
-            None => {}
-        }
-        bytes += entry.data.len();
-        let sequence = lease::SequenceNumber::parse(&number.to_string());
-        let sequence = sequence.expect("a number without leading zeros is a sequence number");
-        records.push(Record { sequence, sub_sequence: 0, data: entry.data });
-    }
-    if records.is_empty() {
-        return Ok(None);
-    }
-    let batch = batch(ShardId::new("input"), records);
-    Ok(Some(Chunk { first, batch, parked: None, bytes }))
-}
-
-fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<Chunk> {
-    let sequence = lease::SequenceNumber::parse(&parked.sequence);
-    let sequence = sequence.expect("a line with another one is no parked record");
-    let bytes = data.len();
-    let record = Record { sequence, sub_sequence: parked.sub_sequence, data };
-    let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
-    Ok(Chunk { first, batch, parked: Some(parked), bytes })
-}
-
-/// A batch of records, of which there is one.
-fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
-    let last = records.last().expect("there is a record");
-    let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
-    Batch { shard, records, lag: None, end }
 }
 
 fn processor(text: &str) -> Result<Processor, String> {

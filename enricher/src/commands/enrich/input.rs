@@ -8,12 +8,13 @@
 mod blocks;
 mod bucket;
 mod places;
+mod standard;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use pipeline::parked::Parked;
 use crate::terminal;
 use blocks::Blocks;
 use places::Place;
+use standard::Standard;
 
 /// All records of all files.
 pub struct Input {
@@ -34,6 +36,8 @@ pub struct Input {
     broken_lines: u64,
     /// What the next attempt to read ends with.
     failed: Option<anyhow::Error>,
+    /// Whether nobody wants any more of it.
+    unwanted: Arc<AtomicBool>,
 }
 
 /// One record of the input.
@@ -94,7 +98,13 @@ impl Input {
             read_bytes: Arc::default(),
             broken_lines: 0,
             failed: None,
+            unwanted: Arc::default(),
         })
+    }
+
+    /// The same, until `unwanted` is set: then reading fails soon, even while nothing comes.
+    pub fn until(self, unwanted: Arc<AtomicBool>) -> Input {
+        Input { unwanted, ..self }
     }
 
     /// How many records have been read so far.
@@ -119,7 +129,7 @@ impl Input {
         loop {
             let Some(stream) = &mut self.current else {
                 let Some(file) = self.files.next() else { return Ok(None) };
-                self.current = Some(Stream::open(file, &self.read_bytes)?);
+                self.current = Some(Stream::open(file, &self.read_bytes, &self.unwanted)?);
                 continue;
             };
             if let Some(record) = stream.next_record(&mut self.broken_lines)? {
@@ -152,16 +162,21 @@ const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX / 3 * 4 + (1 << 20);
 const BROKEN_LINES_NAMED: u64 = 5;
 
 impl Stream {
-    fn open(file: Place, read: &Arc<AtomicU64>) -> anyhow::Result<Stream> {
+    fn open(
+        file: Place,
+        read: &Arc<AtomicU64>,
+        unwanted: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Stream> {
         let name = file.to_string();
         let source: Box<dyn Read + Send> = match file {
-            Place::Standard => Box::new(io::stdin()),
+            Place::Standard => Box::new(Standard::new(Arc::clone(unwanted))),
             Place::File { path, .. } => {
                 Box::new(File::open(path).with_context(|| format!("cannot open {name}"))?)
             }
             Place::Object(object) => Box::new(object.open()?),
         };
-        let counted = Counted { source, read: Arc::clone(read) };
+        let (read, unwanted) = (Arc::clone(read), Arc::clone(unwanted));
+        let counted = Counted { source, read, unwanted };
         let mut reader: Box<dyn BufRead + Send> =
             Box::new(BufReader::with_capacity(1 << 18, counted));
         let first = reader.fill_buf().with_context(|| format!("cannot read {name}"))?;
@@ -359,10 +374,15 @@ fn packing(bytes: &[u8]) -> Option<Packing> {
 struct Counted {
     source: Box<dyn Read + Send>,
     read: Arc<AtomicU64>,
+    unwanted: Arc<AtomicBool>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Here and not only between records: an input may be long without having any.
+        if self.unwanted.load(Ordering::Relaxed) {
+            return Err(standard::unwanted());
+        }
         let read = self.source.read(buffer)?;
         self.read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)

@@ -1,0 +1,85 @@
+//! Records of an input that are processed together.
+
+use bytes::Bytes;
+use lease::{Position, ShardId};
+use pipeline::parked::Parked;
+
+use super::input::Input;
+use crate::batch::{Batch, Record};
+
+/// Records that are processed together.
+pub struct Chunk {
+    /// The number of its first record in the whole input.
+    pub first: u64,
+    /// The records.
+    pub batch: Batch,
+    /// Where the one record was parked, what is known of that.
+    pub(super) parked: Option<Box<Parked>>,
+    /// The size of their data.
+    pub(super) bytes: usize,
+}
+
+/// Small enough for a core's cache to hold a good part of it, large enough that handing it from
+/// thread to thread costs nothing.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What a record takes beside its data. Without it records without data, of which a file of zeros
+/// is full, would never fill a chunk.
+const RECORD_BYTES: usize = size_of::<Record>();
+
+/// The next records, about a megabyte of them; `None` after the last. A parked record comes alone.
+pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
+    let first = input.records();
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    let mut room = CHUNK_BYTES;
+    while room > 0 {
+        let number = input.records();
+        let entry = match input.next_record() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            Err(error) if records.is_empty() => return Err(error),
+            // What was read before it is not lost with it.
+            Err(error) => {
+                input.put_back_error(error);
+                break;
+            }
+        };
+        match entry.parked {
+            Some(parked) if records.is_empty() => {
+                return parked_chunk(first, parked, entry.data).map(Some);
+            }
+            Some(_) => {
+                input.put_back(entry);
+                break;
+            }
+            None => {}
+        }
+        bytes += entry.data.len();
+        room = room.saturating_sub(entry.data.len() + RECORD_BYTES);
+        let sequence = lease::SequenceNumber::parse(&number.to_string());
+        let sequence = sequence.expect("a number without leading zeros is a sequence number");
+        records.push(Record { sequence, sub_sequence: 0, data: entry.data });
+    }
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let batch = batch(ShardId::new("input"), records);
+    Ok(Some(Chunk { first, batch, parked: None, bytes }))
+}
+
+fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<Chunk> {
+    let sequence = lease::SequenceNumber::parse(&parked.sequence);
+    let sequence = sequence.expect("a line with another one is no parked record");
+    let bytes = data.len();
+    let record = Record { sequence, sub_sequence: parked.sub_sequence, data };
+    let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
+    Ok(Chunk { first, batch, parked: Some(parked), bytes })
+}
+
+/// A batch of records, of which there is one.
+fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
+    let last = records.last().expect("there is a record");
+    let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
+    Batch { shard, records, lag: None, end }
+}
