@@ -16,12 +16,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::terminal;
+use crate::exit::{self, Usage};
+use crate::log;
+use crate::terminal::{self, Loudness, Manner};
 
 /// Enriches collector payloads from Kinesis, offline files or an embedded stream.
 #[derive(Debug, Parser)]
-#[command(name = "snowmelt", version)]
+#[command(name = "snowmelt", version, after_help = exit::codes())]
 pub struct Cli {
+    #[command(flatten)]
+    manner: Manner,
     #[command(subcommand)]
     command: Command,
 }
@@ -50,6 +54,13 @@ enum Command {
 
 /// Runs the command that was asked for.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    terminal::speak(cli.manner);
+    // The others log by their configuration, or their own needs.
+    let logs = matches!(cli.command, Command::Worker(_) | Command::Local(_));
+    let _log = match terminal::loudness() {
+        Loudness::Everything if !logs => Some(log::start(&log::Levels::default()).map_err(Usage)?),
+        _ => None,
+    };
     let code = match cli.command {
         Command::Enrich(args) => enrich::run(args),
         Command::Explain(args) => explain::run(args),

@@ -320,7 +320,7 @@ pub struct Admin {
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Default, Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `info`, or levels by module as in `warn,lease=debug`.
@@ -408,12 +408,6 @@ impl Default for Enrichments {
 impl Default for Admin {
     fn default() -> Admin {
         Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8000)), patience: Span::new(30_000) }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Log {
-        Log { level: Levels::parse("info").expect("it is a level") }
     }
 }
 

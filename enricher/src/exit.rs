@@ -1,15 +1,29 @@
-//! How commands end: the exit codes they share, and mistakes of whoever called.
-//!
-//! 0 is success, 1 a failure at run time, 64 a mistake in arguments or configuration, 65 something
-//! looked at that is not as it should be, 69 a schema registry that could not be asked, 75 a worker
-//! that had to stop before everything in flight was written (nothing is lost: it is read again), 77
-//! a stream, bucket or table that is refused to the worker or is not there.
+//! How commands end: the exit codes they share, and mistakes of whoever called. docs/operations.md
+//! has the same codes with what to do about each.
 
 use std::process::ExitCode;
 
 use crate::causes::chain;
 use crate::health::Unfit;
 use crate::terminal;
+
+/// All exit codes, each with what it means.
+pub const CODES: [(u8, &str); 8] = [
+    (0, "all was done"),
+    (1, "something failed on the way: a file, the network, a service"),
+    (EXIT_USAGE, "arguments or configuration that cannot be used"),
+    (EXIT_FAULTS, "what was looked at or read is not as it should be"),
+    (EXIT_UNAVAILABLE, "a schema registry could not be asked"),
+    (EXIT_GRACE, "stopped before all was done; nothing is lost"),
+    (EXIT_REFUSED, "what a worker needs is refused to it, or is not there"),
+    (EXIT_PANIC, "a mistake of ours"),
+];
+
+/// The exit codes as the help shows them.
+pub fn codes() -> String {
+    let lines = CODES.iter().map(|(code, means)| format!("\n  {code:>3}  {means}"));
+    format!("Exit codes:{}", lines.collect::<String>())
+}
 
 /// Arguments or configuration that cannot be used.
 pub const EXIT_USAGE: u8 = 64;
@@ -21,6 +35,8 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 pub const EXIT_GRACE: u8 = 75;
 /// What the worker needs is refused to it, or is not there.
 pub const EXIT_REFUSED: u8 = 77;
+/// A panic, as Rust ends with one.
+const EXIT_PANIC: u8 = 101;
 
 /// A mistake in arguments or configuration: what to say, already in full sentences.
 #[derive(Debug, thiserror::Error)]

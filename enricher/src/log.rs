@@ -2,7 +2,8 @@
 //!
 //! A log is never in the way of the work. Lines wait in a bounded queue for a thread of their own;
 //! one that finds the queue full, or that cannot be written (a full disk, a reader that went away),
-//! is dropped and counted. `SNOWMELT_LOG` chooses levels and wins over the configuration.
+//! is dropped and counted. The arguments choose levels over the configuration, and `SNOWMELT_LOG`
+//! over both.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::terminal::{self, Loudness};
 
 /// The variable that chooses what is logged.
 const VARIABLE: &str = "SNOWMELT_LOG";
@@ -31,6 +34,13 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// Which lines are logged: a level, or levels by module, as in `warn,lease=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Levels(String);
+
+impl Default for Levels {
+    /// What a worker says that is not told otherwise.
+    fn default() -> Levels {
+        Levels("info".to_owned())
+    }
+}
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -75,7 +85,7 @@ pub fn start(levels: &Levels) -> Result<Log, String> {
 fn start_with(levels: &Levels, to: impl Write + Send + 'static) -> Result<Log, String> {
     let levels = match std::env::var(VARIABLE) {
         Ok(text) => Levels::parse(&text).map_err(|wrong| format!("{VARIABLE}: {wrong}"))?,
-        Err(_) => levels.clone(),
+        Err(_) => said(terminal::loudness(), levels),
     };
     let filter = EnvFilter::try_new(&levels.0).map_err(|error| error.to_string())?;
     let lines = Lines::to(to).map_err(|error| error.to_string())?;
@@ -89,6 +99,17 @@ fn start_with(levels: &Levels, to: impl Write + Send + 'static) -> Result<Log, S
         .with_writer(lines.clone())
         .try_init();
     Ok(Log { lines })
+}
+
+/// The levels that were set, unless somebody wants to hear more or less.
+fn said(loudness: Loudness, set: &Levels) -> Levels {
+    let level = match loudness {
+        Loudness::Quiet => "warn",
+        Loudness::Usual => return set.clone(),
+        Loudness::Verbose => "debug",
+        Loudness::Everything => "trace",
+    };
+    Levels(level.to_owned())
 }
 
 /// How many lines of this process could not be written.
@@ -194,6 +215,19 @@ mod tests {
         }
         for text in ["", "verbose", "info,", "lease=", "=info", "a b=info", "lease=loud", "1"] {
             assert!(Levels::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_choose_over_the_configuration() {
+        let set = Levels("warn,lease=debug".to_owned());
+        assert_eq!(said(Loudness::Usual, &set), set);
+        for (loudness, level) in [
+            (Loudness::Quiet, "warn"),
+            (Loudness::Verbose, "debug"),
+            (Loudness::Everything, "trace"),
+        ] {
+            assert_eq!(said(loudness, &set), Levels(level.to_owned()));
         }
     }
 

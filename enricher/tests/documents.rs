@@ -304,6 +304,26 @@ fn arguments_that_are_named_are_there() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// One table of exit codes, and it is the help's and the program's.
+#[test]
+fn exit_codes_are_told_once_and_all() {
+    let (mut told, mut tables) = (Vec::new(), Vec::new());
+    for (path, text) in documents() {
+        let section =
+            text.split("## Exit codes").nth(1).and_then(|rest| rest.split("\n## ").next());
+        let rows = section.into_iter().flat_map(str::lines).filter(|line| line.starts_with("| "));
+        told.extend(rows.filter_map(|row| row.split('|').nth(1)?.trim().parse::<u8>().ok()));
+        tables.extend(text.to_lowercase().contains("| exit code |").then_some(path.clone()));
+        tables.extend(section.map(|_| path));
+    }
+    assert_eq!(tables, ["docs/operations.md"]);
+    assert_eq!(told, enricher::exit::CODES.map(|(code, _)| code));
+    let help = help(&[]);
+    for (code, means) in enricher::exit::CODES {
+        assert!(help.contains(&format!("{code:>3}  {means}")), "{help}");
+    }
+}
+
 fn help(command: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(command).arg("--help").output();
     String::from_utf8_lossy(&output.expect("the binary runs").stdout).into_owned()

@@ -22,7 +22,7 @@ use anyhow::Context;
 use enrichments::Enrichments;
 use event::SchemaKey;
 use event::bad_row::Processor;
-use resolver::Resolver;
+use resolver::{RegistryFigures, Resolver};
 use validator::Schemas;
 
 use crate::aws;
@@ -35,7 +35,8 @@ use crate::exit::{EXIT_FAULTS, EXIT_GRACE, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
 use crate::resolving::resolving;
 use crate::rules::Rules;
-use crate::{signal, terminal};
+use crate::signal;
+use crate::terminal::{self, Loudness};
 use account::Account;
 pub use chunk::{Chunk, next_chunk};
 use input::Input;
@@ -154,6 +155,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         unwritten = written.is_err();
         written
     });
+    transform.tell_asked();
     match processed {
         Err(error) if unwritten => Err(error),
         // What was read when the signal came is written; that no more was read is no failure.
@@ -161,7 +163,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(()) if !halt.load(Ordering::Relaxed) => {
             writer.finish(&destination)?;
             let waiting = account.waiting();
-            terminal::note(&account.finish());
+            terminal::tell(&account.finish());
             let Some(said) = left_out(lines_alone, waiting) else { return Ok(ExitCode::SUCCESS) };
             terminal::note(&said);
             Ok(ExitCode::from(EXIT_UNAVAILABLE))
@@ -179,7 +181,7 @@ fn stop(
 ) -> anyhow::Result<ExitCode> {
     writer.leave_unfinished()?;
     let payloads = account.payloads();
-    terminal::note(&account.finish());
+    terminal::tell(&account.finish());
     let place = match destination.is_stdout() {
         true => "standard output".to_owned(),
         false => format!("{}/*{}", destination.folder.display(), output::UNFINISHED),
@@ -257,6 +259,12 @@ impl Transform {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (rules, _temporary) = runtime.block_on(args.rules.with_assets())?;
         let enrichments = open(&rules)?;
+        if terminal::loudness() >= Loudness::Verbose
+            && let Some(configuration) = rules.configuration()?
+        {
+            let steps = configuration.steps().join(", ");
+            terminal::detail(&format!("snowmelt: enrichments that run: {steps}"));
+        }
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
         }
@@ -379,6 +387,18 @@ impl Transform {
         };
         self.tell_failing();
         done
+    }
+
+    /// Says what registries were asked.
+    fn tell_asked(&self) {
+        for registry in self.resolver.figures().registries {
+            let (asked, RegistryFigures { name, found, missing, .. }) =
+                (registry.asked(), registry);
+            terminal::detail(&format!(
+                "snowmelt: the registry {name:?} was asked {asked} times: {found} schemas found, \
+                 {missing} missing"
+            ));
+        }
     }
 
     fn tell_failing(&self) {

@@ -108,14 +108,14 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         tree::by_column(&mut became);
     }
     account.insert("became".to_owned(), became);
-    terminal::line(&match (args.json, args.all, short::text(&why)) {
-        (true, _, _) => Value::Object(account).to_string(),
-        (false, false, Some(short)) => short,
+    match (args.json, args.all, short::text(&why)) {
+        (true, _, _) => terminal::line(&Value::Object(account).to_string()),
+        (false, false, Some(short)) => short::print(&short),
         (false, _, _) => {
             account.remove("why");
-            tree::text(&Value::Object(account), args.all)
+            tree::print(&tree::text(&Value::Object(account), args.all));
         }
-    });
+    }
     Ok(ExitCode::SUCCESS)
 }
 

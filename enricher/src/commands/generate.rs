@@ -92,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(ids) = &mut made.ids {
         ids.flush().context("cannot write the list of ids")?;
     }
-    terminal::note(&format!(
+    terminal::tell(&format!(
         "{} payloads: {} events to be enriched, {} bad rows to be made",
         made.payloads, made.good, made.bad
     ));

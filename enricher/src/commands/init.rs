@@ -37,10 +37,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     write(&worker, &starter())?;
     let dir = args.dir.display();
     terminal::line(&format!("wrote {dir}/worker.toml and {dir}/enrichments"));
-    terminal::line("name your stream and buckets in worker.toml, then:");
-    terminal::line(&format!("snowmelt worker --config {dir}/worker.toml"));
+    terminal::tell("name your stream and buckets in worker.toml, then:");
+    terminal::tell(&format!("snowmelt worker --config {dir}/worker.toml"));
     if args.geo.is_none() {
-        terminal::line(
+        terminal::tell(
             "places of addresses are off: see enrichments/ip_lookups.json, or give --geo",
         );
     }

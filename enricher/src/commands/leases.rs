@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Action::Release(release) => ask(release).await,
             Action::Reset(reset) => set(reset).await,
         }?;
-        terminal::line(report.trim_end());
+        report.trim_end().lines().for_each(terminal::line);
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -140,12 +140,12 @@ async fn demo(mut args: Args) -> anyhow::Result<ExitCode> {
 /// Says where everything is, and why nothing may happen at first.
 async fn tell_start(dir: &Path, leases: &dyn LeaseStore) -> anyhow::Result<()> {
     let place = dir.display();
-    terminal::note(&format!(
+    terminal::tell(&format!(
         "everything is in {place}; Ctrl-C stops, and what was read is finished"
     ));
     // A run that ends in order gives its leases back.
     if leases.scan().await?.leases.iter().any(|lease| lease.owner.is_some()) {
-        terminal::note(&format!(
+        terminal::tell(&format!(
             "an earlier run was killed: its leases expire {} s after it renewed them last,\n\
              and until then nothing is read",
             LEASE.as_secs()
@@ -313,7 +313,7 @@ async fn live(metrics: &[Arc<Metrics>], stream: &Local) -> anyhow::Result<()> {
         }
         now.speed = (now.enriched + now.bad).saturating_sub(before);
         before = now.enriched + now.bad;
-        terminal::note(&now.to_string());
+        terminal::tell(&now.to_string());
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Chunk;
 use super::input::Progress;
 use crate::process;
+use crate::terminal::{self, Loudness};
 use pipeline::{Output, Verdict};
 
 /// Counts of a run.
@@ -27,7 +28,11 @@ impl Account {
     /// Starts counting.
     pub(super) fn start() -> Account {
         // Draws on standard error, and only where that is a terminal.
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+        let draws = match terminal::loudness() {
+            Loudness::Quiet => ProgressDrawTarget::hidden(),
+            _ => ProgressDrawTarget::stderr_with_hz(8),
+        };
+        let bar = ProgressBar::with_draw_target(None, draws);
         Account {
             started: Instant::now(),
             payloads: 0,

@@ -168,6 +168,7 @@ impl Stream {
         unwanted: &Arc<AtomicBool>,
     ) -> anyhow::Result<Stream> {
         let name = file.to_string();
+        terminal::detail(&format!("snowmelt: reading {name}"));
         let source: Box<dyn Read + Send> = match file {
             Place::Standard => Box::new(Standard::new(Arc::clone(unwanted))),
             Place::File { path, .. } => {

@@ -4,6 +4,13 @@ use serde_json::Value;
 
 use super::tree::shown;
 use super::why::{Fault, Why, Wrong};
+use crate::terminal::{self, Look};
+
+/// What is said of an event that became one.
+const WELL: &str = "nothing failed";
+
+/// Where the rest is.
+const MORE: &str = "every step: --all";
 
 /// The lines; `None` where nothing failed.
 pub(super) fn text(why: &[Option<Why>]) -> Option<String> {
@@ -17,7 +24,7 @@ pub(super) fn text(why: &[Option<Why>]) -> Option<String> {
             all => format!("{number} of {all}: "),
         };
         match one {
-            None => lines.push(format!("{which}nothing failed")),
+            None => lines.push(format!("{which}{WELL}")),
             Some(Why { verdict, faults }) => {
                 let verdict =
                     if verdict == "parked" { verdict.clone() } else { format!("bad, {verdict}") };
@@ -26,8 +33,20 @@ pub(super) fn text(why: &[Option<Why>]) -> Option<String> {
             }
         }
     }
-    lines.push("every step: --all".to_owned());
+    lines.push(MORE.to_owned());
     Some(lines.join("\n"))
+}
+
+/// Prints the lines; verdicts stand out.
+pub(super) fn print(text: &str) {
+    for line in text.split('\n') {
+        let look = match line {
+            line if line.starts_with(' ') || line == MORE => Look::Plain,
+            line if line.ends_with(WELL) => Look::Good,
+            _ => Look::Bad,
+        };
+        terminal::line_as(look, line);
+    }
 }
 
 fn add(fault: &Fault, lines: &mut Vec<String>) {

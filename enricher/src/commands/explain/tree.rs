@@ -3,6 +3,8 @@
 use event::fields::FIELDS;
 use serde_json::Value;
 
+use crate::terminal::{self, Look};
+
 /// Longer values are cut: the whole ones are in the JSON form.
 const WIDEST: usize = 160;
 
@@ -25,6 +27,14 @@ pub(super) fn by_column(became: &mut Value) {
         let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
         let named = FIELDS.iter().map(|field| (field.name(), value(columns[*field as usize])));
         one["enriched"] = named.map(|(name, value)| (name.to_owned(), value)).collect();
+    }
+}
+
+/// Prints the lines; the outermost names stand out.
+pub(super) fn print(text: &str) {
+    for line in text.split('\n') {
+        let look = if line.starts_with(' ') { Look::Plain } else { Look::Heading };
+        terminal::line_as(look, line);
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
         let document = json!({"uri": name, "registry": registry, "schema": schema});
         terminal::line(&document.to_string());
     } else {
-        terminal::note(&format!("{name} from {registry}"));
+        terminal::tell(&format!("{name} from {registry}"));
         terminal::line(text.trim_end());
     }
     Ok(ExitCode::SUCCESS)

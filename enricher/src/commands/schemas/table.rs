@@ -1,6 +1,6 @@
 //! Columns of text, as wide as what is in them.
 
-use crate::terminal;
+use crate::terminal::{self, Look};
 
 /// Rows under a heading.
 pub(super) struct Table {
@@ -26,7 +26,9 @@ impl Table {
     /// Prints it, unless there is nothing in it.
     pub(super) fn print(&self) {
         if !self.is_empty() {
-            self.lines().iter().for_each(|line| terminal::line(line));
+            let mut lines = self.lines().into_iter();
+            lines.by_ref().take(1).for_each(|line| terminal::line_as(Look::Heading, &line));
+            lines.for_each(|line| terminal::line(&line));
         }
     }
 
