@@ -147,9 +147,15 @@ variable "bad_stream" {
 }
 
 variable "stream_retention_hours" {
-  description = "Retention of the streams that the module makes."
+  description = "Retention of the streams that the module makes, or that the given ones have: an alarm goes by it."
   type        = number
   default     = 72
+}
+
+variable "alarm_topics" {
+  description = "ARNs of the topics of SNS that alarms are sent to; by default they only show."
+  type        = list(string)
+  default     = []
 }
 
 variable "create_bucket" {
