@@ -233,6 +233,80 @@ fn descriptions_do_what_pingdom_and_unbounce_need() {
     assert!(sound >= 10 && refused >= 10, "{sound} sound, {refused} refused");
 }
 
+/// A delivery of Firehose: two records, of which the first has two log entries.
+fn delivery(records: &[&str]) -> String {
+    let records: Vec<_> = records
+        .iter()
+        .map(|lines| format!(r#"{{"data":"{}"}}"#, base64::encode(lines.as_bytes())))
+        .collect();
+    let records = records.join(",");
+    format!(r#"{{"requestId":"r-1","timestamp":1767225600000,"records":[{records}]}}"#)
+}
+
+fn delivered<'a>(
+    body: &'a str,
+    query: &'a [event::raw_event::Parameter<'a>],
+) -> CollectorPayload<'a> {
+    CollectorPayload {
+        vendor: "com.amazon.aws.cloudfront",
+        version: "firehose",
+        querystring: query,
+        content_type: Some("application/json"),
+        body: Some(body),
+        useragent: Some("Amazon Kinesis Data Firehose Agent/1.0"),
+        ip_address: Some("203.0.113.9"),
+        ..CollectorPayload::default()
+    }
+}
+
+#[test]
+fn a_delivered_access_log_becomes_page_views() {
+    let full = r#"{"timestamp(ms)":"1767225600123","c-ip":"192.0.2.7","cs-protocol":"https","x-host-header":"shop.acme.com","cs-uri-stem":"/a%20b","cs-uri-query":"q=1&r=2","cs(Referer)":"https://acme.com/x","cs(User-Agent)":"Mozilla/5.0%20(X11)"}"#;
+    let bare = r#"{"timestamp(ms)":"1767225600124","cs-uri-stem":"/","x-host-header":"-","cs(Referer)":"-"}"#;
+    let third = r#"{"x-host-header":"acme.com","cs-uri-query":"-"}"#;
+    let body = delivery(&[&format!("{full}\n{bare}\n"), third]);
+    let events = adapted(&delivered(&body, &[]), &Adapters::default()).expect("it is a delivery");
+    let always = [("e", "pv"), ("p", "srv"), ("aid", "cloudfront")];
+    let always = always.into_iter().chain([("tv", "com.amazon.aws.cloudfront/firehose")]);
+    let event = |known: &[(&str, &str)]| -> Value {
+        let texts = always.clone().chain(known.iter().copied());
+        Value::Object(texts.map(|(name, text)| (name.to_owned(), text.into())).collect())
+    };
+    let first = event(&[
+        ("url", "https://shop.acme.com/a%20b?q=1&r=2"),
+        ("refr", "https://acme.com/x"),
+        ("ua", "Mozilla/5.0 (X11)"),
+        ("stm", "1767225600123"),
+        ("ip", "192.0.2.7"),
+    ]);
+    assert_eq!(events[0], first);
+    assert_eq!(events[1], event(&[("stm", "1767225600124")]));
+    assert_eq!(events[2], event(&[("url", "https://acme.com/")]));
+    assert_eq!(events.len(), 3);
+
+    let app = [("aid", Some("site"))];
+    let events = adapted(&delivered(&body, &app), &Adapters::default()).expect("it is a delivery");
+    assert!(events.iter().all(|event| event["aid"] == "site"), "{events:?}");
+}
+
+#[test]
+fn what_is_no_delivery_is_refused_with_its_place() {
+    let compressed = CollectorPayload {
+        headers: &["Content-Encoding: gzip"],
+        ..delivered(r#"{"records":[]}"#, &[])
+    };
+    let refused = adapted(&compressed, &Adapters::default()).expect_err("it is compressed");
+    assert!(refused.contains("contentEncoding"), "{refused}");
+    for (body, word) in [("{", "body"), ("{}", "records"), (r#"{"records":{}}"#, "records")] {
+        let refused = adapted(&delivered(body, &[]), &Adapters::default());
+        let refused = refused.expect_err("it is no delivery");
+        assert!(refused.contains(word), "{body}: {refused}");
+    }
+    let body = delivery(&["no JSON", r#"{"x-host-header":"acme.com"}"#]);
+    let events = adapted(&delivered(&body, &[]), &Adapters::default());
+    assert_eq!(events.expect("one entry is sound").len(), 1);
+}
+
 /// The events of a payload: their parameters, with the self-describing one as JSON; or the reasons.
 fn adapted(payload: &CollectorPayload<'_>, adapters: &Adapters) -> Result<Vec<Value>, String> {
     let arena = Bump::new();
