@@ -6,6 +6,8 @@
 
 mod idle;
 mod lag;
+mod latest;
+mod leases;
 mod logs;
 mod memory;
 mod names;

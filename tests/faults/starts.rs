@@ -68,6 +68,8 @@ async fn refuse(scratch: &Path) -> Result<()> {
         ("GetRecords", Fault::DENIED, PAYLOADS),
         ("DescribeTable", Fault::DENIED, TABLE),
         ("Scan", Fault::DENIED, TABLE),
+        ("PutItem", Fault::DENIED, TABLE),
+        ("UpdateItem", Fault::DENIED, TABLE),
     ] {
         stage.faults.add(Rule::of(action, fault));
         ends_with(&stage, &good, REFUSED, &[action, name]).await?;

@@ -81,10 +81,16 @@ impl Worker {
 
     /// Asks it to drain (SIGTERM) and waits for its end.
     pub async fn terminate(&mut self, within: Duration) -> Result<ExitStatus> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
-        ensure!(sent.success(), "{} is gone already", self.name);
+        self.signal("TERM")?;
         self.end(within).await
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
+        ensure!(sent.success(), "{} is gone already", self.name);
+        Ok(())
     }
 
     /// Waits for its end.
