@@ -53,6 +53,11 @@ async fn enrich_fetches_assets_from_a_bucket() -> Result<()> {
     scratch::run(async |scratch| enrich_from_a_bucket(scratch).await).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn enrich_reads_objects_like_files() -> Result<()> {
+    scratch::run(async |scratch| enrich_objects(scratch).await).await
+}
+
 async fn read_bucket_of_schemas(scratch: &Path) -> Result<()> {
     let aws = Emulators::start(scratch).await?;
     aws.create_bucket("schemas").await?;
@@ -158,6 +163,61 @@ async fn outlive_an_object(scratch: &Path) -> Result<()> {
     let enrichments = refreshed(&mut assets).await.context("there is another")?;
     ensure!(source_of(enrichments)? == "Two");
     place.metric("snowmelt_assets_missing 0")
+}
+
+/// What `enrich` makes of an object, of those below a name, and of what is not there.
+async fn enrich_objects(scratch: &Path) -> Result<()> {
+    let aws = Emulators::start(scratch).await?;
+    aws.create_bucket("payloads").await?;
+    let (text, bin) = (scratch.join("p.txt"), scratch.join("p.bin"));
+    for (file, seed) in [(&text, "1"), (&bin, "2")] {
+        let mut generate = workers::snowmelt()?;
+        generate.args(["generate", "--events", "300", "--seed", seed, "--output"]).arg(file);
+        ensure!(generate.output()?.status.success(), "payloads were not made");
+    }
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &std::fs::read(&bin)?)?;
+    for (key, body) in [
+        ("in/1/a.txt", std::fs::read(&text)?),
+        ("in/2.gz", packed.finish()?),
+        ("in/_manifests/m.json", b"{}".to_vec()),
+        ("in/.hidden", b"no record".to_vec()),
+        ("in/folder/", Vec::new()),
+        ("inside", b"no record".to_vec()),
+    ] {
+        aws.s3.put_object().bucket("payloads").key(key).body(body.into()).send().await?;
+    }
+    let url = aws.s3_url.clone();
+    let enrich = async |inputs: Vec<PathBuf>| -> Result<(Option<i32>, Vec<u8>, String)> {
+        let mut enrich = workers::snowmelt()?;
+        enrich.env("AWS_ENDPOINT_URL_S3", &url).args(["enrich", "--now", "0", "--input"]);
+        enrich.args(inputs);
+        let output = tokio::task::spawn_blocking(move || enrich.output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code(), output.stdout, said))
+    };
+    for (name, files) in [
+        ("s3://payloads/in", vec![text.clone(), bin.clone()]),
+        ("s3://payloads/in/", vec![text.clone(), bin.clone()]),
+        ("s3://payloads/in/1/a.txt", vec![text.clone()]),
+        ("s3://payloads/in/2.gz", vec![bin.clone()]),
+    ] {
+        let (code, wanted, said) = enrich(files).await?;
+        ensure!(code == Some(0) && !wanted.is_empty(), "{said}");
+        let (code, found, said) = enrich(vec![name.into()]).await?;
+        ensure!(code == Some(0), "{name}: {code:?} {said}");
+        ensure!(found == wanted, "{name}: {} bytes, not {}", found.len(), wanted.len());
+    }
+    for (name, exit, word) in [
+        ("s3://payloads/none", 64, "found none"),
+        ("s3://", 64, "expected s3://BUCKET/NAME"),
+        ("s3://nowhere/in", 1, "cannot list s3://nowhere/in: NoSuchBucket"),
+    ] {
+        let (code, _, said) = enrich(vec![name.into()]).await?;
+        ensure!(code == Some(exit) && said.contains(word), "{name}: {code:?} {said}");
+        ensure!(said.lines().count() == 1, "{said}");
+    }
+    Ok(())
 }
 
 async fn enrich_from_a_bucket(scratch: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ const EVENTS: &str = "9000";
 
 fn demo(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
-    command.args(["local", "--demo", "--workers", "2", "--shards", "3", "--rate", "3000"]);
+    command.args(["local", "--demo", "--shards", "3", "--rate", "3000"]);
     command.arg("--dir").arg(dir);
     command
 }
@@ -68,6 +68,35 @@ fn a_killed_demo_goes_on_and_loses_nothing() {
     assert!(!said.contains("killed"), "it ended in order: {said}");
     assert_eq!(number(&again, "duplicates"), number(&output, "duplicates"));
     assert_eq!(number(&again, "output files"), number(&output, "output files"));
+}
+
+#[test]
+fn a_worker_tells_of_a_registry_that_is_down_by_name_and_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // A port that nobody listens on.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    drop(listener);
+    let resolver = serde_json::json!({
+        "schema": "iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1",
+        "data": {"cacheSize": 500, "repositories": [{
+            "name": "Ours", "priority": 0, "vendorPrefixes": ["com.snowplowanalytics"],
+            "connection": {"http": {"uri": format!("http://127.0.0.1:{port}/api")}}}]},
+    });
+    let file = dir.path().join("resolver.json");
+    std::fs::write(&file, resolver.to_string()).expect("ours");
+    let mut worker = demo(&dir.path().join("demo"));
+    worker.args(["--workers", "1", "--events", "600", "--resolver"]).arg(&file);
+    let output = worker.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let told: Vec<&str> =
+        said.lines().filter(|line| line.contains("a registry cannot be asked")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    let line: serde_json::Value = serde_json::from_str(told[0]).expect("a line of the log");
+    assert_eq!((&line["level"], &line["registry"]), (&"WARN".into(), &"Ours".into()), "{line}");
+    // Events go on with the schemas that others have.
+    assert!(number(&output, "enriched") > 0, "{said}");
 }
 
 #[test]

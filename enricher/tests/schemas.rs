@@ -261,16 +261,24 @@ struct Server {
 
 impl Server {
     fn start(schemas: BTreeMap<String, String>) -> Server {
+        let uris: Vec<String> = schemas.keys().map(|path| format!("iglu:{path}")).collect();
+        Server::with(schemas, Some(serde_json::to_string(&uris).expect("a list of texts")))
+    }
+
+    fn without_a_list(schemas: BTreeMap<String, String>) -> Server {
+        Server::with(schemas, None)
+    }
+
+    fn with(schemas: BTreeMap<String, String>, list: Option<String>) -> Server {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.enable_all().worker_threads(1).build().expect("a runtime");
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let uris: Vec<String> = schemas.keys().map(|path| format!("iglu:{path}")).collect();
         let answer = move |request: Request| {
             let path = request.uri().path().trim_start_matches("/schemas").trim_matches('/');
             let found = match path {
-                "" => Some(serde_json::to_string(&uris).expect("a list of texts")),
+                "" => list.clone(),
                 "com.acme/down/jsonschema/1-0-0" => None,
                 path => schemas.get(path).cloned(),
             };
@@ -343,6 +351,25 @@ fn a_bundle_with_holes_is_not_written() {
     let ran = run(&["schemas", "pull", "--list", &list, "--output", &bundle]);
     assert_eq!(ran.code, 64);
     assert!(ran.err.contains("list:3: INVALID_IGLUURI"), "{ran:?}");
+}
+
+/// A registry that is a web server knows each of its schemas, and not which it has.
+#[test]
+fn a_registry_without_a_list_is_not_pulled_whole() {
+    let path = "com.acme/click/jsonschema/1-0-0";
+    let text = schema("1-0-0", &json!({"properties": {"a": text(3)}}));
+    let server = Server::without_a_list([(path.to_owned(), text)].into());
+    let dir = tempfile::tempdir().expect("a folder");
+    let resolver = server.resolver(dir.path());
+    let bundle = dir.path().join("b").display().to_string();
+    let pull = ["schemas", "pull", "--output", &bundle, "--resolver", &resolver];
+    let ran = run(&[&pull[..], &["--all"]].concat());
+    assert_eq!(ran.code, 69, "{ran:?}");
+    assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+    assert!(ran.err.starts_with("snowmelt: Acme: it gives no list of its schemas: "), "{ran:?}");
+    assert!(ran.err.contains("--sample"), "what to do instead: {ran:?}");
+    assert!(!PathBuf::from(&bundle).exists());
+    assert_eq!(run(&[&pull[..], &[URI]].concat()).code, 0);
 }
 
 #[test]
