@@ -29,6 +29,12 @@ impl Asset {
         format!("{}{slash}{}", self.uri, self.database)
     }
 
+    /// The file in which what was read of an asset may be kept beside it. It says itself which
+    /// edition it is of, so one that is missing or old costs time alone.
+    pub fn compiled(database: &str) -> String {
+        format!(".{database}.compiled")
+    }
+
     /// Reads a whole file and says if it is a broken copy of this asset. Opening notices most of
     /// that, but of a database it reads only the end.
     pub fn verify(&self, file: &Path) -> Result<(), ConfigError> {

@@ -185,6 +185,11 @@ impl Configuration {
         Configuration { anon_ip: None, pii: None, ..self.without(others) }
     }
 
+    /// YAUAA alone, by the asset that it takes where no configuration names one.
+    pub fn of_user_agents() -> Configuration {
+        Configuration { yauaa: Some(yauaa::Config::default()), ..Configuration::default() }
+    }
+
     fn without(&self, steps: impl Iterator<Item = &'static str>) -> Configuration {
         let mut rest = self.clone();
         for name in steps {

@@ -29,11 +29,15 @@ mod predict;
 mod repair;
 mod rules;
 mod run;
+mod samples;
+mod stacks;
 mod steps;
 mod tables;
 mod tree;
 mod words;
 mod yaml;
+
+use std::path::PathBuf;
 
 use event::{Bump, Entity, Event, Field};
 
@@ -75,7 +79,8 @@ pub(crate) struct Yauaa {
 pub(crate) struct Kept {
     outputs: Cache,
     key: String,
-    room: Box<Room>,
+    /// Made when it is first needed: threads without this step do without it.
+    room: Option<Box<Room>>,
 }
 
 /// What the step derived.
@@ -83,6 +88,14 @@ pub(crate) struct Derived<'a> {
     pub(crate) entity: Entity<'a>,
     /// Whether the user agent is that of a robot.
     pub(crate) robot: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let (database, uri) = (DEFAULT.0.to_owned(), DEFAULT.1.to_owned());
+        let (file, pointer) = (PathBuf::from("--assets"), String::new());
+        Config { rules: Asset { database, uri, file, pointer }, cached: true }
+    }
 }
 
 impl Config {
@@ -106,7 +119,7 @@ impl Config {
 impl Kept {
     /// At most so many bytes of outputs.
     pub(crate) fn new(bytes: usize) -> Kept {
-        Kept { outputs: Cache::new(bytes), key: String::new(), room: Box::default() }
+        Kept { outputs: Cache::new(bytes), key: String::new(), room: None }
     }
 }
 
@@ -121,6 +134,7 @@ impl Yauaa {
     pub(crate) fn load(config: &Config, folder: &mut Folder<'_>) -> Option<Yauaa> {
         let what = "the jar of YAUAA 7.24 or later, or its folder of rules";
         let engine = folder.open(&config.rules, what, asset::open)?;
+        samples::prepare();
         let output = Output::new(&engine.names);
         Some(Yauaa { engine, output, cached: config.cached })
     }
@@ -139,8 +153,9 @@ impl Yauaa {
         };
         let Kept { outputs, key, room } = kept;
         let hints = || headers.iter().filter_map(|header| hint(header));
-        let mut make = || self.packed(useragent, hints(), room);
-        if !self.cached {
+        let mut make = || self.packed(useragent, hints(), room.get_or_insert_default());
+        // What is too long is soon said, and would push others out of the cache.
+        if !self.cached || run::is_too_long(useragent) {
             let [data, robot] = make().unpack(arena);
             let data = data.expect("an entity is always made");
             return Derived { entity: Entity::new(URI, data), robot: robot.is_some() };

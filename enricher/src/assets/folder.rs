@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use enrichments::Asset;
 use serde::{Deserialize, Serialize};
 
 use super::source::Edition;
@@ -55,9 +56,11 @@ impl Folder {
         std::fs::rename(&draft, self.beside(name)).map_err(|error| at(&draft, error))
     }
 
-    /// Deletes a file and its note, the note last: a file without one is fetched anew.
+    /// Deletes a file, what was made of it, and its note, the note last: a file without one is
+    /// fetched anew.
     pub fn delete(&self, name: &str) -> io::Result<()> {
-        for path in [self.path.join(name), self.beside(name)] {
+        let compiled = self.path.join(Asset::compiled(name));
+        for path in [self.path.join(name), compiled, self.beside(name)] {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(at(&path, error));
@@ -110,23 +113,36 @@ impl Stage {
     pub fn borrow(&self, name: &str) -> io::Result<()> {
         self.discard(name)?;
         let linked = std::fs::hard_link(self.folder.join(name), self.file(name));
-        linked.map_err(|error| at(&self.file(name), error))
+        linked.map_err(|error| at(&self.file(name), error))?;
+        // Without it the file is read anew, which only takes longer.
+        let compiled = Asset::compiled(name);
+        let _ = std::fs::hard_link(self.folder.join(&compiled), self.file(&compiled));
+        Ok(())
     }
 
-    /// Deletes a file from here.
+    /// Deletes a file from here, with what was made of it.
     pub fn discard(&self, name: &str) -> io::Result<()> {
-        match std::fs::remove_file(self.file(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(at(&self.file(name), error))
+        for path in [self.file(name), self.file(&Asset::compiled(name))] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at(&path, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
-    /// Makes a file the good edition.
+    /// Makes a file the good edition, with what was made of it on opening, if anything was.
     pub fn promote(&self, name: &str) -> io::Result<()> {
         let target = self.folder.join(name);
-        std::fs::rename(self.file(name), &target).map_err(|error| at(&target, error))
+        std::fs::rename(self.file(name), &target).map_err(|error| at(&target, error))?;
+        let compiled = Asset::compiled(name);
+        let target = self.folder.join(&compiled);
+        match std::fs::rename(self.file(&compiled), &target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&target, error)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -140,6 +156,38 @@ impl Drop for Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The names in a folder but for those of folders.
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+        let files = entries.filter(|entry| entry.path().is_file());
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut files: Vec<String> = files.map(name).collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn what_was_made_of_a_file_comes_and_goes_with_it() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(&place.path().join("kept")).expect("a folder");
+        let stage = folder.stage().expect("a folder");
+        for name in ["rules.jar", ".rules.jar.compiled", "list.json"] {
+            std::fs::write(stage.file(name), name).expect("a file");
+        }
+        for name in ["rules.jar", "list.json"] {
+            stage.promote(name).expect("it is there");
+        }
+        assert_eq!(files(folder.path()), [".rules.jar.compiled", "list.json", "rules.jar"]);
+        assert_eq!(files(stage.path()), [""; 0]);
+
+        for _ in 0..2 {
+            stage.borrow("rules.jar").expect("it is there");
+            assert_eq!(files(stage.path()), [".rules.jar.compiled", "rules.jar"]);
+        }
+        folder.delete("rules.jar").expect("it is there");
+        assert_eq!(files(folder.path()), ["list.json"]);
+    }
 
     #[test]
     fn errors_name_the_place() {

@@ -9,6 +9,7 @@
 mod request;
 mod short;
 mod tree;
+mod useragent;
 mod why;
 
 use std::path::PathBuf;
@@ -36,10 +37,12 @@ use pipeline::{Origin, Output, Settings, Verdict, adapt, load};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file of payloads in the forms that `enrich` reads, or - for standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "path")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["path", "user_agent"])]
     input: Option<PathBuf>,
     #[command(flatten)]
     request: request::Args,
+    #[command(flatten)]
+    useragent: useragent::Args,
     /// Which record of it, counted from 0.
     #[arg(
         long, default_value_t = 0, value_name = "N", value_parser = record_number,
@@ -67,6 +70,22 @@ fn record_number(text: &str) -> Result<u64, String> {
 
 /// Runs `snowmelt explain`.
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (rules, _temporary) = runtime.block_on(args.transform.rules.with_assets())?;
+    args.transform.rules = rules;
+    let headers = &args.request.header;
+    if let Some(account) = args.useragent.account(headers, &args.transform.rules)? {
+        terminal::line(&match args.json {
+            true => useragent::json(&account).to_string(),
+            false => useragent::text(&account, args.all),
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    record(args)
+}
+
+/// Explains a record.
+fn record(args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.transform.settings()?;
     let data = match args.request.record()? {
         Some(record) => record,
@@ -78,9 +97,6 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let record = Record { sequence, sub_sequence: 0, data };
     let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (rules, _temporary) = runtime.block_on(args.transform.rules.with_assets())?;
-    args.transform.rules = rules;
     let transform = Transform::new(&args.transform, settings.clone())?;
     // Afterwards all schemas that the record mentions were asked for.
     let output = transform.process(&batch);

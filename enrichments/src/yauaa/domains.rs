@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Domains {
     /// The last labels made of plain letters, and three endings of file names.
     top_level: HashSet<Box<[u8]>>,
+    longest_top_level: usize,
     /// Suffixes with whether they are those of registries; `*.` and `!` as in the list.
     suffixes: HashMap<Box<str>, bool>,
     /// Whether a URL's first label has two characters at least.
@@ -41,12 +42,19 @@ impl Domains {
                 domains.suffixes.insert(suffix.into(), registry);
             }
         }
+        let lengths = domains.top_level.iter().map(|label| label.len());
+        domains.longest_top_level = lengths.max().unwrap_or(0);
         domains
     }
 
     /// Whether a label is a top level domain.
     pub(super) fn is_top_level(&self, label: &[u8]) -> bool {
         self.top_level.contains(label)
+    }
+
+    /// The length of the longest top level domain.
+    pub(super) fn longest_top_level(&self) -> usize {
+        self.longest_top_level
     }
 
     /// The name below the registry's suffix, lower case given; none for a suffix itself or where no

@@ -150,6 +150,8 @@ pub(super) enum Moves {
 /// The network of the grammar.
 pub(super) struct Network {
     pub(super) states: Vec<State>,
+    /// By state the states that it leads to without a token, a rule or an end.
+    pub(super) near: Vec<Box<[u16]>>,
     pub(super) starts: Vec<u16>,
     /// By rule the states after all its uses.
     pub(super) follows: Vec<Vec<u16>>,
@@ -166,6 +168,7 @@ impl Network {
         let words = notation::words();
         let mut network = Network {
             states: Vec::new(),
+            near: Vec::new(),
             starts: Vec::new(),
             follows: vec![Vec::new(); RULES.len()],
             programs: Vec::new(),
@@ -185,6 +188,7 @@ impl Network {
             network.programs.push(ops);
         }
         network.find_next();
+        network.near = (0..network.states.len() as u16).map(|state| network.near(state)).collect();
         let mut programs = std::mem::take(&mut network.programs);
         let after = network.after_rules();
         programs.iter_mut().for_each(|ops| network.choose_by_token(ops, &after));
@@ -313,6 +317,22 @@ impl Network {
                 self.states[index].next = next;
             }
         }
+    }
+
+    /// Where a state leads without a token, a rule or an end, in the order of the alternatives.
+    fn near(&self, state: u16) -> Box<[u16]> {
+        let (mut near, mut seen, mut work) = (Vec::new(), Vec::new(), vec![state]);
+        while let Some(state) = work.pop() {
+            if seen.contains(&state) {
+                continue;
+            }
+            seen.push(state);
+            match &self.states[usize::from(state)].moves {
+                Moves::Free(targets) => work.extend(targets.iter().rev()),
+                _ => near.push(state),
+            }
+        }
+        near.into()
     }
 
     /// By rule what may come after it, wherever it is used.

@@ -9,10 +9,12 @@ mod url;
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::domains::Domains;
-use url::url_length;
+use url::{Labels, url_length};
 
 /// What kind of token; the numbers are bits of the sets that the grammar works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,13 +186,13 @@ impl Lexer {
         (whole && inside && rules && starts).then_some(Lexer { table, width })
     }
 
-    /// The tokens of a text, an end of file last.
-    pub(super) fn tokens(&self, text: &str, domains: &Domains, tokens: &mut Vec<Token>) {
+    /// The tokens of a text, an end of file last. Answers how many characters were looked at.
+    pub(super) fn tokens(&self, text: &str, domains: &Domains, tokens: &mut Vec<Token>) -> u32 {
         tokens.clear();
-        let mut start = 0;
+        let (mut start, mut vain, mut labels) = (0, Vain::default(), Labels::default());
         while start < text.len() {
-            let (mut length, mut rule) = self.longest(&text[start..]);
-            let url = url_length(&text[start..], domains).unwrap_or(0);
+            let (mut length, mut rule) = self.longest(text, start, &mut vain);
+            let url = url_length(text, start, domains, &mut labels).unwrap_or(0);
             if url > length || (url == length && URL_RULE < rule) {
                 (length, rule) = (url, URL_RULE);
             }
@@ -203,24 +205,62 @@ impl Lexer {
         }
         let end = text.len() as u32;
         tokens.push(Token { kind: Kind::Eof, start: end, end });
+        vain.looks + labels.looks
     }
 
-    /// The length of the longest token at the start of a text, and its rule.
-    fn longest(&self, text: &str) -> (usize, usize) {
-        let (mut state, mut length) = (1, 0);
+    /// The length of the longest token at a place of a text, and its rule.
+    fn longest(&self, text: &str, start: usize, vain: &mut Vain) -> (usize, usize) {
+        let (mut state, mut at) = (1, start);
         let mut best = None;
-        for character in text.chars() {
-            let class = usize::from(self.table.classes[symbol(character)]);
-            state = usize::from(self.table.next[state * self.width + class]);
+        for character in text[start..].chars() {
+            vain.looks += 1;
+            state = self.next(state, character);
             if state == 0 {
                 break;
             }
-            length += character.len_utf8();
+            at += character.len_utf8();
             if let Some(rule) = self.table.accepts[state] {
-                best = Some((length, usize::from(rule)));
+                best = Some((at, state, usize::from(rule)));
+            } else if vain.knows(state, at) {
+                break;
             }
         }
-        best.expect("each character alone is some token")
+        let (end, accepted, rule) = best.expect("each character alone is some token");
+        if at - end > FAR {
+            let mut state = accepted;
+            for (offset, character) in text[end..at].char_indices() {
+                state = self.next(state, character);
+                vain.note(state, end + offset + character.len_utf8());
+            }
+        }
+        (end - start, rule)
+    }
+
+    fn next(&self, state: usize, character: char) -> usize {
+        let class = usize::from(self.table.classes[symbol(character)]);
+        usize::from(self.table.next[state * self.width + class])
+    }
+}
+
+/// What a look beyond a token may cost without being noted.
+const FAR: usize = 32;
+
+/// Where the machine was, in which state, without coming to a token from there on.
+#[derive(Default)]
+struct Vain {
+    places: HashSet<(u16, u32), FixedState>,
+    /// How many characters were looked at.
+    looks: u32,
+}
+
+impl Vain {
+    fn knows(&self, state: usize, at: usize) -> bool {
+        !self.places.is_empty() && self.places.contains(&(state as u16, at as u32))
+    }
+
+    fn note(&mut self, state: usize, at: usize) {
+        self.looks += 1;
+        self.places.insert((state as u16, at as u32));
     }
 }
 

@@ -7,11 +7,9 @@
 
 use super::grammar::{Choice, END, NETWORK, Op, Rule, Set, bit};
 use super::lexer::{Kind, Token};
-use super::predict::{Learnt, NOBODY, Stack, Stuck};
+use super::predict::{Learnt, Stuck};
+use super::stacks::{MOST_DEPTH, NOBODY, Stack};
 use super::tree::{NONE, Node, NodeId, Tree};
-
-/// How deep rules may call one another: some eighty comments within comments.
-const MOST_DEPTH: u32 = 256;
 
 /// The text is given up: it takes too much work or is too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +100,7 @@ impl Parser<'_> {
                     self.state = *state;
                     let callers = self.tree.nodes[self.node as usize].callers;
                     let after = after_call(*state);
-                    let callers = self.learnt.push(callers, after);
+                    let callers = self.learnt.stacks.push(callers, after);
                     self.rule(*rule, *state, callers)?;
                 }
                 Op::Choice { state, choice, alternatives, optional } => {

@@ -6,51 +6,48 @@
 //! who called the present rule, and where that leaves several, once more with the callers known;
 //! of alternatives that stay equal the first wins. What was found out is kept in a machine whose
 //! states are sets of places in the grammar, so that most choices cost a table look-up per token.
-//! The machine is kept by its thread and forgotten when it has grown too large.
+//! The machine begins with what some samples teach, is kept by its thread, and goes back to its
+//! beginning when it has grown too large.
+//!
+//! A text is given up that asks for too much: for too many steps, for rules that call one another
+//! too deep, or for too much that the samples did not teach. All three are counted as if it were
+//! the first text that the thread reads, so that a replay repeats what became of it.
+
+mod closure;
+
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
 
-use super::grammar::{Moves, NETWORK, Network, Rule, State};
+use super::grammar::{Moves, NETWORK, Network, Rule};
 use super::lexer::{KINDS, Kind, Token};
+use super::stacks::{BOTTOM, NOBODY, Stack, Stacks};
+use closure::{Place, Reach, is_stop};
 
-/// Callers: an entry of [`Learnt::stacks`].
-pub(super) type Stack = u32;
-
-/// No callers; while callers are not looked at, any callers.
-pub(super) const NOBODY: Stack = 0;
-
-/// In a [`Stack`], the place of a caller that nobody called.
-const BOTTOM: u16 = u16::MAX;
-
-/// The machine is forgotten when its states or stacks are this many: some 20 MB.
-const MOST_STATES: usize = 30_000;
+/// The machine goes back to what the samples taught when its states or stacks are this many: some
+/// 10 MB.
+const MOST_STATES: usize = 10_000;
 const MOST_STACKS: usize = 100_000;
 
-/// How many steps along the machine are made for one text before it is given up: what real user
-/// agents need is far below a tenth of it.
-const MOST_WORK: u32 = 1_000_000;
-/// How many places of the grammar are followed for one text, to make states of the machine. A
-/// thread's first text follows up to two hundred thousand.
-const MOST_PLACES: u32 = 800_000;
-
-/// A place in the grammar that one alternative leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
-    state: u16,
-    alternative: u8,
-    /// Whether the rule that the choice is in was left on the way.
-    left: bool,
-    stack: Stack,
-}
+/// How many steps along the machine are made for one text before it is given up. Of the 5,000 user
+/// agents of a corpus none needed 500.
+const MOST_WORK: u32 = 300_000;
+/// How many places of the grammar one text may have followed beyond what the samples taught. Of
+/// 10,000 real user agents none needs 9,000.
+const MOST_PLACES: u32 = 25_000;
 
 /// A state of the machine.
+#[derive(Clone)]
 struct Known {
     places: Box<[Place]>,
+    hash: u64,
     with_callers: bool,
     verdict: Verdict,
-    /// By token the next state.
+    /// By token the next state, with [`BEYOND`] where no sample took that way.
     next: [u32; KINDS],
+    /// By token what that way cost; empty as long as there is none beyond the samples.
+    costs: Box<[Cost]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,22 +58,37 @@ enum Verdict {
     AskCallers,
 }
 
+/// What it costs to find out where a way leads, and the text that was last charged for it. Each
+/// text is charged, whether this thread has found it out before or not: what becomes of a text
+/// must not depend on those before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    places: u32,
+    text: u32,
+}
+
 const UNKNOWN: u32 = u32::MAX;
-const NOWHERE: u32 = u32::MAX - 1;
+const NOWHERE: u32 = BEYOND - 1;
+/// Beside the number of a state: no sample led to it.
+const BEYOND: u32 = 1 << 31;
 
 /// What a thread has found out about the grammar.
+#[derive(Clone)]
 pub(super) struct Learnt {
-    stacks: Vec<Box<[(u16, Stack)]>>,
-    stack_numbers: HashMap<Box<[(u16, Stack)]>, Stack, FixedState>,
+    pub(super) stacks: Stacks,
     states: Vec<Known>,
-    state_numbers: HashMap<(bool, Box<[Place]>), u32, FixedState>,
+    state_numbers: HashTable<u32>,
     /// By decision the first state without callers.
     starts: Vec<u32>,
-    /// By decision and callers the first state.
-    starts_with_callers: HashMap<(u16, Stack), u32, FixedState>,
-    merged: HashMap<(Stack, Stack, bool), Stack, FixedState>,
+    /// By decision and callers the first state, and what it cost.
+    starts_with_callers: HashMap<(u16, Stack), (u32, Cost), FixedState>,
+    /// Whether what is found out is free from then on.
+    teaching: bool,
+    /// Tells texts from one another.
+    text: u32,
     work: u32,
     places: u32,
+    reach: Reach,
 }
 
 /// Why there is no choice.
@@ -88,30 +100,43 @@ pub(super) enum Stuck {
     TooMuch,
 }
 
-impl Default for Learnt {
-    fn default() -> Learnt {
+impl Learnt {
+    /// A machine that knows nothing, and has no bounds while it is taught.
+    pub(super) fn ignorant() -> Learnt {
         let mut learnt = Learnt {
-            stacks: Vec::new(),
-            stack_numbers: HashMap::default(),
+            stacks: Stacks::default(),
             states: Vec::new(),
-            state_numbers: HashMap::default(),
-            starts: vec![UNKNOWN; NETWORK.decisions.len()],
+            state_numbers: HashTable::new(),
+            starts: Vec::new(),
             starts_with_callers: HashMap::default(),
-            merged: HashMap::default(),
+            teaching: true,
+            text: 0,
             work: 0,
             places: 0,
+            reach: Reach::default(),
         };
-        learnt.stack(&[(BOTTOM, NOBODY)]);
+        for decision in 0..NETWORK.decisions.len() as u16 {
+            let start = learnt.start(decision, NOBODY, false).expect("teaching has no bounds");
+            learnt.starts.push(start);
+        }
         learnt
     }
-}
 
-impl Learnt {
+    /// The machine with its bounds, once it was taught.
+    pub(super) fn graduate(self) -> Learnt {
+        Learnt { teaching: false, ..self }
+    }
+
+    /// Whether it has learnt so much that it should begin anew.
+    pub(super) fn is_full(&self) -> bool {
+        let large = self.states.len() > MOST_STATES || self.stacks.len() > MOST_STACKS;
+        large || self.text == u32::MAX
+    }
+
     /// Prepares for another text.
     pub(super) fn begin(&mut self) {
-        if self.states.len() > MOST_STATES || self.stacks.len() > MOST_STACKS {
-            *self = Learnt::default();
-        }
+        self.text += 1;
+        self.stacks.begin();
         (self.work, self.places) = (0, 0);
     }
 
@@ -121,21 +146,6 @@ impl Learnt {
         (self.work / (MOST_WORK / 1000)).max(self.places / (MOST_PLACES / 1000))
     }
 
-    /// The callers with one more, who goes on from a state.
-    pub(super) fn push(&mut self, stack: Stack, state: u16) -> Stack {
-        self.stack(&[(state, stack)])
-    }
-
-    fn stack(&mut self, entries: &[(u16, Stack)]) -> Stack {
-        if let Some(number) = self.stack_numbers.get(entries) {
-            return *number;
-        }
-        let number = self.stacks.len() as Stack;
-        self.stacks.push(entries.into());
-        self.stack_numbers.insert(entries.into(), number);
-        number
-    }
-
     /// The alternative of a decision that the tokens from here on ask for.
     pub(super) fn choose(
         &mut self,
@@ -143,29 +153,11 @@ impl Learnt {
         tokens: &[Token],
         callers: Stack,
     ) -> Result<u8, Stuck> {
-        let start = self.starts[usize::from(decision)];
-        let start = if start == UNKNOWN {
-            let start = self.start(decision, NOBODY, false)?;
-            self.starts[usize::from(decision)] = start;
-            start
-        } else {
-            start
-        };
-        match self.run(start, tokens)? {
-            Some(alternative) => Ok(alternative),
-            None => {
-                let known = self.starts_with_callers.get(&(decision, callers)).copied();
-                let start = match known {
-                    Some(start) => start,
-                    None => {
-                        let start = self.start(decision, callers, true)?;
-                        self.starts_with_callers.insert((decision, callers), start);
-                        start
-                    }
-                };
-                Ok(self.run(start, tokens)?.expect("callers need not be asked twice"))
-            }
+        if let Some(alternative) = self.run(self.starts[usize::from(decision)], tokens)? {
+            return Ok(alternative);
         }
+        let start = self.start_with_callers(decision, callers)?;
+        Ok(self.run(start, tokens)?.expect("callers need not be asked twice"))
     }
 
     /// Follows the machine until it decides, or asks for the callers.
@@ -175,9 +167,8 @@ impl Learnt {
             self.work += 1;
             let kind = tokens[0].kind;
             let mut next = self.states[state as usize].next[kind as usize];
-            if next == UNKNOWN {
-                next = self.follow(state, kind)?;
-                self.states[state as usize].next[kind as usize] = next;
+            if next & BEYOND != 0 {
+                next = self.beyond(state, kind, next)?;
             }
             if next == NOWHERE {
                 return self.finished(state).map(Some).ok_or(Stuck::NoneFits);
@@ -191,10 +182,54 @@ impl Learnt {
             if kind != Kind::Eof {
                 tokens = &tokens[1..];
             }
-            if self.work > MOST_WORK {
+            if self.work > MOST_WORK && !self.teaching {
                 return Err(Stuck::TooMuch);
             }
         }
+    }
+
+    /// Where a way leads that no sample took.
+    fn beyond(&mut self, state: u32, kind: Kind, known: u32) -> Result<u32, Stuck> {
+        if known != UNKNOWN {
+            let cost = &mut self.states[state as usize].costs[kind as usize];
+            let places = charge(cost, self.text);
+            self.pay(places)?;
+            return Ok(known & !BEYOND);
+        }
+        let before = self.places;
+        let next = self.follow(state, kind)?;
+        let cost = Cost { places: self.places - before, text: self.text };
+        let from = &mut self.states[state as usize];
+        if self.teaching {
+            from.next[kind as usize] = next;
+            return Ok(next);
+        }
+        if from.costs.is_empty() {
+            from.costs = Box::new([Cost::default(); KINDS]);
+        }
+        from.costs[kind as usize] = cost;
+        from.next[kind as usize] = next | BEYOND;
+        Ok(next)
+    }
+
+    fn start_with_callers(&mut self, decision: u16, callers: Stack) -> Result<u32, Stuck> {
+        if let Some((start, cost)) = self.starts_with_callers.get_mut(&(decision, callers)) {
+            let (start, places) = (*start, charge(cost, self.text));
+            self.pay(places)?;
+            return Ok(start);
+        }
+        let before = self.places;
+        let start = self.start(decision, callers, true)?;
+        let places = if self.teaching { 0 } else { self.places - before };
+        let cost = Cost { places, text: self.text };
+        self.starts_with_callers.insert((decision, callers), (start, cost));
+        Ok(start)
+    }
+
+    fn pay(&mut self, places: u32) -> Result<(), Stuck> {
+        self.places += places;
+        let bounded = self.places <= MOST_PLACES && !self.stacks.too_deep();
+        if bounded || self.teaching { Ok(()) } else { Err(Stuck::TooMuch) }
     }
 
     /// The first alternative that came to the end of the rule that the choice is in.
@@ -203,7 +238,7 @@ impl Learnt {
         let done = places.filter(|place| {
             place.left
                 || (is_stop(place.state)
-                    && self.stacks[place.stack as usize].iter().any(|(ret, _)| *ret == BOTTOM))
+                    && self.stacks.get(place.stack).iter().any(|(ret, _)| *ret == BOTTOM))
         });
         done.map(|place| place.alternative).min()
     }
@@ -212,23 +247,32 @@ impl Learnt {
         let network: &Network = &NETWORK;
         let state = &network.states[usize::from(network.decisions[usize::from(decision)])];
         let Moves::Free(targets) = &state.moves else { unreachable!("decisions are free") };
-        let mut reach = Reach::new(with_callers, false);
+        let mut reach = self.reach(with_callers, false);
         for (index, target) in targets.iter().enumerate() {
             let alternative = index as u8 + 1;
             let place = Place { state: *target, alternative, left: false, stack: callers };
-            reach.busy.clear();
             self.close(place, &mut reach)?;
         }
-        Ok(self.state(reach.places, with_callers))
+        Ok(self.state(reach))
+    }
+
+    /// Room for places, taken over from the last ones.
+    fn reach(&mut self, with_callers: bool, at_end: bool) -> Reach {
+        let mut reach = std::mem::take(&mut self.reach);
+        reach.places.clear();
+        reach.index.clear();
+        reach.seen.clear();
+        (reach.with_callers, reach.at_end) = (with_callers, at_end);
+        reach
     }
 
     /// The state that a token leads to.
     fn follow(&mut self, from: u32, kind: Kind) -> Result<u32, Stuck> {
         let with_callers = self.states[from as usize].with_callers;
-        let (mut moved, mut stopped) = (Reach::new(with_callers, false), Vec::new());
+        let (mut moved, mut stopped) = (self.reach(with_callers, false), Vec::new());
         for index in 0..self.states[from as usize].places.len() {
             let place = self.states[from as usize].places[index];
-            match &network_state(place.state).moves {
+            match &NETWORK.states[usize::from(place.state)].moves {
                 Moves::Stop if with_callers || kind == Kind::Eof => stopped.push(place),
                 Moves::Token(set, to) if set >> kind as u32 & 1 == 1 => {
                     self.keep(Place { state: *to, ..place }, &mut moved);
@@ -237,199 +281,73 @@ impl Learnt {
             }
         }
         let ends = stopped.is_empty() && kind != Kind::Eof;
-        let mut reach = if ends && !moved.places.is_empty() && unique(&moved.places).is_some() {
-            moved
-        } else {
-            let mut reach = Reach::new(with_callers, kind == Kind::Eof);
-            for place in moved.places {
-                self.close(place, &mut reach)?;
+        if !ends || moved.places.is_empty() || unique(&moved.places).is_none() {
+            let places = std::mem::take(&mut moved.places);
+            moved.index.clear();
+            moved.at_end = kind == Kind::Eof;
+            for place in places {
+                self.close(place, &mut moved)?;
             }
-            reach
-        };
+        }
         if kind == Kind::Eof {
-            let all = std::mem::replace(&mut reach, Reach::new(with_callers, true));
-            for place in all.places.into_iter().filter(|place| is_stop(place.state)) {
-                self.keep(place, &mut reach);
+            let all = std::mem::take(&mut moved.places);
+            moved.index.clear();
+            for place in all.into_iter().filter(|place| is_stop(place.state)) {
+                self.keep(place, &mut moved);
             }
         }
-        if !with_callers || !reach.places.iter().any(|place| is_stop(place.state)) {
+        if !with_callers || !moved.places.iter().any(|place| is_stop(place.state)) {
             for place in stopped {
-                self.keep(place, &mut reach);
+                self.keep(place, &mut moved);
             }
         }
-        if reach.places.is_empty() {
+        if moved.places.is_empty() {
+            self.reach = moved;
             return Ok(NOWHERE);
         }
-        Ok(self.state(reach.places, with_callers))
+        Ok(self.state(moved))
     }
 
     /// The number of the state that has these places.
-    fn state(&mut self, places: Vec<Place>, with_callers: bool) -> u32 {
-        let key = (with_callers, places.into_boxed_slice());
-        if let Some(number) = self.state_numbers.get(&key) {
-            return *number;
+    fn state(&mut self, reach: Reach) -> u32 {
+        let with_callers = reach.with_callers;
+        let hash = hash(with_callers, &reach.places);
+        let is_same = |number: &u32| {
+            let known = &self.states[*number as usize];
+            known.hash == hash
+                && known.with_callers == with_callers
+                && *known.places == *reach.places
+        };
+        if let Some(number) = self.state_numbers.find(hash, is_same) {
+            let number = *number;
+            self.reach = reach;
+            return number;
         }
         let number = self.states.len() as u32;
-        let verdict = verdict(&key.1, with_callers);
-        let (places, next) = (key.1.clone(), [UNKNOWN; KINDS]);
-        self.states.push(Known { places, with_callers, verdict, next });
-        self.state_numbers.insert(key, number);
+        let places: Box<[Place]> = reach.places.as_slice().into();
+        self.reach = reach;
+        let verdict = verdict(&places, with_callers);
+        let (next, costs) = ([UNKNOWN; KINDS], Box::default());
+        self.states.push(Known { places, hash, with_callers, verdict, next, costs });
+        let Learnt { states, state_numbers, .. } = self;
+        state_numbers.insert_unique(hash, number, |number| states[*number as usize].hash);
         number
     }
-
-    /// Adds a place and all that are reached from it without a token.
-    fn close(&mut self, place: Place, reach: &mut Reach) -> Result<(), Stuck> {
-        let mut work = vec![(place, false)];
-        // Last in, first out, with what follows pushed in reverse: the order of a recursion.
-        while let Some((place, popped)) = work.pop() {
-            self.places += 1;
-            if self.places > MOST_PLACES {
-                return Err(Stuck::TooMuch);
-            }
-            if is_stop(place.state) && !popped {
-                self.return_to_callers(place, reach, &mut work);
-                continue;
-            }
-            let state = network_state(place.state);
-            match &state.moves {
-                Moves::Token(set, to) => {
-                    self.keep(place, reach);
-                    if reach.at_end && set & 1 == 1 {
-                        let next = Place { state: *to, ..place };
-                        if reach.busy.insert(next, ()).is_none() {
-                            work.push((next, false));
-                        }
-                    }
-                }
-                Moves::Rule(rule, after) => {
-                    let stack = self.push(place.stack, *after);
-                    let state = NETWORK.starts[*rule as usize];
-                    work.push((Place { state, stack, ..place }, false));
-                }
-                Moves::Free(targets) => {
-                    let places = targets.iter().rev().map(|to| Place { state: *to, ..place });
-                    work.extend(places.map(|place| (place, false)));
-                }
-                Moves::Stop => self.fall_out(place, state, reach, &mut work),
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on from the end of a rule where its callers said.
-    fn return_to_callers(
-        &mut self,
-        place: Place,
-        reach: &mut Reach,
-        work: &mut Vec<(Place, bool)>,
-    ) {
-        if place.stack == NOBODY {
-            if reach.with_callers {
-                self.keep(place, reach);
-            } else {
-                work.push((place, true));
-            }
-            return;
-        }
-        let entries = self.stacks[place.stack as usize].clone();
-        for (state, stack) in entries.iter().rev() {
-            if *state != BOTTOM {
-                work.push((Place { state: *state, stack: *stack, ..place }, false));
-            } else if !reach.with_callers {
-                work.push((place, true));
-            }
-        }
-        if reach.with_callers && entries.iter().any(|(state, _)| *state == BOTTOM) {
-            self.keep(Place { stack: NOBODY, ..place }, reach);
-        }
-    }
-
-    /// Goes on from the end of a rule, whose callers are not known, wherever the rule is used.
-    fn fall_out(
-        &mut self,
-        place: Place,
-        state: &State,
-        reach: &mut Reach,
-        work: &mut Vec<(Place, bool)>,
-    ) {
-        let follows = &NETWORK.follows[state.rule as usize];
-        if follows.is_empty() {
-            self.keep(place, reach);
-        }
-        for to in follows.iter().rev() {
-            let next = Place { state: *to, left: true, ..place };
-            if reach.busy.insert(next, ()).is_none() {
-                work.push((next, false));
-            }
-        }
-    }
-
-    /// Keeps a place, its callers joined with those of the same place by the same alternative.
-    fn keep(&mut self, place: Place, reach: &mut Reach) {
-        let key = (place.state, place.alternative);
-        match reach.index.get(&key) {
-            None => {
-                reach.index.insert(key, reach.places.len());
-                reach.places.push(place);
-            }
-            Some(index) => {
-                let there = reach.places[*index];
-                let stack = self.merge(there.stack, place.stack, !reach.with_callers);
-                let left = there.left || place.left;
-                reach.places[*index] = Place { stack, left, ..there };
-            }
-        }
-    }
-
-    /// Callers of either kind; nobody stands for anybody if `open`.
-    fn merge(&mut self, a: Stack, b: Stack, open: bool) -> Stack {
-        if a == b {
-            return a;
-        }
-        if open && (a == NOBODY || b == NOBODY) {
-            return NOBODY;
-        }
-        if let Some(stack) = self.merged.get(&(a, b, open)) {
-            return *stack;
-        }
-        let (left, right) = (self.stacks[a as usize].clone(), self.stacks[b as usize].clone());
-        let mut entries: Vec<(u16, Stack)> = left.to_vec();
-        for (state, stack) in &right {
-            match entries.iter_mut().position(|(other, _)| other == state) {
-                None => entries.push((*state, *stack)),
-                Some(at) => entries[at].1 = self.merge(entries[at].1, *stack, open),
-            }
-        }
-        entries.sort_unstable();
-        let stack = self.stack(&entries);
-        self.merged.insert((a, b, open), stack);
-        stack
-    }
 }
 
-/// Places on the way to become a state.
-struct Reach {
-    places: Vec<Place>,
-    index: HashMap<(u16, u8), usize, FixedState>,
-    busy: HashMap<Place, (), FixedState>,
-    with_callers: bool,
-    /// Whether the end of the text is reached, which may be taken again and again.
-    at_end: bool,
+fn hash(with_callers: bool, places: &[Place]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    places.iter().for_each(|place| hasher.write_u64(place.key(with_callers)));
+    hasher.finish()
 }
 
-impl Reach {
-    fn new(with_callers: bool, at_end: bool) -> Reach {
-        let (index, busy) = (HashMap::default(), HashMap::default());
-        Reach { places: Vec::new(), index, busy, with_callers, at_end }
+/// What a text pays for a way: once its cost.
+fn charge(cost: &mut Cost, text: u32) -> u32 {
+    if cost.text == text {
+        return 0;
     }
-}
-
-fn network_state(state: u16) -> &'static State {
-    &NETWORK.states[usize::from(state)]
-}
-
-fn is_stop(state: u16) -> bool {
-    matches!(network_state(state).moves, Moves::Stop)
+    cost.text = text;
+    cost.places
 }
 
 /// The alternative that all places belong to.
@@ -442,21 +360,20 @@ fn verdict(places: &[Place], with_callers: bool) -> Verdict {
     if let Some(alternative) = unique(places) {
         return Verdict::Decided(alternative);
     }
-    let mut subsets: HashMap<(u16, Stack), u32, FixedState> = HashMap::default();
-    let mut by_state: HashMap<u16, u32, FixedState> = HashMap::default();
-    for place in places {
-        let alternative = 1 << place.alternative;
-        *subsets.entry((place.state, place.stack)).or_default() |= alternative;
-        *by_state.entry(place.state).or_default() |= alternative;
-    }
+    let mut sorted: Vec<(u16, Stack, u32)> =
+        places.iter().map(|place| (place.state, place.stack, 1 << place.alternative)).collect();
+    sorted.sort_unstable();
+    let set = |same: &[(u16, Stack, u32)]| same.iter().fold(0_u32, |set, one| set | one.2);
+    let mut subsets = sorted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(set);
     if with_callers {
-        let mut least = subsets.values().map(|set| set.trailing_zeros());
+        let mut least = subsets.map(u32::trailing_zeros);
         let first = least.next().expect("there are places");
         let same = least.all(|other| other == first);
         return if same { Verdict::Decided(first as u8) } else { Verdict::Undecided };
     }
-    let conflict = subsets.values().any(|set| set.count_ones() > 1)
-        && by_state.values().all(|set| set.count_ones() > 1);
+    let mut by_state = sorted.chunk_by(|a, b| a.0 == b.0).map(set);
+    let conflict =
+        subsets.any(|set| set.count_ones() > 1) && by_state.all(|set| set.count_ones() > 1);
     let stopped = places.iter().all(|place| is_stop(place.state));
     if conflict || stopped { Verdict::AskCallers } else { Verdict::Undecided }
 }

@@ -11,11 +11,11 @@ use super::lexer::Token;
 use super::parse::{TooMuch, parse};
 use super::predict::Learnt;
 use super::repair::repair;
+use super::samples;
 use super::steps::{Exploit, Found, Walker, lower};
 use super::tree::{NONE, NodeId, Tree};
 
 /// What a thread keeps between user agents, besides their results.
-#[derive(Default)]
 pub(crate) struct Room {
     learnt: Learnt,
     tokens: Vec<Token>,
@@ -25,6 +25,19 @@ pub(crate) struct Room {
     /// By matcher how many needed actions heard of something, and whether it heard of anything.
     received: Vec<(i32, bool)>,
     pub(super) arena: Bump,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room {
+            learnt: samples::taught(),
+            tokens: Vec::new(),
+            tree: Tree::default(),
+            heads: Vec::new(),
+            received: Vec::new(),
+            arena: Bump::new(),
+        }
+    }
 }
 
 /// What an action heard of.
@@ -89,6 +102,9 @@ impl Room {
     /// The parts and the arena, emptied.
     pub(super) fn open(&mut self) -> (Parts<'_>, &Bump) {
         self.arena.reset();
+        if self.learnt.is_full() {
+            self.learnt = samples::taught();
+        }
         let Room { learnt, tokens, tree, heads, received, arena } = self;
         (Parts { learnt, tokens, tree, heads, received }, arena)
     }
@@ -102,7 +118,7 @@ pub(super) fn run<'a>(
     fields: &mut Fields<'a>,
     witness: Option<&mut dyn Witness>,
 ) {
-    if text.is_some_and(|text| text.encode_utf16().count() > MOST_LENGTH) {
+    if text.is_some_and(is_too_long) {
         attack(fields, 100, "Buffer overflow");
         return;
     }
@@ -110,6 +126,11 @@ pub(super) fn run<'a>(
         fields.reset();
         attack(fields, 10_000, "Yauaa Exploit");
     }
+}
+
+/// Whether a user agent is not even looked at.
+pub(super) fn is_too_long(text: &str) -> bool {
+    text.len() > MOST_LENGTH && text.encode_utf16().nth(MOST_LENGTH).is_some()
 }
 
 fn attempt<'a>(

@@ -97,10 +97,11 @@ fn fields(engine: &Engine, useragent: &str, headers: &[(&str, &str)]) -> BTreeMa
     })
 }
 
+thread_local! {
+    static OWN: std::rc::Rc<Engine> = std::rc::Rc::new(engine(RULES));
+}
+
 fn check(useragent: &str, headers: &[(&str, &str)], expected: &[(&str, &str)]) {
-    thread_local! {
-        static OWN: Engine = engine(RULES);
-    }
     let found = OWN.with(|engine| fields(engine, useragent, headers));
     for (name, value) in expected {
         assert_eq!(found.get(*name).map(String::as_str), Some(*value), "{name} of {useragent}");
@@ -183,39 +184,174 @@ fn hints_better_what_the_text_says() {
     check("Mozilla/5.0", &broken, &[("AgentName", "Unknown"), ("DeviceName", "Unknown")]);
 }
 
+/// What texts made to cost much repeat.
+const HOSTILE: [&str; 46] = [
+    "(",
+    "((a;",
+    "[",
+    "a(",
+    "a/1 (",
+    "a=",
+    "a/b/",
+    "{a",
+    "-",
+    "- ",
+    "@",
+    "(a,b)",
+    "x1 ",
+    "a/1 (b ",
+    ";",
+    "(;",
+    "\\(",
+    "a:1",
+    "<",
+    "http://a.com/",
+    "a@b.com ",
+    "(a b/1",
+    "a,",
+    "a-",
+    "(1 ",
+    "((1,1 ",
+    "{a}(",
+    "(b/1 [b/1 ",
+    "a a(",
+    "(a@b.com ",
+    "Mozilla/5.0 (",
+    "(a/1:",
+    "a:b:c ",
+    "a|1",
+    "<a href=\"",
+    "@a@",
+    "%20",
+    "(Linux; Android 1; SM-1 Build/",
+    "a.co",
+    "a dash ",
+    "1,",
+    "__",
+    "\u{e9}",
+    "\u{2002}",
+    "f0f0-",
+    "[FBAN/FBIOS(",
+];
+
+/// How often a character may be looked at before the grammar is.
+const MOST_LOOKS: usize = 80;
+
 #[test]
 fn texts_made_to_cost_much_are_given_up() {
     let engine = engine(RULES);
-    let units = [
-        "(",
-        "((a;",
-        "[",
-        "a(",
-        "a/1 (",
-        "a=",
-        "a/b/",
-        "{a",
-        "-",
-        "@",
-        "(a,b)",
-        "x1 ",
-        "a/1 (b ",
-        ";",
-        "(;",
-        "\\(",
-        "a:1",
-        "<",
-        "http://a.com/",
-        "a@b.com ",
-    ];
-    for unit in units {
+    let mut tokens = Vec::new();
+    for unit in HOSTILE {
         let text: String = unit.chars().cycle().take(2048).collect();
+        let looks = engine.lexer.tokens(&text, &engine.domains, &mut tokens);
+        assert!(looks as usize <= MOST_LOOKS * text.len(), "{unit}: {looks} looks");
         let mut room = Room::default();
         let text = Some(text.as_str());
         analyse(&engine, text, std::iter::empty(), &mut room, None, |fields| {
             assert!(!fields.value(fields::id::DEVICE_CLASS).is_empty());
         });
-        assert!(room.work_done() <= 1_000, "{unit}: {} thousandths", room.work_done());
+        assert!(room.work_done() <= 1_100, "{unit}: {} thousandths", room.work_done());
+    }
+    let deep = format!("Roam/1 {}", "(Acme OS ".repeat(200));
+    check(&deep, &[], &[("HackerAttackVector", "Yauaa Exploit"), ("AgentName", "Hacker")]);
+    check(&"(b/1 ".repeat(200_000), &[], &[("HackerAttackVector", "Buffer overflow")]);
+}
+
+#[test]
+fn what_becomes_of_a_text_does_not_depend_on_those_before_it() {
+    let engine = engine(RULES);
+    let mut used = Room::default();
+    let mut given_up = 0;
+    for unit in HOSTILE {
+        for length in [40, 160, 640, 2048] {
+            let text: String = unit.chars().cycle().take(length).collect();
+            if repair::repair(&text, engine.rules.version).is_none() {
+                continue;
+            }
+            let run = |room: &mut Room| {
+                let text = Some(text.as_str());
+                let found = analyse(&engine, text, std::iter::empty(), room, None, |fields| {
+                    fields.value(fields::id::ATTACK_VECTOR).to_owned()
+                });
+                (found, room.work_done())
+            };
+            let fresh = run(&mut Room::default());
+            assert_eq!(run(&mut used), fresh, "{unit} {length}");
+            assert_eq!(run(&mut used), fresh, "{unit} {length} again");
+            given_up += usize::from(fresh.0 == "Yauaa Exploit");
+        }
+    }
+    assert!(given_up > 20, "{given_up} texts");
+}
+
+/// Pieces that mean something to the grammar, and some that mean nothing to anybody.
+const PIECES: [&str; 40] = [
+    "Mozilla/5.0 ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ";",
+    " ",
+    "; ",
+    "/",
+    ":",
+    "=",
+    ",",
+    "-",
+    "@",
+    "<",
+    ">",
+    "'",
+    "\"",
+    "\\",
+    "|",
+    "%20",
+    "%2",
+    "\t",
+    "\u{0}",
+    "\u{fffd}",
+    "\u{1f600}",
+    "Android 1",
+    "x/1.2",
+    "lang=en-GB",
+    "mail@acme.com",
+    "http://acme.com/a?b",
+    "6f0f0f0f-0000-1111-2222-333344445555",
+    "@var@",
+    "dapper",
+    "user-agent: ",
+    "word",
+    "7",
+    "Q2FtZWwgY2FzZSBpcyBub3QgdGhlIG9ubHkgY2FzZQ==",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 150, ..Default::default() })]
+
+    #[test]
+    fn whatever_is_sent_is_read_within_bounds(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..30),
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        repeated in 1_usize..100,
+    ) {
+        let engine = OWN.with(std::rc::Rc::clone);
+        let unit: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+        let unit = format!("{unit}{}", String::from_utf8_lossy(&bytes));
+        let text: String = unit.repeat(repeated).chars().take(2048).collect();
+        let looks = engine.lexer.tokens(&text, &engine.domains, &mut Vec::new());
+        proptest::prop_assert!(looks as usize <= MOST_LOOKS * text.len(), "{} looks", looks);
+        let mut room = Room::default();
+        let hints = [("Sec-CH-UA", text.as_str()), ("Sec-CH-UA-Platform", text.as_str())];
+        let hints = hints.into_iter();
+        let (class, sum) = analyse(&engine, Some(&text), hints, &mut room, None, |fields| {
+            let class = fields.value(fields::id::DEVICE_CLASS).to_owned();
+            (class, fields.shown().count())
+        });
+        proptest::prop_assert!(!class.is_empty() && sum > 0);
+        proptest::prop_assert!(room.work_done() <= 1_100, "{} thousandths", room.work_done());
     }
 }
 
@@ -309,6 +445,7 @@ fn all_published_tests_agree() {
     };
     let engine = asset::open(&jar).expect("the jar is the published one");
     let (tests, mut room, mut wrong) = (published(&jar), Room::default(), Vec::new());
+    let mut most = 0;
     for test in &tests {
         let is_text = |name: &str| name.eq_ignore_ascii_case("user-agent");
         let text = test.headers.iter().find(|(name, _)| is_text(name));
@@ -325,9 +462,11 @@ fn all_published_tests_agree() {
                 }
             }
         });
+        most = most.max(room.work_done());
     }
     println!("{}: {} published tests", jar.display(), tests.len());
     assert!(tests.len() > 5_000, "{} tests", tests.len());
+    assert!(most < 500, "a real user agent takes {most} thousandths of the allowed work");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 

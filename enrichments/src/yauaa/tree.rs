@@ -2,7 +2,7 @@
 
 use super::grammar::Rule;
 use super::lexer::Token;
-use super::predict::{NOBODY, Stack};
+use super::stacks::{NOBODY, Stack};
 
 /// A node's number. Nodes are numbered in the order in which reading came to them, so a node's
 /// number is below those of its children and of all that follows.

@@ -12,7 +12,7 @@ use traffic::requests;
 #[group(id = "request")]
 pub(super) struct Args {
     /// The path of a request, /com.acme/v1, to be explained in place of a record.
-    #[arg(long, conflicts_with = "input", value_name = "PATH")]
+    #[arg(long, group = "spoken", conflicts_with = "input", value_name = "PATH")]
     path: Option<String>,
     /// The request's body.
     #[arg(long, requires = "path", value_name = "FILE")]
@@ -23,9 +23,9 @@ pub(super) struct Args {
     /// The request's query string, without the question mark.
     #[arg(long, requires = "path", value_name = "TEXT")]
     query: Option<String>,
-    /// A header of the request.
-    #[arg(long, requires = "path", value_name = "NAME: VALUE")]
-    header: Vec<String>,
+    /// A header of the request, or of the user agent's browser.
+    #[arg(long, requires = "spoken", value_name = "NAME: VALUE")]
+    pub(super) header: Vec<String>,
 }
 
 impl Args {

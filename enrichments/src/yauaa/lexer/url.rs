@@ -1,33 +1,66 @@
 //! Measuring URLs: with or without a scheme, by a host whose last part is a top level domain, or by
 //! an address; bare, in angle brackets, or as the link of a page.
 
+use std::ops::Range;
+
 use crate::yauaa::domains::Domains;
 
-/// The length of the longest URL at the start of a text.
-pub(super) fn url_length(text: &str, domains: &Domains) -> Option<usize> {
-    let bytes = text.as_bytes();
-    match bytes.first()? {
-        b'<' => {
-            let (open, close) =
-                if text.starts_with("<a href=\"") { ("<a href=\"", "\">") } else { ("<", ">") };
-            let inner = bare_url_length(&bytes[open.len()..], domains)?;
-            let rest = text[open.len() + inner..].strip_prefix(close)?;
-            let mut length = text.len() - rest.len();
-            if open.len() > 1 {
-                let label = rest.find('<').filter(|length| *length > 0)?;
-                rest[label..].strip_prefix("</a>")?;
-                length += label + "</a>".len();
-            }
-            Some(length)
+/// Where in a text the characters of a host's name last ended, so that not every start within them
+/// counts them anew.
+#[derive(Default)]
+pub(super) struct Labels {
+    counted: Range<usize>,
+    /// How many characters were looked at.
+    pub(super) looks: u32,
+}
+
+impl Labels {
+    /// Where the characters of a host's name end that begin at a place.
+    fn end(&mut self, text: &[u8], start: usize) -> usize {
+        if !self.counted.contains(&start) {
+            let length = text[start..].iter().take_while(|b| is_label(**b) || **b == b'.').count();
+            self.looks += length as u32;
+            self.counted = start..start + length;
         }
-        b'/' | b'-' | b'_' => bare_url_length(bytes, domains),
-        first if first.is_ascii_alphanumeric() => bare_url_length(bytes, domains),
-        _ => None,
+        self.counted.end.max(start)
     }
 }
 
-fn bare_url_length(bytes: &[u8], domains: &Domains) -> Option<usize> {
-    let mut longest = with_host(bytes, 0, false, domains);
+/// The length of the longest URL at a place of a text.
+pub(super) fn url_length(
+    whole: &str,
+    start: usize,
+    domains: &Domains,
+    labels: &mut Labels,
+) -> Option<usize> {
+    let (text, bytes) = (&whole[start..], whole.as_bytes());
+    let end = match text.as_bytes().first()? {
+        b'<' => in_brackets(whole, start, domains, labels)?,
+        b'/' | b'-' | b'_' => bare_url(bytes, start, domains, labels)?,
+        first if first.is_ascii_alphanumeric() => bare_url(bytes, start, domains, labels)?,
+        _ => return None,
+    };
+    Some(end - start)
+}
+
+/// Where a URL in angle brackets, or the link of a page, ends.
+fn in_brackets(whole: &str, start: usize, domains: &Domains, labels: &mut Labels) -> Option<usize> {
+    let link = whole[start..].starts_with("<a href=\"");
+    let (open, close) = if link { ("<a href=\"", "\">") } else { ("<", ">") };
+    let inner = bare_url(whole.as_bytes(), start + open.len(), domains, labels)?;
+    let rest = whole[inner..].strip_prefix(close)?;
+    if !link {
+        return Some(whole.len() - rest.len());
+    }
+    let label = rest.find('<').filter(|length| *length > 0)?;
+    let behind = rest[label..].strip_prefix("</a>")?;
+    Some(whole.len() - behind.len())
+}
+
+/// Where the longest URL ends that begins at a place.
+fn bare_url(text: &[u8], start: usize, domains: &Domains, labels: &mut Labels) -> Option<usize> {
+    let mut longest = with_host(text, start, false, domains, labels);
+    let bytes = &text[start..];
     let scheme = if bytes.starts_with(b"http") {
         4
     } else if bytes.starts_with(b"ftp") {
@@ -42,33 +75,40 @@ fn bare_url_length(bytes: &[u8], domains: &Domains) -> Option<usize> {
             continue;
         }
         if bytes.get(slashes..slashes + 2) == Some(b"//") {
-            longest = longest.max(with_host(bytes, slashes + 2, scheme > 0, domains));
-            longest = longest.max(with_address(bytes, slashes + 2));
+            let host = start + slashes + 2;
+            longest = longest.max(with_host(text, host, scheme > 0, domains, labels));
+            longest = longest.max(with_address(text, host));
         }
     }
     longest
 }
 
-/// The longest URL whose host starts at a place.
-fn with_host(bytes: &[u8], host: usize, any_path: bool, domains: &Domains) -> Option<usize> {
-    let rest = &bytes[host..];
-    let run = rest.iter().take_while(|b| is_label(**b) || **b == b'.').count();
-    let mut longest = rest.starts_with(b"localhost").then(|| with_port(bytes, host + 9, any_path));
-    for dot in 1..run {
-        if rest[dot] != b'.' {
-            continue;
-        }
-        if rest[dot - 1] == b'.' {
+/// Where the longest URL ends whose host starts at a place.
+fn with_host(
+    text: &[u8],
+    host: usize,
+    any_path: bool,
+    domains: &Domains,
+    labels: &mut Labels,
+) -> Option<usize> {
+    let rest = &text[host..];
+    let mut longest = rest.starts_with(b"localhost").then(|| with_port(text, host + 9, any_path));
+    let end = labels.end(text, host);
+    for dot in memchr::memchr_iter(b'.', text.get(host + 1..end).unwrap_or_default()) {
+        let dot = host + 1 + dot;
+        labels.looks += 1;
+        if text[dot - 1] == b'.' {
             break;
         }
         if domains.long_first_label && !first_label_is_long(rest) {
             break;
         }
-        let letters = rest[dot + 1..run].iter().take_while(|b| b.is_ascii_lowercase()).count();
+        let behind = &text[dot + 1..end];
+        let letters = behind.iter().take(domains.longest_top_level());
+        let letters = letters.take_while(|b| b.is_ascii_lowercase()).count();
         for length in 1..=letters {
-            if domains.is_top_level(&rest[dot + 1..dot + 1 + length]) {
-                let end = with_port(bytes, host + dot + 1 + length, any_path);
-                longest = longest.max(Some(end));
+            if domains.is_top_level(&behind[..length]) {
+                longest = longest.max(Some(with_port(text, dot + 1 + length, any_path)));
             }
         }
     }
