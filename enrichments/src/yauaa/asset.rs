@@ -16,6 +16,7 @@ use super::compiled::{self, Hash};
 use super::engine::Engine;
 use super::lexer::Lexer;
 use super::rules::{Reader, Rules};
+use crate::assets::Asset;
 
 /// The folder of rules in the jar.
 const FOLDER: &str = "UserAgents/";
@@ -88,7 +89,7 @@ fn engine(
 /// Where what was read of an asset is kept.
 fn compiled_path(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
-    Some(path.with_file_name(format!(".{name}.compiled")))
+    Some(path.with_file_name(Asset::compiled(name)))
 }
 
 /// Writes a file by renaming, so that nobody reads half of it. To fail costs only time; so does a
