@@ -235,7 +235,7 @@ fn it_opens_with_the_assets_it_names() {
 fn what_is_refused_is_named() {
     let folder = folder(true);
     let errors = Configuration::read(folder.path(), &Options::default());
-    let errors = errors.err().map_or_else(Vec::new, |errors| errors);
+    let errors = errors.err().unwrap_or_default();
     assert_eq!(errors.len(), REFUSED.len(), "{errors:?}");
     for (error, short) in errors.iter().zip(REFUSED) {
         assert!(error.expected.contains(&format!("\"{short}\"")), "{error}");
