@@ -78,6 +78,7 @@ impl Parts {
                 Outcome::Need(keys) => {
                     schemas = self.runtime.block_on(self.resolver.resolve(&keys));
                 }
+                Outcome::Waits(_) => unreachable!("there are no look-ups"),
             }
         }
     }

@@ -23,17 +23,27 @@ const WORDS_NOT_USED: [&str; 7] =
 const ENDINGS_NOT_USED: [&str; 4] = ["Data", "Impl", "Info", "Service"];
 
 /// The drawing in ARCHITECTURE.md: each crate and the siblings it may use.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("event", &[]),
     ("lease", &[]),
     ("validator", &["event"]),
     ("enrichments", &["event"]),
     ("pipeline", &["event", "validator", "enrichments", "traffic"]),
     ("resolver", &["event", "validator"]),
+    ("lookups", &["event", "enrichments"]),
     ("traffic", &["event"]),
     (
         "enricher",
-        &["event", "validator", "enrichments", "pipeline", "resolver", "lease", "traffic"],
+        &[
+            "event",
+            "validator",
+            "enrichments",
+            "lookups",
+            "pipeline",
+            "resolver",
+            "lease",
+            "traffic",
+        ],
     ),
 ];
 

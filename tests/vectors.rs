@@ -13,26 +13,31 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::future::ready;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use enricher::batch::{Batch, Record};
+use enricher::resolving::{Attempt, Sources, resolving};
 use enrichments::javascript::{self, Broken};
 use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use event::{Bump, json, tsv};
 use lease::{Position, SequenceNumber, ShardId};
+use lookups::Lookups;
 use pipeline::load::RecordEncoding;
-use pipeline::{Format, Lengths, Outcome, Pipeline, Settings, Verdict};
+use pipeline::{Format, Lengths, Pipeline, Settings, Verdict};
 use resolver::Resolver;
 
 /// Groups of cases, in `vectors/cases`.
 ///
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
-/// tested in `validator`; `enr-all`, `enr-api`, `enr-currency`, `enr-js` and `enr-sql` wait for
-/// what they are about; `enr-yauaa` is tested in `enrichments`.
-const GROUPS: [&str; 39] = [
+/// tested in `validator`; `enr-currency` and `enr-sql` wait for what they are about; `enr-yauaa` is
+/// tested in `enrichments`.
+const GROUPS: [&str; 41] = [
     "captures",
     "core-adapters",
     "core-badrows",
@@ -43,6 +48,8 @@ const GROUPS: [&str; 39] = [
     "core-uris",
     "core-urls",
     "core-wire",
+    "enr-all",
+    "enr-api",
     "enr-campaign",
     "enr-config",
     "enr-fingerprint",
@@ -208,7 +215,7 @@ fn outcomes(case: &Json) -> Option<Vec<Json>> {
 
 struct Run {
     settings: Settings,
-    enrichments: Arc<Enrichments>,
+    profile: Profile,
     record: Vec<u8>,
 }
 
@@ -223,17 +230,17 @@ impl Run {
                 other => panic!("unknown flag {other}"),
             }
         }
-        let enrichments = match case.get("profile").text().as_str() {
-            "bare" => Arc::default(),
+        let profile = match case.get("profile").text().as_str() {
+            "bare" => Profile::default(),
             profile => match load_profile(profile)? {
-                Ok(enrichments) => enrichments,
+                Ok(profile) => profile,
                 Err(refused) => return Some(Err(refused)),
             },
         };
         let record =
             event::base64::decode_bytes(case.get("thrift_b64").text().as_bytes(), &Bump::new())
                 .to_vec();
-        Some(Ok(Run { settings, enrichments, record }))
+        Some(Ok(Run { settings, profile, record }))
     }
 
     /// The output's lines, and the outcomes.
@@ -243,17 +250,21 @@ impl Run {
         let record = Record { sequence, sub_sequence: 0, data: Bytes::from(self.record) };
         let batch = Batch { shard: ShardId::new("s"), records: vec![record], lag: None, end };
         let tsv = self.settings.format == Format::Tsv;
-        let pipeline = Pipeline::new(self.settings, self.enrichments);
-        let output = RESOLVER.with(|(resolver, runtime)| {
-            let mut schemas = resolver.schemas();
-            loop {
-                match pipeline.process(&batch.view(), &schemas, NOW_MS) {
-                    Outcome::Done(output) => break output,
-                    Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
-                }
-            }
+        let Profile { enrichments, lookups } = self.profile;
+        let pipeline = Pipeline::new(self.settings, enrichments);
+        let (output, api) = AROUND.with(|Around { resolver, runtime, api }| {
+            let sources = Sources { resolver, lookups: &lookups };
+            let attempt = |attempt: Attempt| {
+                let outcome = attempt.run(&pipeline, &batch.view(), None, NOW_MS);
+                ready(Ok::<_, Infallible>(outcome))
+            };
+            let Ok(output) = runtime.block_on(resolving(sources, attempt));
+            (output, api.to_string())
         });
-        let text = |line: &[u8]| String::from_utf8(line.to_vec()).expect("lines are UTF-8");
+        let text = |line: &[u8]| {
+            let line = std::str::from_utf8(line).expect("lines are UTF-8");
+            line.replace(&api, RECORDED_API)
+        };
         let (mut enriched, mut bad) = (output.enriched.iter(), output.bad.iter());
         let mut pii = output.pii.iter();
         let (mut lines, mut outcomes) = (Vec::new(), Vec::new());
@@ -284,11 +295,23 @@ impl Run {
     }
 }
 
+/// What is around the pipeline: registries, and an API that counts what it is asked.
+struct Around {
+    resolver: Resolver,
+    runtime: tokio::runtime::Runtime,
+    api: SocketAddr,
+}
+
+/// Where the profiles look for the API.
+const RECORDED_API: &str = "127.0.0.1:4871";
+
 thread_local! {
-    static RESOLVER: (Resolver, tokio::runtime::Runtime) = {
+    static AROUND: Around = {
         let resolver = Resolver::from_file(&folder().join("resolver.json"), None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        (resolver.expect("the configuration is valid"), runtime.expect("a runtime starts"))
+        let runtime = runtime.expect("a runtime starts");
+        let api = runtime.block_on(tests::api::start()).expect("a port of its own");
+        Around { resolver: resolver.expect("the configuration is valid"), runtime, api }
     };
 }
 
@@ -309,8 +332,12 @@ fn load_profile(profile: &str) -> Option<Loaded> {
             // A peer finds out about a broken script with each event.
             let scripts = javascript::Options { broken: Broken::Fails, ..Default::default() };
             let options = Options { scripts, ..Options::default() };
-            let loaded = Enrichments::load(&configs, Some(&assets), &options);
-            loaded.map(Arc::new).map_err(|_| Refused)
+            let configs = with_api(&configs);
+            let loaded = Enrichments::load(configs.path(), Some(&assets), &options);
+            let enrichments = loaded.map(Arc::new).map_err(|_| Refused)?;
+            let lookups = Lookups::open(enrichments.lookups(), |_| lookups::Settings::default());
+            let lookups = Arc::new(lookups.expect("clients are made"));
+            Ok(Profile { enrichments, lookups })
         });
         Some(known.clone())
     })
@@ -320,7 +347,28 @@ thread_local! {
     static PROFILES: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
 }
 
-type Loaded = Result<Arc<Enrichments>, Refused>;
+type Loaded = Result<Profile, Refused>;
+
+/// Enrichments, and who answers their look-ups.
+#[derive(Clone, Default)]
+struct Profile {
+    enrichments: Arc<Enrichments>,
+    lookups: Arc<Lookups>,
+}
+
+/// A profile that asks the API of this thread.
+fn with_api(profile: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let api = AROUND.with(|around| around.api.to_string());
+    for entry in std::fs::read_dir(profile).expect("a profile is a folder") {
+        let file = entry.expect("it can be read").path();
+        let text = std::fs::read_to_string(&file).expect("configurations are texts");
+        let name = file.file_name().expect("a file has a name");
+        let text = text.replace(RECORDED_API, &api);
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
 
 /// A configuration that the peer takes and we do not.
 #[derive(Clone, Copy, Debug)]
@@ -516,7 +564,8 @@ impl Json {
 
     /// Cuts a text where a parser's own words begin.
     fn without_parser_text(self) -> Json {
-        const PREFIXES: [&str; 11] = [
+        const PREFIXES: [&str; 12] = [
+            "API Request enrichment:JSONPath error ",
             "Error compiling JavaScript function: [",
             "Error during execution of JavaScript function: [",
             "error deserializing raw event: ",
@@ -529,8 +578,20 @@ impl Json {
             "could not parse uri, expection was thrown: [",
             "trying to extract the schema of the enriched event but event type [",
         ];
+        // What a parser says has no words of ours in front of it.
+        const PARSERS: [&str; 6] = [
+            "string matching regex '",
+            "'[?(' expected but ",
+            "the JSONPath of input [",
+            "No content to map due to end-of-input",
+            "Unexpected character (",
+            "not JSON: ",
+        ];
         let Json::Scalar(text) = &self else { return self };
         let inside = text.trim_start_matches('"');
+        if PARSERS.iter().any(|begin| inside.starts_with(begin)) {
+            return Json::Scalar("what a parser says".to_owned());
+        }
         match PREFIXES.iter().find(|prefix| inside.starts_with(**prefix)) {
             Some(prefix) => Json::Scalar((*prefix).to_owned()),
             None => self,

@@ -8,6 +8,7 @@
 mod adapters;
 mod check;
 mod file;
+mod lookups;
 mod name;
 mod there;
 mod value;
@@ -58,6 +59,9 @@ pub struct Config {
     /// What is added to events.
     #[serde(default)]
     pub enrichments: Enrichments,
+    /// How those are asked who answer look-ups.
+    #[serde(default)]
+    pub lookups: lookups::Lookups,
     /// What differs in the webhooks that are built in.
     #[serde(default)]
     pub adapters: adapters::BuiltIn,

@@ -4,22 +4,43 @@
 use std::sync::Arc;
 
 use event::SchemaKey;
-use validator::Schemas;
 
 use crate::batch::Batch;
 use crate::pool::{Panicked, Pool};
+use crate::resolving::Attempt;
 use pipeline::output::Verdict;
-use pipeline::{Outcome, Output, Pipeline};
+use pipeline::{Outcome, Output, Pipeline, Suspended};
 
 /// A chunk has at least so many payload bytes: below, handing it over costs more than it saves.
 const CHUNK: usize = 64 * 1024;
 
-/// Processes a batch on the pool's threads.
+/// Processes a batch on the pool's threads. What some of its events waited for concerns few of
+/// them, so going on with those takes one thread.
 pub async fn process(
     pool: &Pool,
     pipeline: &Arc<Pipeline>,
     batch: &Batch,
-    schemas: &Schemas,
+    attempt: Attempt,
+    now_ms: i64,
+) -> Result<Outcome, Panicked> {
+    let outcome = match attempt.suspended {
+        None => afresh(pool, pipeline, batch, attempt, now_ms).await?,
+        Some(_) => {
+            let (pipeline, batch) = (Arc::clone(pipeline), batch.clone());
+            pool.run(move || attempt.run(&pipeline, &batch.view(), None, now_ms)).await?
+        }
+    };
+    if let Outcome::Done(output) = &outcome {
+        assert_balanced(output, batch.records.len());
+    }
+    Ok(outcome)
+}
+
+async fn afresh(
+    pool: &Pool,
+    pipeline: &Arc<Pipeline>,
+    batch: &Batch,
+    attempt: Attempt,
     now_ms: i64,
 ) -> Result<Outcome, Panicked> {
     let chunks = cut(batch, pool.threads());
@@ -28,15 +49,13 @@ pub async fn process(
         .scan(0, |next, chunk| Some(std::mem::replace(next, *next + chunk.records.len())))
         .collect();
     let jobs = chunks.into_iter().map(|chunk| {
-        let (pipeline, schemas) = (Arc::clone(pipeline), schemas.clone());
-        move || pipeline.process(&chunk.view(), &schemas, now_ms)
+        let pipeline = Arc::clone(pipeline);
+        let (schemas, told) = (attempt.schemas.clone(), attempt.told.clone());
+        let attempt = Attempt { schemas, told, suspended: None };
+        move || attempt.run(&pipeline, &chunk.view(), None, now_ms)
     });
     let outcomes = pool.run_all(jobs.collect()).await?;
-    let outcome = rejoin(outcomes.into_iter().zip(starts));
-    if let Outcome::Done(output) = &outcome {
-        assert_balanced(output, batch.records.len());
-    }
-    Ok(outcome)
+    Ok(rejoin(outcomes.into_iter().zip(starts)))
 }
 
 /// Every record has a verdict and every verdict its line: what is not accounted for would be
@@ -88,17 +107,17 @@ fn cut(batch: &Batch, threads: usize) -> Vec<Batch> {
 /// Appends outputs in order, or collects what they need. Each comes with the index that its first
 /// record has in the whole batch.
 fn rejoin(outcomes: impl Iterator<Item = (Outcome, usize)>) -> Outcome {
-    let mut whole = Output::default();
+    let mut whole = Suspended::default();
     let mut needed: Vec<SchemaKey> = Vec::new();
     for (outcome, start) in outcomes {
         match outcome {
-            Outcome::Done(part) if start == 0 => whole = part,
-            Outcome::Done(part) => whole.append(&part, start as u32),
+            Outcome::Done(part) => whole.append(part.into(), start as u32),
+            Outcome::Waits(part) => whole.append(part, start as u32),
             Outcome::Need(keys) => needed.extend(keys),
         }
     }
     if needed.is_empty() {
-        return Outcome::Done(whole);
+        return whole.outcome();
     }
     needed.sort();
     needed.dedup();

@@ -52,6 +52,7 @@ pub async fn run(
             told = status;
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             worker.metrics.schemas(&worker.resolver.figures());
+            worker.metrics.lookups(&worker.lookups.figures());
             failing = tell_registries(failing, worker.resolver.failing());
             tokio::time::sleep(STATUS).await;
         }

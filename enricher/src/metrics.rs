@@ -3,6 +3,7 @@
 //! Labels come from closed sets, except `shard`. A value and not a static: several workers can
 //! live in one process, each with its own.
 
+mod lookups;
 mod make;
 mod progress;
 mod registries;
@@ -61,6 +62,7 @@ pub struct Metrics {
     schemas_stale: IntCounter,
     schemas_changed: IntCounter,
     registry_requests: IntCounterVec,
+    lookups: lookups::LookupMetrics,
     assets: AssetMetrics,
     log_lines_dropped: IntCounter,
     progress: Arc<Progress>,
@@ -188,6 +190,7 @@ impl Metrics {
                 "Requests to schema registries.",
                 &["registry", "result"],
             ),
+            lookups: lookups::LookupMetrics::new(r),
             log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
             progress: Arc::default(),
             registries: Arc::default(),

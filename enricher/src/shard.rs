@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use lease::{Held, Position};
 use tokio::time::Instant;
-use validator::Schemas;
 
 use crate::batch::Batch;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
 use crate::metrics::Step;
-use crate::resolving::resolving;
+use crate::resolving::{Attempt, Sources, resolving};
 use crate::sink::{self, Origin};
 use crate::source::{self, Batches};
 use crate::worker::Worker;
@@ -123,10 +122,11 @@ async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, 
     let started = Instant::now();
     let pipeline = Arc::clone(&worker.pipeline.borrow());
     let (pool, pipeline) = (&worker.pool, &pipeline);
-    let attempt = |schemas: Schemas| async move {
-        cores::process(pool, pipeline, batch, &schemas, now_ms).await
+    let attempt = |attempt: Attempt| async move {
+        cores::process(pool, pipeline, batch, attempt, now_ms).await
     };
-    let output = resolving(&worker.resolver, attempt).await?;
+    let sources = Sources { resolver: &worker.resolver, lookups: &worker.lookups };
+    let output = resolving(sources, attempt).await?;
     worker.metrics.processed(&output, started.elapsed());
     Ok(output)
 }

@@ -9,6 +9,7 @@ pub mod watched;
 
 use std::sync::Arc;
 
+use lookups::Lookups;
 use resolver::Resolver;
 
 use crate::budget::{Budget, Hurry};
@@ -25,6 +26,8 @@ pub struct Worker {
     pub pipeline: enriching::Newest,
     /// Where schemas come from.
     pub resolver: Resolver,
+    /// Who answers look-ups.
+    pub lookups: Arc<Lookups>,
     /// The threads that compute.
     pub pool: Arc<Pool>,
     /// Where output goes.
@@ -62,7 +65,7 @@ impl Shared {
 }
 
 impl Worker {
-    /// A worker of these parts.
+    /// A worker of these parts, with no look-ups.
     pub fn new(
         source: Arc<dyn Source>,
         pipeline: enriching::Newest,
@@ -71,7 +74,13 @@ impl Worker {
         shared: Shared,
     ) -> Worker {
         let Shared { pool, budget, hurry, metrics } = shared;
-        let caution = tokio::sync::Mutex::default();
-        Worker { source, pipeline, resolver, pool, sinks, budget, caution, hurry, metrics }
+        let (caution, lookups) = (tokio::sync::Mutex::default(), Arc::default());
+        Worker { source, pipeline, resolver, lookups, pool, sinks, budget, caution, hurry, metrics }
+    }
+
+    /// The same with those who answer its pipeline's look-ups.
+    #[must_use]
+    pub fn with_lookups(self, lookups: Arc<Lookups>) -> Worker {
+        Worker { lookups, ..self }
     }
 }

@@ -111,6 +111,7 @@ fn peak(record: Vec<u8>) -> usize {
                 return PEAK.get() - before;
             }
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+            Outcome::Waits(_) => unreachable!("there are no look-ups"),
         }
     }
 }

@@ -142,6 +142,7 @@ fn resolving(resolver: &Resolver, process: impl Fn(&Schemas) -> Outcome) -> Outp
         match process(&schemas) {
             Outcome::Done(output) => return output,
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+            Outcome::Waits(_) => unreachable!("there are no look-ups"),
         }
     }
 }

@@ -115,6 +115,7 @@ fn process(change: impl FnOnce(&mut Settings)) -> Output {
         match pipeline.process(&batch().view(), &schemas, 1) {
             Outcome::Done(output) => break output,
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+            Outcome::Waits(_) => unreachable!("there are no look-ups"),
         }
     };
     let verdicts: Vec<Verdict> = output.verdicts.iter().map(|(_, verdict)| *verdict).collect();

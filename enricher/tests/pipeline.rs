@@ -269,6 +269,7 @@ fn process_with(settings: Settings, records: Vec<Vec<u8>>) -> Output {
         match pipeline.process(&batch.view(), &schemas, 1_714_558_272_345) {
             Outcome::Done(output) => return output,
             Outcome::Need(keys) => schemas = runtime.block_on(resolver.resolve(&keys)),
+            Outcome::Waits(_) => unreachable!("there are no look-ups"),
         }
     }
 }

@@ -80,9 +80,13 @@ impl Cache {
 }
 
 fn made(packed: Packed) -> (Packed, NonZeroU64) {
+    (packed, number())
+}
+
+/// A number that no other output of the process has.
+pub(crate) fn number() -> NonZeroU64 {
     static MADE: AtomicU64 = AtomicU64::new(0);
-    let before = MADE.fetch_add(1, Ordering::Relaxed);
-    (packed, NonZeroU64::MIN.saturating_add(before))
+    NonZeroU64::MIN.saturating_add(MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Some texts, each present or not, in one allocation.

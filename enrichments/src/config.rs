@@ -18,6 +18,8 @@ use event::schema_key::Parts;
 use serde_json::Value;
 
 use crate::assets::Asset;
+use crate::lookup::Lookup;
+use crate::lookup::api::Api;
 use crate::mistake::ConfigError;
 use crate::reader::Node;
 use crate::{
@@ -64,6 +66,8 @@ pub struct Configuration {
     /// All that are configured, in the order of their files.
     pub(crate) scripts: Vec<javascript::Script>,
     pub(crate) script_limits: javascript::Limits,
+    pub(crate) api_request: Option<Api>,
+    pub(crate) extra_api_request: Option<Api>,
     /// What the operator should know although it stops nothing.
     pub warnings: Vec<String>,
 }
@@ -87,11 +91,11 @@ const KNOWN: &[Known] = &[
     Known::run("yauaa_enrichment_config", ENRICHMENTS, (1, 0)),
     Known::run("bot_detection_enrichment_config", ENRICHMENTS, (1, 0)),
     Known::run("javascript_script_config", SNOWPLOW, (1, 0)),
+    Known::run(API_REQUEST, ENRICHMENTS, (1, 0)),
+    Known::run(EXTRA_API_REQUEST, ENRICHMENTS, (1, 0)),
     Known::run("woothee_config", OWN, (1, 0)),
     Known::run("client_hints_config", OWN, (1, 0)),
     Known::refuse("sql_query_enrichment_config", "sql_query", "nothing yet"),
-    Known::refuse("api_request_enrichment_config", "api_request", "nothing yet"),
-    Known::refuse("extra_api_request_enrichment_config", "extra_api_request", "nothing yet"),
     Known::refuse("currency_conversion_config", "currency_conversion", "nothing yet"),
     Known::refuse("weather_enrichment_config", "weather", "nothing"),
 ];
@@ -99,6 +103,8 @@ const KNOWN: &[Known] = &[
 const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
 const ENRICHMENTS: &str = "com.snowplowanalytics.snowplow.enrichments";
 const OWN: &str = "snowmelt";
+const API_REQUEST: &str = "api_request_enrichment_config";
+const EXTRA_API_REQUEST: &str = "extra_api_request_enrichment_config";
 
 struct Known {
     name: &'static str,
@@ -169,6 +175,8 @@ impl Configuration {
             ("asn_lookups", self.asn_lookups.is_some()),
             ("bot_detection_enrichment_config", self.bot_detection.is_some()),
             ("javascript_script_config", !self.scripts.is_empty()),
+            (API_REQUEST, self.api_request.is_some()),
+            (EXTRA_API_REQUEST, self.extra_api_request.is_some()),
         ];
         all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
     }
@@ -210,6 +218,8 @@ impl Configuration {
                 "yauaa_enrichment_config" => rest.yauaa = None,
                 "bot_detection_enrichment_config" => rest.bot_detection = None,
                 "javascript_script_config" => rest.scripts = Vec::new(),
+                API_REQUEST => rest.api_request = None,
+                EXTRA_API_REQUEST => rest.extra_api_request = None,
                 other => unreachable!("{other} is no step"),
             }
         }
@@ -325,6 +335,28 @@ impl Configuration {
         self.scripts.push(script);
     }
 
+    fn api(
+        &mut self,
+        name: &'static str,
+        parameters: &Node<'_>,
+        uri: &str,
+        options: &Options,
+    ) -> Option<Api> {
+        let strict = options.scripts.broken == javascript::Broken::Refused;
+        let api = Api::read(parameters, (name, uri), strict)?;
+        if let Some(why) = api.never_asks() {
+            let file = parameters.file();
+            self.warnings.push(format!("{file}: its URL is never asked: {why}"));
+        }
+        Some(api)
+    }
+
+    /// The look-ups configured, in the order in which they run.
+    pub(crate) fn lookups(&self) -> impl Iterator<Item = Lookup> {
+        let apis = self.api_request.iter().chain(&self.extra_api_request);
+        apis.cloned().map(Lookup::Api)
+    }
+
     fn set(&mut self, key: &Parts<'_>, uri: &str, data: &Node<'_>, options: &Options) {
         let parameters = data.field("parameters");
         match key.name {
@@ -354,6 +386,10 @@ impl Configuration {
             "woothee_config" => self.woothee = without_parameters(&parameters),
             "client_hints_config" => self.client_hints = without_parameters(&parameters),
             "javascript_script_config" => self.script(&parameters, uri, options),
+            API_REQUEST => self.api_request = self.api(API_REQUEST, &parameters, uri, options),
+            EXTRA_API_REQUEST => {
+                self.extra_api_request = self.api(EXTRA_API_REQUEST, &parameters, uri, options);
+            }
             other => unreachable!("{other} is not among the enrichments that run"),
         }
     }

@@ -21,25 +21,31 @@ mod campaign;
 mod client_hints;
 mod config;
 mod cookies;
+mod criterion;
 mod cross_navigation;
 mod database;
 mod fingerprint;
 mod headers;
 mod iab;
+mod inputs;
 mod ip_lookups;
 pub mod javascript;
 pub mod limits;
+pub mod lookup;
 mod mistake;
+mod path;
 mod pii;
 mod protection;
 mod reader;
 mod referer;
 mod step;
+mod tree;
 mod ua_parser;
 mod woothee;
 mod yauaa;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bumpalo::collections::Vec as BumpVec;
@@ -49,6 +55,7 @@ use event::{Bump, Entity, Event, Failure, Field, RawEvent};
 pub use assets::Asset;
 pub use caches::Caches;
 pub use config::{Configuration, Options, check_allowed};
+use lookup::{Answers, Asked, Lookup};
 pub use mistake::ConfigError;
 pub use pii::Change;
 pub use protection::{Protection, opaque};
@@ -80,6 +87,7 @@ pub struct Enrichments {
     pii: Option<pii::Pii>,
     scripts: Vec<javascript::Script>,
     script_limits: javascript::Limits,
+    lookups: Arc<[Lookup]>,
     warnings: Vec<String>,
 }
 
@@ -90,12 +98,16 @@ pub struct Input<'i, 'a> {
     pub raw: &'i RawEvent<'a>,
     /// Its moments.
     pub times: Times,
-    /// The self-describing event, if it has one, with the version that superseded its schema.
+    /// The entities that came with it, each with the version that superseded its schema.
+    pub contexts: &'i [Entity<'a>],
+    /// The self-describing event, if it has one, likewise.
     pub unstruct: Option<&'i Entity<'a>>,
     /// Its fingerprint, if it was made beforehand: see [`Enrichments::fingerprints`].
     pub fingerprint: Option<&'a str>,
     /// The batch's time, in milliseconds since the epoch: the only clock that scripts have.
     pub now_ms: i64,
+    /// The answers to look-ups that are there; none where nobody is asked.
+    pub answers: Option<&'i dyn Answers>,
 }
 
 /// What the enrichments made of an event, besides what they set in it.
@@ -107,6 +119,11 @@ pub struct Enriched<'a> {
     pub failures: Vec<Failure>,
     /// Whether a script wants the event to vanish.
     pub dropped: bool,
+    /// How many entities there were when the first script ran, 0 if none did: a peer writes these
+    /// into the event for scripts, and so into the bad row of one that fails.
+    pub before_scripts: usize,
+    /// What the look-ups asked. Where it waits, all else is worth nothing: the event comes again.
+    pub asked: Asked,
 }
 
 impl Enrichments {
@@ -173,7 +190,16 @@ impl Enrichments {
         done.check(built_in::event_schema(event, input.unstruct, arena));
         self.last_steps(event, robot, caches, &mut done, arena);
         self.run_scripts(event, input, caches, &mut done, arena);
+        if !done.dropped {
+            let parts = (&*event, input.contexts, input.unstruct);
+            lookup::run(&self.lookups, input.answers, parts, &mut done, arena);
+        }
         done
+    }
+
+    /// The look-ups, in the order in which they run: whom to ask, and how.
+    pub fn lookups(&self) -> &Arc<[Lookup]> {
+        &self.lookups
     }
 
     /// The steps that look at what others derived.
@@ -207,6 +233,9 @@ impl Enrichments {
         done: &mut Enriched<'a>,
         arena: &'a Bump,
     ) {
+        if !self.scripts.is_empty() {
+            done.before_scripts = done.entities.len();
+        }
         for at in 0..self.scripts.len() {
             let derived = done.entities.clone();
             let (now_ms, headers) = (input.now_ms, input.raw.payload.headers);
@@ -284,6 +313,7 @@ impl Enrichments {
     ) -> Result<Enrichments, Vec<ConfigError>> {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let mut folder = assets::Folder::new(assets);
+        let lookups = config.lookups().collect();
         let enrichments = Enrichments {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             iab: config.iab.and_then(|config| iab::Iab::load(config, &mut folder)),
@@ -307,6 +337,7 @@ impl Enrichments {
             pii: config.pii,
             scripts: config.scripts,
             script_limits: config.script_limits,
+            lookups,
             warnings: config.warnings,
         };
         if folder.errors.is_empty() { Ok(enrichments) } else { Err(folder.errors) }
@@ -329,7 +360,13 @@ impl Enrichments {
 
 impl<'a> Enriched<'a> {
     fn new(arena: &'a Bump) -> Enriched<'a> {
-        Enriched { entities: BumpVec::new_in(arena), failures: Vec::new(), dropped: false }
+        Enriched {
+            entities: BumpVec::new_in(arena),
+            failures: Vec::new(),
+            dropped: false,
+            before_scripts: 0,
+            asked: Asked::default(),
+        }
     }
 
     /// Notes the failure of a step that makes no entity.

@@ -10,16 +10,14 @@
 
 mod event;
 pub(crate) mod hash;
-mod path;
-mod tree;
 
-use ::event::schema_key::Parts;
 use ::event::{Bump, Event, Field, json};
 
+use crate::criterion::Criterion;
+use crate::path::Path;
 use crate::reader::Node;
+use crate::tree::Tree;
 use hash::Hash;
-use path::Path;
-use tree::Tree;
 
 /// What is hashed, and how.
 #[derive(Clone, Debug)]
@@ -151,7 +149,7 @@ impl Pii {
                         })
                     };
                     let text = entities(text, criterion, arena, &mut hashed);
-                    event.set(*column, Some(tree::respelled(text, arena)));
+                    event.set(*column, Some(crate::tree::respelled(text, arena)));
                 }
             }
         }
@@ -285,43 +283,5 @@ impl Rule {
                 None
             }
         }
-    }
-}
-
-/// A schema key in which each part of the version may be left open.
-#[derive(Clone, Debug)]
-struct Criterion {
-    /// `vendor/name/format`.
-    stem: String,
-    version: [Option<u32>; 3],
-}
-
-impl Criterion {
-    fn read(node: &Node<'_>) -> Option<Criterion> {
-        let text = node.text()?;
-        let read = || {
-            let (stem, version) = text.strip_prefix("iglu:")?.rsplit_once('/')?;
-            let parts: Vec<_> = version.split('-').collect();
-            let part = |text: &str| match text {
-                "*" => Some(None),
-                number => number.parse().ok().map(Some),
-            };
-            let [model, revision, addition] = parts[..] else { return None };
-            let version = [part(model)?, part(revision)?, part(addition)?];
-            (stem.split('/').count() == 3).then(|| Criterion { stem: stem.to_owned(), version })
-        };
-        let criterion = read();
-        if criterion.is_none() {
-            node.wrong("iglu:vendor/name/format/M-R-A, where each of M, R and A may be *");
-        }
-        criterion
-    }
-
-    fn matches(&self, uri: &str) -> bool {
-        let Ok(key) = Parts::parse(uri) else { return false };
-        let stem = uri.strip_prefix("iglu:").and_then(|rest| rest.rsplit_once('/'));
-        let version = [key.version.model, key.version.revision, key.version.addition];
-        stem.is_some_and(|(stem, _)| stem == self.stem)
-            && self.version.iter().zip(version).all(|(w, found)| w.is_none_or(|w| w == found))
     }
 }

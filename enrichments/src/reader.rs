@@ -93,6 +93,12 @@ impl<'v> Node<'v> {
         self.resolve(text)
     }
 
+    /// Whether a text is a reference to something that stands elsewhere.
+    pub(crate) fn is_reference(&self) -> bool {
+        let text = self.value.and_then(Value::as_str).unwrap_or_default();
+        text.starts_with("${") && text.ends_with('}')
+    }
+
     /// Replaces a reference by what it refers to: `${NAME}`, or `${file:PATH}` for the content of
     /// a file without its last line break.
     fn resolve(&self, text: &str) -> Option<String> {

@@ -26,9 +26,11 @@ fn blocks(language: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// What an operator sets for the example's `${PII_SALT}`.
+/// What an operator sets for the references in examples.
 fn options() -> Options {
-    let variables = BTreeMap::from([("PII_SALT".to_owned(), "salt".to_owned())]);
+    let names = ["PII_SALT", "ACME_PASSWORD"];
+    let variables = names.map(|name| (name.to_owned(), "secret".to_owned()));
+    let variables = BTreeMap::from(variables);
     Options { variables, ..Options::default() }
 }
 

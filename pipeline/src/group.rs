@@ -9,16 +9,18 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use enrichments::Caches;
+use enrichments::lookup::{Answers, Question};
 use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, Field, RawEvent};
-use validator::Schemas;
 
 use super::adapt::{self, Adapted, Refused};
 use super::failed::Failed;
-use super::parked::{self, Waiting};
+use super::known::Known;
+use super::parked::{self, Missing, Parking, Waiting};
 use super::road::{End, Passage, Tools};
 use super::schema_check::{SchemaCheck, Stop};
+use super::suspended::{Gap, What};
 use super::transform::Start;
 use super::writer::Writer;
 use super::{Bench, Pipeline, Record, Work, load};
@@ -33,22 +35,26 @@ const BYTES: usize = 128 << 10;
 /// One pass over one batch.
 pub(super) struct Pass<'r> {
     pub(super) pipeline: &'r Pipeline,
-    work: Work<'r>,
+    pub(super) work: Work<'r>,
     /// What every event starts with.
     start: Start<'r>,
     pub(super) check: SchemaCheck<'r>,
+    /// The answers to look-ups that are there.
+    answers: Option<&'r dyn Answers>,
     /// The events of the present record that are to be parked.
-    waiting: Vec<Waiting>,
+    pub(super) parking: Parking,
+    /// What waits, in the order of the output.
+    pub(super) gaps: Vec<Gap>,
     pub(super) writer: Writer<'r>,
 }
 
 /// What became of a record before its events are looked at.
-enum Loaded<'a> {
+pub(super) enum Loaded<'a> {
     Events(Adapted<'a>),
     Unreadable(Vec<Reason>),
     Refused(&'a CollectorPayload<'a>, Vec<Reason>),
-    /// Schemas that cannot be had, by their Iglu URIs; none where they must be asked for first.
-    Undecided(Vec<String>),
+    /// Schemas that cannot be had, by their Iglu URIs; none while some must be asked for first.
+    Undecided(Option<Vec<String>>),
     Panicked(Box<dyn Any + Send>),
 }
 
@@ -56,13 +62,15 @@ impl<'r> Pass<'r> {
     pub(super) fn new(
         pipeline: &'r Pipeline,
         work: Work<'r>,
-        schemas: &'r Schemas,
+        known: Known<'r>,
         start: Start<'r>,
         now_ms: i64,
     ) -> Pass<'r> {
+        let Known { schemas, answers } = known;
         let check = SchemaCheck::new(schemas, &pipeline.settings);
         let writer = Writer::new(pipeline, work, schemas, now_ms);
-        Pass { pipeline, work, start, check, waiting: Vec::new(), writer }
+        let (parking, gaps) = (Parking::default(), Vec::new());
+        Pass { pipeline, work, start, check, answers, parking, gaps, writer }
     }
 
     /// Processes the group that begins with a record; returns the first record of the next.
@@ -99,10 +107,10 @@ impl<'r> Pass<'r> {
     }
 
     /// A record taken apart, confined: a panic costs this record alone.
-    fn loaded<'a>(&mut self, record: &Record<'a>, arena: &'a Bump) -> Loaded<'a> {
+    pub(super) fn loaded<'a>(&mut self, record: &Record<'a>, arena: &'a Bump) -> Loaded<'a> {
         let whole = AssertUnwindSafe(|| self.load(record, arena));
         catch_unwind(whole).unwrap_or_else(|panic| {
-            self.check.unavailable.clear();
+            self.check.take_missing();
             Loaded::Panicked(panic)
         })
     }
@@ -114,10 +122,12 @@ impl<'r> Pass<'r> {
             Err(reasons) => return Loaded::Unreadable(reasons),
         };
         let adapters = &self.pipeline.settings.adapters;
-        match adapt::events(payload, adapters, &mut self.check, arena) {
+        let adapted = adapt::events(payload, adapters, &mut self.check, arena);
+        let missing = self.check.take_missing();
+        match adapted {
             Ok(adapted) => Loaded::Events(adapted),
             Err(Stop::Refused(reasons)) => Loaded::Refused(payload, reasons),
-            Err(Stop::Pending) => Loaded::Undecided(std::mem::take(&mut self.check.unavailable)),
+            Err(Stop::Pending) => Loaded::Undecided(missing),
         }
     }
 
@@ -134,7 +144,7 @@ impl<'r> Pass<'r> {
     }
 
     /// One record, confined as far as its events are not.
-    fn record<'a>(
+    pub(super) fn record<'a>(
         &mut self,
         index: u32,
         loaded: Loaded<'a>,
@@ -157,7 +167,11 @@ impl<'r> Pass<'r> {
             Loaded::Refused(payload, reasons) => {
                 pass.writer.refused(index, &Refused { payload, reasons }, arena);
             }
-            Loaded::Undecided(schemas) => pass.park(index, record, schemas, None),
+            Loaded::Undecided(Some(schemas)) => {
+                let reason = parked::Reason::SchemasUnavailable(schemas);
+                pass.writer.park(index, record, reason, None);
+            }
+            Loaded::Undecided(None) => pass.gap(index, What::Record),
             Loaded::Panicked(panic) => pass.writer.panicked(index, record, &*panic),
         });
     }
@@ -172,7 +186,7 @@ impl<'r> Pass<'r> {
     ) where
         'r: 'a,
     {
-        let origin = self.work.origin(record);
+        let (origin, gaps) = (self.work.origin(record), self.gaps.len());
         for (place, raw) in (0..).zip(events) {
             let fingerprint = fingerprints.next();
             if self.work.only.is_some_and(|parked| !parked.names(place)) {
@@ -183,10 +197,18 @@ impl<'r> Pass<'r> {
                 pass.event(index, passage, caches, arena);
             });
         }
-        if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
-            let schemas = std::mem::take(&mut self.check.unavailable);
-            self.park(index, record, schemas, Some(waiting));
+        self.park_events(index, gaps);
+    }
+
+    /// Parks the events of a record that are to be, at once unless others of it wait still: those
+    /// have left a gap behind the first so many.
+    pub(super) fn park_events(&mut self, index: u32, gaps: usize) {
+        let parking = std::mem::take(&mut self.parking);
+        if self.gaps.len() > gaps {
+            self.gap(index, What::Parking(parking));
+        } else if let Some((reason, events)) = parking.line() {
+            let record = &self.work.batch.records[index as usize];
+            self.writer.park(index, record, reason, Some(events));
         }
     }
 
@@ -204,11 +226,14 @@ impl<'r> Pass<'r> {
             settings: &self.pipeline.settings,
             enrichments: &self.pipeline.enrichments,
             check: &mut self.check,
+            answers: self.answers,
             caches,
             start: self.start,
             arena,
         };
-        match passage.travel(&mut tools) {
+        let travelled = passage.travel(&mut tools);
+        let missing = self.check.take_missing();
+        match travelled {
             Ok(()) => self.writer.enriched(index, &passage, arena),
             Err(End::Failed { failures, derived, invalid, unproven }) => {
                 let Passage { event, raw, masked, .. } = &passage;
@@ -225,49 +250,49 @@ impl<'r> Pass<'r> {
                 self.writer.violated(index, &reasons, &passage.event, &passage.raw, arena);
             }
             Err(End::Dropped) => self.writer.dropped(index),
-            // Without one that is unavailable the batch comes again once all were asked for.
-            Err(End::Waits) if self.check.unavailable.is_empty() => {}
-            Err(End::Waits) => {
-                let event_id = passage.event.get(Field::EventId).unwrap_or_default().to_owned();
-                self.waiting.push(Waiting { index: passage.index, event_id });
-            }
+            Err(End::Asks(questions)) => self.wait(index, passage.index, questions),
+            Err(End::Unanswered(lookups)) => self.park(&passage, Missing::Lookups(lookups)),
+            Err(End::Waits) => match missing {
+                Some(schemas) => self.park(&passage, Missing::Schemas(schemas)),
+                None => self.wait(index, passage.index, Vec::new()),
+            },
         }
     }
 
-    /// Parks events of a record, or all of it, for schemas that cannot be had; for none it does
-    /// nothing, since the batch comes again.
-    fn park(
-        &mut self,
-        index: u32,
-        record: &Record<'_>,
-        schemas: Vec<String>,
-        events: Option<Vec<Waiting>>,
-    ) {
-        if !schemas.is_empty() {
-            let reason = parked::Reason::SchemasUnavailable(schemas);
-            self.writer.park(index, record, reason, events);
-        }
+    fn wait(&mut self, record: u32, index: u32, questions: Vec<Question>) {
+        self.gap(record, What::Event { index, questions });
     }
 
-    /// Work on a record, or on one event of it: a panic costs that alone, and it becomes a bad row.
+    pub(super) fn gap(&mut self, record: u32, what: What) {
+        self.gaps.push(Gap { record, what, at: self.writer.output.mark() });
+    }
+
+    fn park(&mut self, passage: &Passage<'_>, missing: Missing) {
+        let event_id = passage.event.get(Field::EventId).unwrap_or_default().to_owned();
+        self.parking.add(Waiting { index: passage.index, event_id }, missing);
+    }
+
+    /// Work on a record, or on one event of it: a panic costs that alone, and it becomes a bad
+    /// row. False if there was one.
     pub(super) fn confined(
         &mut self,
         index: u32,
         caches: &mut Caches,
         work: impl FnOnce(&mut Self, &mut Caches),
-    ) {
-        let (mark, waiting) = (self.writer.output.mark(), self.waiting.len());
+    ) -> bool {
+        let mark = self.writer.output.mark();
+        let (parking, gaps) = (self.parking.len(), self.gaps.len());
         let whole = AssertUnwindSafe(|| work(self, caches));
         if let Err(panic) = catch_unwind(whole) {
             self.writer.output.rewind(mark);
-            self.waiting.truncate(waiting);
-            if waiting == 0 {
-                // Nothing waits for them any more.
-                self.check.unavailable.clear();
-            }
+            self.parking.truncate(parking);
+            self.gaps.truncate(gaps);
+            self.check.take_missing();
             let record = &self.work.batch.records[index as usize];
             self.writer.panicked(index, record, &*panic);
             *caches = Caches::default();
+            return false;
         }
+        true
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! Schemas come as a snapshot. A batch that mentions schemas which nobody has asked for yet is
 //! answered with their keys; the caller resolves them and processes the batch again. That is rare,
-//! and it keeps this code free of waiting.
+//! and it keeps this code free of waiting. An event whose look-ups have no answer yet is
+//! [`Suspended`] alone: the caller gets the answers and has it resumed.
 
 pub mod adapt;
 mod batch;
@@ -19,14 +20,17 @@ mod envelopes;
 mod failed;
 mod group;
 mod identity;
+mod known;
 pub mod load;
 pub mod output;
 pub mod parameters;
 pub mod parked;
 pub mod protection;
 pub mod proven;
+mod resume;
 pub mod road;
 pub mod schema_check;
+mod suspended;
 pub mod transform;
 mod verdicts;
 mod writer;
@@ -43,11 +47,14 @@ use validator::Schemas;
 use adapt::Adapters;
 pub use batch::{Batch, Origin, Record};
 use group::Pass;
+pub use known::Known;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use parked::Parked;
 use protection::Personal;
 use proven::Proven;
+use suspended::Filling;
+pub use suspended::Suspended;
 use transform::Start;
 use writer::Writer;
 
@@ -160,6 +167,8 @@ pub enum Outcome {
     Done(Output),
     /// Schemas that nobody has asked for yet. Resolve them and process the batch again.
     Need(Vec<SchemaKey>),
+    /// Some events wait. Get what they ask for, or some of it, and resume.
+    Waits(Suspended),
 }
 
 impl Pipeline {
@@ -168,29 +177,60 @@ impl Pipeline {
         Pipeline { settings, enrichments }
     }
 
+    /// What it adds to events.
+    pub fn enrichments(&self) -> &Enrichments {
+        &self.enrichments
+    }
+
     /// Processes a batch. `now_ms` is stamped on every event and bad row of it.
-    pub fn process(&self, batch: &Batch<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
-        self.run(Work { batch, stream: &self.settings.stream, only: None }, schemas, now_ms)
+    pub fn process<'k>(
+        &self,
+        batch: &Batch<'_>,
+        known: impl Into<Known<'k>>,
+        now_ms: i64,
+    ) -> Outcome {
+        self.begin(self.work(batch, None), known.into(), now_ms)
     }
 
     /// Processes what a parked record stands for: a batch of that one record, of which only the
     /// events named there are looked at, under the ids they would have had.
-    pub fn replay(
+    pub fn replay<'k>(
         &self,
         parked: &Parked,
         batch: &Batch<'_>,
-        schemas: &Schemas,
-        now: i64,
+        known: impl Into<Known<'k>>,
+        now_ms: i64,
     ) -> Outcome {
-        self.run(Work { batch, stream: &parked.stream, only: Some(parked) }, schemas, now)
+        self.begin(self.work(batch, Some(parked)), known.into(), now_ms)
     }
 
-    fn run(&self, work: Work<'_>, schemas: &Schemas, now_ms: i64) -> Outcome {
-        let texts = Bump::new();
-        let start = Start::new(&self.settings.processor, now_ms, &texts);
-        BENCH.with_borrow_mut(|bench| {
-            let mut pass = Pass::new(self, work, schemas, start, now_ms);
-            pass.check.proven = std::mem::take(&mut bench.proven);
+    /// Goes on with a batch of which some events waited: begins these alone anew, with more that
+    /// is known. The batch, what it replays and the time are those of the beginning.
+    pub fn resume<'k>(
+        &self,
+        suspended: Suspended,
+        (batch, parked): (&Batch<'_>, Option<&Parked>),
+        known: impl Into<Known<'k>>,
+        now_ms: i64,
+    ) -> Outcome {
+        let work = self.work(batch, parked);
+        let filling = self.pass(work, known.into(), now_ms, |pass, bench| {
+            let begins = pass.resume(&suspended.gaps, bench);
+            let (output, gaps) =
+                (std::mem::take(&mut pass.writer.output), std::mem::take(&mut pass.gaps));
+            let schemas = std::mem::take(&mut pass.check.needs);
+            Filling { begins, suspended: Suspended { output, gaps, schemas } }
+        });
+        suspended.fill(filling).outcome()
+    }
+
+    fn work<'r>(&'r self, batch: &'r Batch<'r>, parked: Option<&'r Parked>) -> Work<'r> {
+        let stream = parked.map_or(&self.settings.stream, |parked| &parked.stream);
+        Work { batch, stream, only: parked }
+    }
+
+    fn begin(&self, work: Work<'_>, known: Known<'_>, now_ms: i64) -> Outcome {
+        self.pass(work, known, now_ms, |pass, bench| {
             // An event's line is about as long as its share of the payload.
             let bytes = work.batch.bytes();
             pass.writer.output.enriched.reserve(bytes + bytes / 8);
@@ -198,18 +238,39 @@ impl Pipeline {
             while next < work.batch.records.len() {
                 next = pass.group(next, bench);
             }
-            bench.proven = std::mem::take(&mut pass.check.proven);
-            match pass.check.needs.is_empty() {
-                true => Outcome::Done(pass.writer.output),
-                false => Outcome::Need(pass.check.needs),
+            let schemas = std::mem::take(&mut pass.check.needs);
+            if !schemas.is_empty() {
+                return Outcome::Need(schemas);
             }
+            let (output, gaps) =
+                (std::mem::take(&mut pass.writer.output), std::mem::take(&mut pass.gaps));
+            Suspended { output, gaps, schemas }.outcome()
+        })
+    }
+
+    /// One pass over a batch, or over a part of it.
+    fn pass<T>(
+        &self,
+        work: Work<'_>,
+        known: Known<'_>,
+        now_ms: i64,
+        over: impl FnOnce(&mut Pass<'_>, &mut Bench) -> T,
+    ) -> T {
+        let texts = Bump::new();
+        let start = Start::new(&self.settings.processor, now_ms, &texts);
+        BENCH.with_borrow_mut(|bench| {
+            let mut pass = Pass::new(self, work, known, start, now_ms);
+            pass.check.proven = std::mem::take(&mut bench.proven);
+            let result = over(&mut pass, bench);
+            bench.proven = std::mem::take(&mut pass.check.proven);
+            result
         })
     }
 
     /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is
     /// to be parked they are bad rows, with the record in them.
     pub fn park(&self, batch: &Batch<'_>, deaths: u32, now_ms: i64) -> Output {
-        let work = Work { batch, stream: &self.settings.stream, only: None };
+        let work = self.work(batch, None);
         let schemas = Schemas::default();
         let mut writer = Writer::new(self, work, &schemas, now_ms);
         for (index, record) in (0..).zip(&batch.records) {

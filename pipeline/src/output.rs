@@ -75,10 +75,28 @@ pub struct Output {
 }
 
 /// A point in an output to come back to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     lines: [usize; Route::ALL.len()],
     verdicts: usize,
+}
+
+impl std::ops::Add for Mark {
+    type Output = Mark;
+
+    fn add(mut self, other: Mark) -> Mark {
+        self.lines.iter_mut().zip(other.lines).for_each(|(mine, more)| *mine += more);
+        Mark { verdicts: self.verdicts + other.verdicts, ..self }
+    }
+}
+
+impl std::ops::Sub for Mark {
+    type Output = Mark;
+
+    fn sub(mut self, other: Mark) -> Mark {
+        self.lines.iter_mut().zip(other.lines).for_each(|(mine, less)| *mine -= less);
+        Mark { verdicts: self.verdicts - other.verdicts, ..self }
+    }
 }
 
 impl Output {
@@ -127,6 +145,15 @@ impl Output {
         }
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
+    }
+
+    /// Appends the part of another output, of the same records, between two points.
+    pub(crate) fn append_part(&mut self, other: &Output, from: Mark, to: Mark) {
+        for (index, route) in Route::ALL.into_iter().enumerate() {
+            let (from, to) = (from.lines[index], to.lines[index]);
+            self.lines_mut(route).append_part(other.lines(route), from, to);
+        }
+        self.verdicts.extend_from_slice(&other.verdicts[from.verdicts..to.verdicts]);
     }
 }
 
@@ -205,8 +232,14 @@ impl Lines {
 
     /// Appends all lines of another.
     pub fn append(&mut self, other: &Lines) {
-        let base = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes);
-        self.ends.extend(other.ends.iter().map(|end| base + end));
+        self.append_part(other, 0, other.len());
+    }
+
+    /// Appends the lines of another from one up to the next.
+    fn append_part(&mut self, other: &Lines, from: usize, to: usize) {
+        let end = |lines: usize| lines.checked_sub(1).map_or(0, |last| other.ends[last]);
+        let (base, start) = (self.bytes.len(), end(from));
+        self.bytes.extend_from_slice(&other.bytes[start..end(to)]);
+        self.ends.extend(other.ends[from..to].iter().map(|end| base + end - start));
     }
 }

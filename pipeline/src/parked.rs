@@ -39,6 +39,15 @@ pub struct Parked {
 pub enum Reason {
     /// The registries that may have these schemas could not be asked. Iglu URIs.
     SchemasUnavailable(Vec<String>),
+    /// These look-ups could not be asked. Their names, each with why.
+    LookupsUnavailable(Vec<String>),
+    /// Both: of some events a schema could not be had, of others a look-up could not be asked.
+    Unavailable {
+        /// Iglu URIs.
+        schemas: Vec<String>,
+        /// Names, each with why.
+        lookups: Vec<String>,
+    },
     /// Workers died on the record, so many in a row.
     KilledWorkers(u32),
 }
@@ -51,6 +60,66 @@ pub struct Waiting {
     pub index: u32,
     /// Its `event_id`.
     pub event_id: String,
+}
+
+/// Events of one record that are to be parked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parking(Vec<(Waiting, Missing)>);
+
+/// What is missing of an event.
+#[derive(Clone, Debug)]
+pub(crate) enum Missing {
+    /// Schemas that cannot be had, by their Iglu URIs.
+    Schemas(Vec<String>),
+    /// Look-ups that cannot be asked, each with why.
+    Lookups(Vec<String>),
+}
+
+impl Parking {
+    /// One more event.
+    pub(crate) fn add(&mut self, event: Waiting, missing: Missing) {
+        self.0.push((event, missing));
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back all but the first so many.
+    pub(crate) fn truncate(&mut self, events: usize) {
+        self.0.truncate(events);
+    }
+
+    /// The same with those of another.
+    pub(crate) fn with(mut self, other: Parking) -> Parking {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The events in order, and why they wait; none if there are none.
+    pub(crate) fn line(mut self) -> Option<(Reason, Vec<Waiting>)> {
+        self.0.sort_by_key(|(event, _)| event.index);
+        let (mut events, mut schemas, mut lookups) = (Vec::new(), Vec::new(), Vec::new());
+        for (event, missing) in self.0 {
+            events.push(event);
+            let (all, more) = match missing {
+                Missing::Schemas(more) => (&mut schemas, more),
+                Missing::Lookups(more) => (&mut lookups, more),
+            };
+            for one in more {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        let reason = match (schemas.is_empty(), lookups.is_empty()) {
+            (_, true) => Reason::SchemasUnavailable(schemas),
+            (true, false) => Reason::LookupsUnavailable(lookups),
+            (false, false) => Reason::Unavailable { schemas, lookups },
+        };
+        (!events.is_empty()).then_some((reason, events))
+    }
 }
 
 impl Parked {

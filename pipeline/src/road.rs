@@ -3,10 +3,11 @@
 //! What is known of an event between two steps is a value, a [`Passage`], and each step either
 //! takes it further or says why it ends there. [`Passage::travel`] takes all steps; whoever wants
 //! to see what each of them does takes them one by one and looks at the passage in between. A step
-//! asks nobody and keeps nothing: what it lacks it names ([`End::Waits`]), and the same passage can
-//! come to the same step again once that is there.
+//! asks nobody and keeps nothing: what it lacks it names ([`End::Waits`], [`End::Asks`]), and the
+//! event is taken down the same road again once that is there.
 
 use bumpalo::collections::Vec as BumpVec;
+use enrichments::lookup::{Answers, Question};
 use enrichments::{Caches, Change, Enrichments, Input, Times};
 use event::reason::{EnrichmentId, Failure, Reason};
 use event::{Bump, Entity, Event, Field, RawEvent};
@@ -50,6 +51,8 @@ pub struct Tools<'t, 's, 'a> {
     pub enrichments: &'t Enrichments,
     /// What is known of schemas.
     pub check: &'t mut SchemaCheck<'s>,
+    /// The answers to look-ups that are there.
+    pub answers: Option<&'t dyn Answers>,
     /// What the thread remembers of other events.
     pub caches: &'t mut Caches,
     /// What every event of the batch starts with.
@@ -78,6 +81,10 @@ pub enum End<'a> {
     Dropped,
     /// A schema is not there; it has been noted as needed or as unavailable.
     Waits,
+    /// A look-up has no answer yet: all that its look-ups ask.
+    Asks(Vec<Question>),
+    /// Look-ups cannot be asked and the event is to be parked: their names, each with why.
+    Unanswered(Vec<String>),
 }
 
 /// One step of the road.
@@ -166,13 +173,29 @@ fn enrichments<'a>(
     let Passage { raw, times, fingerprint, found, event, .. } = passage;
     let unstruct = found.unstruct.as_ref();
     let (fingerprint, now_ms) = (*fingerprint, tools.start.now_ms);
-    let input = Input { raw, times: *times, unstruct, fingerprint, now_ms };
+    let (contexts, answers) = (&*found.contexts, tools.answers);
+    let input = Input { raw, times: *times, contexts, unstruct, fingerprint, now_ms, answers };
     let enriched = tools.enrichments.run(event, &input, tools.caches, tools.arena);
+    if enriched.asked.waits {
+        return Err(End::Asks(enriched.asked.questions));
+    }
     passage.derived = enriched.entities;
     match enriched.failures.is_empty() {
         true if enriched.dropped => Err(End::Dropped),
+        // What is bad already need not wait to be found so.
+        true if !enriched.asked.unavailable.is_empty() => {
+            Err(End::Unanswered(enriched.asked.unavailable))
+        }
         true => Ok(()),
-        false => Err(End::failed(enriched.failures, &[])),
+        false => {
+            // What was derived later stands before what was derived earlier.
+            let later = passage.derived.len().saturating_sub(enriched.before_scripts);
+            let shown = Some(&passage.derived[later..]).filter(|shown| !shown.is_empty());
+            let column = shown.map(|shown| event::entity::envelope(shown, tools.arena));
+            passage.event.set(Field::DerivedContexts, column);
+            // Nobody has looked whether they are valid.
+            Err(End::failed(enriched.failures, &[Field::DerivedContexts]))
+        }
     }
 }
 

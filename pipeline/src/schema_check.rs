@@ -80,7 +80,9 @@ pub struct SchemaCheck<'s> {
     pub proven: Proven,
     /// The keys not known so far.
     pub needs: Vec<SchemaKey>,
-    /// The Iglu URIs, of the present record, of schemas that cannot be had.
+    /// Whether something of the present event, or record, is not known so far.
+    pub pending: bool,
+    /// The Iglu URIs, of the present event or record, of schemas that cannot be had.
     pub unavailable: Vec<String>,
 }
 
@@ -97,6 +99,7 @@ impl<'s> SchemaCheck<'s> {
             envelopes: Envelopes::new(schemas, settings.validation),
             proven: Proven::default(),
             needs: Vec::new(),
+            pending: false,
             unavailable: Vec::new(),
         }
     }
@@ -160,7 +163,15 @@ impl<'s> SchemaCheck<'s> {
         }
     }
 
+    /// What was found missing since this was last asked, besides what is needed: the URIs of
+    /// schemas that cannot be had. None while something is needed first.
+    pub fn take_missing(&mut self) -> Option<Vec<String>> {
+        let unavailable = std::mem::take(&mut self.unavailable);
+        (!std::mem::take(&mut self.pending)).then_some(unavailable)
+    }
+
     fn need(&mut self, uri: &str) {
+        self.pending = true;
         let key = SchemaKey::parse(uri).expect("the URI was parsed before");
         if self.needs.len() < Self::NEEDS_MAX && !self.needs.contains(&key) {
             self.needs.push(key);

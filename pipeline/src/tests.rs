@@ -33,7 +33,7 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     let texts = Bump::new();
     let work = Work { batch: &batch, stream: "", only: None };
     let start = Start::new(&pipeline.settings.processor, NOW_MS, &texts);
-    let mut pass = Pass::new(&pipeline, work, &schemas, start, NOW_MS);
+    let mut pass = Pass::new(&pipeline, work, Known::from(&schemas), start, NOW_MS);
     let (arena, mut caches) = (Bump::new(), Caches::default());
     let record = &batch.records[0];
     let payload = load::payload(record.data, RecordEncoding::Plain, &arena).expect("a payload");
@@ -79,7 +79,7 @@ fn a_panic_tells_of_nobody_where_bad_rows_may_not() {
         let work = Work { batch: &batch, stream: "", only: None };
         let texts = Bump::new();
         let start = Start::new(&pipeline.settings.processor, NOW_MS, &texts);
-        let mut pass = Pass::new(&pipeline, work, &schemas, start, NOW_MS);
+        let mut pass = Pass::new(&pipeline, work, Known::from(&schemas), start, NOW_MS);
         let jane = "jane".to_owned();
         pass.confined(0, &mut Caches::default(), |_, _| panic!("no room for {jane}"));
         let row = String::from_utf8_lossy(pass.writer.output.bad.last()).into_owned();

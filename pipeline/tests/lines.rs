@@ -89,9 +89,9 @@ static SCHEMAS: LazyLock<Schemas> = LazyLock::new(embedded::snapshot);
 fn process(pipeline: &Pipeline, record: &[u8]) -> Output {
     let record = Record { sequence: "1", sub_sequence: 0, data: record };
     let batch = Batch { shard: "s", records: vec![record] };
-    match pipeline.process(&batch, &SCHEMAS, 1_714_558_272_345) {
+    match pipeline.process(&batch, &*SCHEMAS, 1_714_558_272_345) {
         Outcome::Done(output) => output,
-        Outcome::Need(keys) => panic!("all schemas are here, but {keys:?}"),
+        outcome => panic!("all is known, but {outcome:?}"),
     }
 }
 

@@ -555,9 +555,10 @@ fn process(pipeline: &Pipeline, schemas: &mut Schemas, record: &[u8]) -> Output 
     let record = Record { sequence: "1", sub_sequence: 0, data: record };
     let batch = Batch { shard: "s", records: vec![record] };
     loop {
-        match pipeline.process(&batch, schemas, 1_714_558_272_345) {
+        match pipeline.process(&batch, &*schemas, 1_714_558_272_345) {
             Outcome::Done(output) => return output,
             Outcome::Need(keys) => *schemas = self::schemas(&keys),
+            Outcome::Waits(_) => unreachable!("there are no look-ups"),
         }
     }
 }

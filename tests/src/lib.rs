@@ -9,6 +9,7 @@
 )]
 
 pub mod admin;
+pub mod api;
 pub mod arrivals;
 pub mod emulators;
 pub mod faults;

@@ -22,6 +22,7 @@ use anyhow::Context;
 use enrichments::Enrichments;
 use event::SchemaKey;
 use event::bad_row::Processor;
+use lookups::{Lookups, Told};
 use resolver::{RegistryFigures, Resolver};
 use validator::Schemas;
 
@@ -33,15 +34,17 @@ use crate::commands::tolerance::Tolerance;
 use crate::config;
 use crate::exit::{EXIT_FAULTS, EXIT_GRACE, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
-use crate::resolving::resolving;
+use crate::resolving::{Attempt, Sources, resolving};
 use crate::rules::Rules;
 use crate::signal;
 use crate::terminal::{self, Loudness};
+use crate::worker::build;
 use account::Account;
 pub use chunk::{Chunk, next_chunk};
 use input::Input;
 use output::{Destination, Writer};
-use pipeline::{Outcome, Output, Pipeline, Settings, protection};
+use pipeline::parked::Parked;
+use pipeline::{Output, Pipeline, Settings, protection};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
@@ -236,6 +239,7 @@ impl TransformArgs {
 pub struct Transform {
     pipeline: Pipeline,
     resolver: Resolver,
+    lookups: Arc<Lookups>,
     runtime: tokio::runtime::Runtime,
     now: Option<i64>,
     /// Registries of which it was said that they cannot be asked.
@@ -268,8 +272,10 @@ impl Transform {
         for warning in enrichments.warnings() {
             terminal::note(&format!("snowmelt: {warning}"));
         }
+        let pipeline = Pipeline::new(settings, enrichments);
         Ok(Transform {
-            pipeline: Pipeline::new(settings, enrichments),
+            lookups: build::lookups(&pipeline, |_| lookups::Settings::default())?,
+            pipeline,
             resolver: rules.resolver(&aws::Settings::default())?,
             runtime,
             now: args.now,
@@ -342,8 +348,14 @@ impl Transform {
 
     /// Processes one batch, resolving what it needs.
     pub fn process(&self, batch: &Batch) -> Output {
-        let batch = batch.view();
-        self.resolving(|schemas, now| self.pipeline.process(&batch, schemas, now))
+        self.resolving(batch, None, |_| {})
+    }
+
+    /// The same, and what was told of look-ups in each round.
+    pub fn process_telling(&self, batch: &Batch) -> (Output, Vec<Arc<Told>>) {
+        let mut rounds = Vec::new();
+        let output = self.resolving(batch, None, |told| rounds.push(Arc::clone(told)));
+        (output, rounds)
     }
 
     /// The schemas resolved so far.
@@ -357,15 +369,22 @@ impl Transform {
     }
 
     fn chunk(&self, chunk: &Chunk) -> Output {
-        let Some(parked) = &chunk.parked else { return self.process(&chunk.batch) };
-        let batch = chunk.batch.view();
-        self.resolving(|schemas, now| self.pipeline.replay(parked, &batch, schemas, now))
+        self.resolving(&chunk.batch, chunk.parked.as_deref(), |_| {})
     }
 
-    fn resolving(&self, process: impl Fn(&Schemas, i64) -> Outcome) -> Output {
-        let now = self.now();
-        let attempt = |schemas: Schemas| ready(Ok::<_, Infallible>(process(&schemas, now)));
-        let Ok(output) = self.runtime.block_on(self.telling(resolving(&self.resolver, attempt)));
+    fn resolving(
+        &self,
+        batch: &Batch,
+        parked: Option<&Parked>,
+        mut round: impl FnMut(&Arc<Told>),
+    ) -> Output {
+        let (batch, now) = (batch.view(), self.now());
+        let attempt = |attempt: Attempt| {
+            attempt.told.iter().for_each(&mut round);
+            ready(Ok::<_, Infallible>(attempt.run(&self.pipeline, &batch, parked, now)))
+        };
+        let sources = Sources { resolver: &self.resolver, lookups: &self.lookups };
+        let Ok(output) = self.runtime.block_on(self.telling(resolving(sources, attempt)));
         output
     }
 

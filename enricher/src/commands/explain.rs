@@ -6,6 +6,7 @@
 //! many warm runs. Of a record that failed only the reasons are shown, unless everything is asked
 //! for.
 
+mod asked;
 mod request;
 mod short;
 mod tree;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use enrichments::lookup::{Answers, Question};
 use enrichments::{Caches, Configuration, Enrichments, Input as Given};
 use event::reason::{Failure, Reason};
 use event::{Bump, Entity, Event, SchemaKey};
@@ -28,6 +30,7 @@ use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::batch::{Batch, Record};
 use crate::exit::Usage;
 use crate::terminal;
+use asked::Asked;
 use pipeline::road::{End, Passage, STEPS, Tools};
 use pipeline::schema_check::{SchemaCheck, Stop};
 use pipeline::transform::Start;
@@ -99,7 +102,7 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
 
     let transform = Transform::new(&args.transform, settings.clone())?;
     // Afterwards all schemas that the record mentions were asked for.
-    let output = transform.process(&batch);
+    let (output, told) = transform.process_telling(&batch);
     let schemas = transform.schemas();
     let mut check = SchemaCheck::new(&schemas, &settings);
     let steps = steps(&args.transform)?;
@@ -115,7 +118,8 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
         sub_sequence: record.sub_sequence,
     };
     let start = Start::new(&settings.processor, transform.now(), &arena);
-    let road = Road { settings: &settings, origin, start, enrichments: &steps };
+    let asked = &Asked(told);
+    let road = Road { settings: &settings, origin, start, enrichments: &steps, asked };
     explain(&record.data, &road, &mut check, &mut account, &arena);
     let mut became = became(&output);
     let why = why::of(&became, &Known { transform: &transform, schemas: &schemas });
@@ -162,6 +166,8 @@ struct Road<'a> {
     start: Start<'a>,
     /// The enrichments up to each of them, all of them last.
     enrichments: &'a [(&'static str, Enrichments)],
+    /// What look-ups were answered.
+    asked: &'a Asked,
 }
 
 /// The record of that number, counted from 0.
@@ -258,6 +264,7 @@ fn walk<'a>(
         settings: road.settings,
         enrichments,
         check,
+        answers: Some(road.asked),
         caches: &mut Caches::default(),
         start: road.start,
         arena,
@@ -293,6 +300,8 @@ fn ended(end: &End<'_>) -> Value {
         End::Refused(reasons) => words(reasons),
         End::Dropped => json!("dropped by a script"),
         End::Waits => json!("waits: a schema cannot be had now"),
+        End::Asks(_) => json!("waits: a look-up has no answer"),
+        End::Unanswered(lookups) => json!({"waits: look-ups cannot be asked": lookups}),
     }
 }
 
@@ -315,10 +324,13 @@ fn one_by_one<'a>(
     let Passage { raw, times, found, .. } = passage;
     let unstruct = found.unstruct.as_ref();
     let now_ms = road.start.now_ms;
-    let given = Given { raw, times: *times, unstruct, fingerprint: None, now_ms };
+    let (contexts, answers) = (&*found.contexts, Some(road.asked as &dyn Answers));
+    let given =
+        Given { raw, times: *times, contexts, unstruct, fingerprint: None, now_ms, answers };
     let mut event = from.clone();
     let mut entities: Vec<Entity<'a>> = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
+    let mut questions: Vec<Question> = Vec::new();
     let (mut least, mut explained) = (0.0, Map::new());
     for (name, enrichments) in road.enrichments {
         let mut after = from.clone();
@@ -333,6 +345,11 @@ fn one_by_one<'a>(
         if !new.is_empty() {
             step.insert("failures".to_owned(), failed(&new));
         }
+        if let Some(more) = done.asked.questions.get(questions.len()..).filter(|it| !it.is_empty())
+        {
+            let shown = road.asked.shown(enrichments.lookups(), more);
+            step.insert("look-ups".to_owned(), shown);
+        }
         let fastest = fastest(enrichments, from, &given, &mut caches, arena);
         step.insert("micros".to_owned(), json!(rounded((fastest - least).max(0.0))));
         least = fastest;
@@ -340,6 +357,7 @@ fn one_by_one<'a>(
         event = after;
         entities = done.entities.to_vec();
         failures = done.failures;
+        questions = done.asked.questions;
     }
     explained
 }

@@ -193,6 +193,8 @@ impl Fleet {
         let (config, aws) = (config::Enrichments::default(), aws::Settings::default());
         let (pipeline, renewal) =
             enriching::start(settings.clone(), &args.rules, &config, &aws, &Arc::default()).await?;
+        let settings_of = |_| lookups::Settings::default();
+        let lookups = build::lookups(&pipeline.borrow(), settings_of)?;
         let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
@@ -203,7 +205,8 @@ impl Fleet {
             let shared = Shared::new(Arc::clone(&pool), BUDGET);
             fleet.metrics.push(Arc::clone(&shared.metrics));
             let (source, sinks) = (Arc::new(stream.clone()), build::sinks(&plan, &shared, None));
-            let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared);
+            let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared)
+                .with_lookups(Arc::clone(&lookups));
             let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;
             let life = life::run(Arc::new(worker), store, plan.leases, GRACE, stop.clone());
             fleet.workers.spawn(life);

@@ -287,7 +287,7 @@ bucket = "bucket"
                 "expected a folder, found nothing",
             ),
             (
-                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"api_request\",\n \"sql_qury\"]",
+                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"weather\",\n \"sql_qury\"]",
                 "13:2",
                 "did you mean `sql_query`?",
             ),

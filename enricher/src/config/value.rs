@@ -97,6 +97,11 @@ impl<const MIN: u64, const MAX: u64> Bytes<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
+    pub(super) fn new(count: u64) -> Self {
+        assert!((MIN..=MAX).contains(&count), "a default is within its bounds");
+        Count(count as usize)
+    }
+
     /// The number.
     pub fn get(self) -> usize {
         self.0

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use lease::LeaseStore;
 use lease::store::dynamo::Dynamo;
+use lookups::Lookups;
+use pipeline::Pipeline;
 
 use super::enriching::{self, Renewal};
 use super::plan::{Home, Larger, Objects, Plan, To};
@@ -61,16 +63,26 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     let (settings, enrichments) = (plan.pipeline.clone(), &config.enrichments);
     let (pipeline, renewal) =
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
+    let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
     let source = Arc::new(source(&config.source, &aws, &shared));
     let sinks = sinks(plan, &shared, Some(&aws));
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table));
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
     Ok(Parts {
-        worker: Worker::new(source, pipeline, resolver, sinks, shared),
+        worker: Worker::new(source, pipeline, resolver, sinks, shared).with_lookups(lookups),
         store: Arc::new(store),
         renewal,
         admin: config.admin.listen,
     })
+}
+
+/// Who answers a pipeline's look-ups. Nobody is asked yet.
+pub fn lookups(
+    pipeline: &Pipeline,
+    settings: impl Fn(&'static str) -> lookups::Settings,
+) -> Result<Arc<Lookups>, Usage> {
+    let opened = Lookups::open(pipeline.enrichments().lookups(), settings);
+    Ok(Arc::new(opened.map_err(|error| Usage(error.to_string()))?))
 }
 
 fn rules(config: &Config) -> Rules {

@@ -76,12 +76,12 @@ mod tests {
         let ours = r#"{"schema": "iglu:com.acme/acme_config/jsonschema/1-0-0", "data": {}}"#;
         std::fs::write(dir.path().join("acme.json"), ours).expect("a file");
         let check = |name| check_allowed(name, Some(dir.path()));
-        for name in ["sql_query", "sql_query_enrichment_config", "api_request", "acme_config"] {
+        for name in ["sql_query", "sql_query_enrichment_config", "weather", "acme_config"] {
             assert_eq!(check(name), Ok(()), "{name}");
         }
         assert!(check("sql_qury").is_err_and(|why| {
             why.starts_with("unknown enrichment `sql_qury`, expected one of `sql_query`, ")
-                && why.contains("`api_request`")
+                && why.contains("`weather`")
                 && why.ends_with("`acme_config`")
         }));
         assert!(check("").is_err());

@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let record = Record { sequence: "1", sub_sequence: 0, data };
     let batch = Batch { shard: "shard", records: vec![record] };
     // Schemas that are not embedded would be asked for: there is nobody to ask.
-    let outcome = PIPELINE.process(&batch, &SCHEMAS, 1_714_558_272_345);
+    let outcome = PIPELINE.process(&batch, &*SCHEMAS, 1_714_558_272_345);
     let Outcome::Done(output) = outcome else { return };
     let of = |wanted: fn(&Verdict) -> bool| {
         output.verdicts.iter().filter(|(_, verdict)| wanted(verdict)).count()

@@ -20,13 +20,12 @@ use anyhow::ensure;
 use resolver::{Figures, Resolver};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use validator::Schemas;
 
 use super::batches;
 use crate::batch::Batch;
 use crate::commands::enrich::input::Input;
 use crate::process::this_program;
-use crate::resolving::resolving;
+use crate::resolving::{Attempt, Sources, resolving};
 use crate::{clock, terminal};
 use hosting::{Corpus, Hosting};
 use pipeline::{Outcome, Pipeline, Settings};
@@ -87,7 +86,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let batches = batches(Input::open(&args.input)?)?;
     let corpus = Corpus::of(&args, &pipeline, &batches, &runtime)?;
     let hostings = hosting::all(&corpus, &runtime)?;
-    let bench = Bench { pipeline, batches, runtime };
+    let bench = Bench { pipeline, batches, runtime, lookups: Arc::default() };
 
     let mut measured: Vec<Measured> =
         hostings.iter().map(|h| Measured { name: h.name, runs: Vec::new() }).collect();
@@ -108,6 +107,8 @@ struct Bench {
     pipeline: Pipeline,
     batches: Vec<Batch>,
     runtime: tokio::runtime::Runtime,
+    /// None.
+    lookups: Arc<lookups::Lookups>,
 }
 
 impl Bench {
@@ -144,12 +145,13 @@ impl Bench {
         let (mut events, mut waits) = (0, 0);
         for batch in &self.batches {
             let batch = batch.view();
-            let attempt = |schemas: Schemas| {
-                let outcome = self.pipeline.process(&batch, &schemas, clock::now_ms());
+            let attempt = |attempt: Attempt| {
+                let outcome = attempt.run(&self.pipeline, &batch, None, clock::now_ms());
                 waits += u64::from(matches!(outcome, Outcome::Need(_)));
                 ready(Ok::<_, Infallible>(outcome))
             };
-            let Ok(output) = self.runtime.block_on(resolving(resolver, attempt));
+            let sources = Sources { resolver, lookups: &self.lookups };
+            let Ok(output) = self.runtime.block_on(resolving(sources, attempt));
             events += black_box(output).verdicts.len() as u64;
         }
         (events, waits)

@@ -7,13 +7,13 @@ use event::Bump;
 
 /// A JSON text with its nodes.
 #[derive(Debug)]
-pub(super) struct Tree<'j> {
+pub(crate) struct Tree<'j> {
     text: &'j str,
     nodes: Vec<Node>,
 }
 
 /// The number of a node.
-pub(super) type Id = usize;
+pub(crate) type Id = usize;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -28,7 +28,7 @@ struct Node {
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Object,
     Array,
     Text,
@@ -39,7 +39,7 @@ pub(super) enum Kind {
 
 impl<'j> Tree<'j> {
     /// Reads JSON in compact form.
-    pub(super) fn parse(text: &'j str) -> Tree<'j> {
+    pub(crate) fn parse(text: &'j str) -> Tree<'j> {
         let bytes = text.as_bytes();
         let mut nodes: Vec<Node> = Vec::new();
         let mut open: Vec<Id> = Vec::new();
@@ -91,22 +91,22 @@ impl<'j> Tree<'j> {
     }
 
     /// What a node is.
-    pub(super) fn kind(&self, id: Id) -> Kind {
+    pub(crate) fn kind(&self, id: Id) -> Kind {
         self.nodes[id].kind
     }
 
     /// The text of a node as it stands.
-    pub(super) fn raw(&self, id: Id) -> &'j str {
+    pub(crate) fn raw(&self, id: Id) -> &'j str {
         &self.text[self.nodes[id].start..self.nodes[id].end]
     }
 
     /// The name of a member as it stands, with its quotes; empty for what is none.
-    pub(super) fn key(&self, id: Id) -> &'j str {
+    pub(crate) fn key(&self, id: Id) -> &'j str {
         &self.text[self.nodes[id].key.0..self.nodes[id].key.1]
     }
 
     /// The members or elements of a node.
-    pub(super) fn children(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+    pub(crate) fn children(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
         let after = self.nodes[id].after;
         let mut next = id + 1;
         std::iter::from_fn(move || {
@@ -117,12 +117,12 @@ impl<'j> Tree<'j> {
     }
 
     /// A node and everything inside it, outermost first.
-    pub(super) fn descendants(&self, id: Id) -> std::ops::Range<Id> {
+    pub(crate) fn descendants(&self, id: Id) -> std::ops::Range<Id> {
         id..self.nodes[id].after
     }
 
     /// Where each element stands in its array, for all nodes.
-    pub(super) fn positions(&self) -> Vec<usize> {
+    pub(crate) fn positions(&self) -> Vec<usize> {
         let mut positions = vec![0; self.nodes.len()];
         for id in 0..self.nodes.len() {
             if self.kind(id) == Kind::Array {
@@ -135,12 +135,12 @@ impl<'j> Tree<'j> {
     }
 
     /// Whether there is anything at all.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
     /// The texts among some nodes and those directly in the arrays among them, each once.
-    pub(super) fn texts(&self, found: &[Id]) -> Vec<Id> {
+    pub(crate) fn texts(&self, found: &[Id]) -> Vec<Id> {
         let mut texts = Vec::new();
         for &id in found {
             let elements = (self.kind(id) == Kind::Array).then(|| self.children(id));
@@ -155,7 +155,7 @@ impl<'j> Tree<'j> {
 
     /// Prints the tree with some texts replaced (in their order) by others that need no escapes,
     /// and with numbers in the form of [`number`].
-    pub(super) fn print<'a>(&self, replaced: &[(Id, &str)], arena: &'a Bump) -> &'a str {
+    pub(crate) fn print<'a>(&self, replaced: &[(Id, &str)], arena: &'a Bump) -> &'a str {
         self.written(replaced, number, arena)
     }
 
@@ -190,7 +190,7 @@ impl<'j> Tree<'j> {
 }
 
 /// JSON with its numbers as a running peer prints them after reading them once.
-pub(super) fn respelled<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+pub(crate) fn respelled<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
     let exponent = |w: &[u8]| w[0].is_ascii_digit() && matches!(w[1], b'e' | b'E');
     if text.as_bytes().windows(2).any(|w| exponent(w) || w == b"-0") {
         Tree::parse(text).written(&[], once_read, arena)

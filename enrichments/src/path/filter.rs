@@ -4,7 +4,7 @@ use event::{Bump, json};
 use fancy_regex::{Regex, RegexBuilder};
 
 use super::{Path, string};
-use crate::pii::tree::{Id, Kind, Tree};
+use crate::tree::{Id, Kind, Tree};
 
 /// A condition on a node.
 #[derive(Clone, Debug)]

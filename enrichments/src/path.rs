@@ -6,12 +6,12 @@ mod filter;
 
 use std::cmp::Reverse;
 
-use super::tree::{Id, Kind, Tree};
+use crate::tree::{Id, Kind, Tree};
 use filter::Filter;
 
 /// A path into JSON.
 #[derive(Clone, Debug)]
-pub(super) struct Path {
+pub(crate) struct Path {
     steps: Vec<Step>,
 }
 
@@ -33,14 +33,18 @@ enum Select {
 }
 
 impl Path {
-    /// Reads a path; the error says what cannot be followed.
-    pub(super) fn parse(text: &str) -> Result<Path, String> {
+    /// Reads a path of pseudonymisation; the error says what cannot be followed.
+    pub(crate) fn parse(text: &str) -> Result<Path, String> {
         let text = text.trim_end_matches(' ');
-        let mut rest = text.strip_prefix('$').ok_or("it does not start with $")?;
         // The length of what was found is not a value; what was found counts.
-        if let Some(path) = [".length()", ".size()"].iter().find_map(|f| rest.strip_suffix(f)) {
-            rest = path;
-        }
+        let path = [".length()", ".size()"].iter().find_map(|f| text.strip_suffix(f));
+        Path::plain(path.unwrap_or(text))
+    }
+
+    /// Reads a path of a look-up, which knows no functions.
+    pub(crate) fn plain(text: &str) -> Result<Path, String> {
+        let text = text.trim_end_matches(' ');
+        let rest = text.strip_prefix('$').ok_or("it does not start with $")?;
         let (path, rest) = Path::steps(rest, "")?;
         if rest.is_empty() { Ok(path) } else { Err(format!("{rest:?} means nothing there")) }
     }
@@ -65,13 +69,22 @@ impl Path {
     }
 
     /// The nodes that the path finds; the root alone is nothing.
-    pub(super) fn find(&self, tree: &Tree<'_>) -> Vec<Id> {
+    pub(crate) fn find(&self, tree: &Tree<'_>) -> Vec<Id> {
         if self.steps.is_empty() || tree.is_empty() { Vec::new() } else { self.from(0, tree) }
     }
 
-    /// The same in the order in which a peer changes them: by name or position, the last first, but
-    /// as they come where the path ends in a list of names.
-    pub(super) fn find_in_turn(&self, tree: &Tree<'_>) -> Vec<Id> {
+    /// The values that the path finds in compact JSON, where the root is one.
+    pub(crate) fn values<'j>(&self, json: &'j str) -> Vec<&'j str> {
+        if self.steps.is_empty() {
+            return vec![json];
+        }
+        let tree = Tree::parse(json);
+        self.find(&tree).into_iter().map(|id| tree.raw(id)).collect()
+    }
+
+    /// The same nodes in the order in which a peer changes them: by name or position, the last
+    /// first, but as they come where the path ends in a list of names.
+    pub(crate) fn find_in_turn(&self, tree: &Tree<'_>) -> Vec<Id> {
         let mut found = self.find(tree);
         let last = self.steps.last().map(|step| &step.select);
         if found.len() < 2 || matches!(last, Some(Select::Names(names)) if names.len() > 1) {
