@@ -1,13 +1,11 @@
-//! Times as texts and the calendar arithmetic behind them: UTC, in milliseconds since the epoch.
+//! Times as texts: UTC, in milliseconds since the epoch, by the [`calendar`](crate::calendar).
 //!
-//! The calendar is the proleptic Gregorian one. Every function is total over `i64`; whether a time
-//! is fit for a field is for the caller to ask ([`is_redshift_compatible`]). Reading what people
-//! send as a time is [`crate::convert`]'s.
+//! Every function is total over `i64`; whether a time is fit for a field is for the caller to ask
+//! ([`is_redshift_compatible`]). Reading what people send as a time is [`crate::convert`]'s.
 
 use bumpalo::Bump;
 
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
+use crate::calendar::{DAY, civil, days_from_civil, days_in_month, of_civil};
 
 /// The text of a timestamp field, `yyyy-MM-dd HH:mm:ss.SSS`.
 ///
@@ -34,18 +32,6 @@ pub fn parse_ms(text: &str) -> Option<i64> {
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     Some(of_civil([year, month, day], [hour, minute, second])? + number(20, 23)?)
-}
-
-/// The moment of a date (year, month, day) and a time of day (hour, minute, second), if there are
-/// such: years within some 290 million of year 0.
-pub fn of_civil([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<i64> {
-    const YEARS: std::ops::RangeInclusive<i64> = -290_000_000..=290_000_000;
-    let is_date = YEARS.contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=days_in_month(year, month)).contains(&day);
-    let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
-    let seconds = (hour * 60 + minute) * 60 + second;
-    (is_date && is_time).then(|| days_from_civil(year, month, day) * DAY + seconds * 1000)
 }
 
 /// Appends an ISO-8601 instant whose fraction has three digits or, where it is zero, is left out.
@@ -128,38 +114,6 @@ fn plus_months(ms: i64, months: i64) -> i64 {
     let (year, month) = (number.div_euclid(12), number.rem_euclid(12) + 1);
     let day = day.min(days_in_month(year, month));
     days_from_civil(year, month, day) * DAY + ms.rem_euclid(DAY)
-}
-
-const fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Year, month and day of a day counted from the epoch. Years are taken to begin in March, so that
-/// the leap day is the last of its year and months have lengths that a line approximates.
-const fn civil(days: i64) -> (i64, i64, i64) {
-    const DAYS_BEFORE_EPOCH: i64 = 719_468; // from 0000-03-01
-    const DAYS_OF_ERA: i64 = 146_097; // 400 years
-    let days = days + DAYS_BEFORE_EPOCH;
-    let (era, day) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + carry, month, day)
-}
-
-/// The reverse of [`civil`].
-const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 /// A text under construction, long enough for any `i64`.

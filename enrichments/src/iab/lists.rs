@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use aho_corasick::AhoCorasick;
+use event::calendar;
 
 /// The addresses of robots, as ranges of IPv6 that do not overlap, in order.
 #[derive(Debug)]
@@ -252,12 +253,7 @@ fn date(text: &str) -> Option<i64> {
     if parts.next().is_some() || !plausible {
         return None;
     }
-    // Days since 1 March of year 0, in which leap days come last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some((era * 146_097 + day_of_era - 719_468) * 86_400_000)
+    Some(calendar::days_from_civil(year, month, day) * calendar::DAY)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The dates that webhooks send, as the JVM's libraries read them, and the one form in which events
 //! have them.
 
+use event::calendar::{DAY, of_civil};
 use event::time;
 
 use super::tree::Json;
@@ -32,7 +33,7 @@ fn spaced(date: &str) -> Option<i64> {
     let hour = rest.after(' ')?.number(2)?;
     let minute = rest.after(':')?.number(2)?;
     let second = rest.after(':')?.number(2)?;
-    let ms = time::of_civil([year, month, day], [hour, minute, second])?;
+    let ms = of_civil([year, month, day], [hour, minute, second])?;
     rest.0.is_empty().then_some(ms)
 }
 
@@ -52,16 +53,14 @@ pub(super) fn iso(date: &str) -> Option<i64> {
 
 /// `yyyy`, `yyyy-MM`, `yyyy-MM-dd` or `yyyy-DDD`.
 fn calendar(date: &str) -> Option<i64> {
-    /// Of the days of a year, which have three digits.
-    const DAY: i64 = 86_400_000;
     let mut rest = Rest(date);
     let year = rest.year()?;
-    let midnight = |month, day| time::of_civil([year, month, day], [0, 0, 0]);
+    let midnight = |month, day| of_civil([year, month, day], [0, 0, 0]);
     let Some(rest) = rest.after('-') else {
         return rest.0.is_empty().then(|| midnight(1, 1)).flatten();
     };
     if rest.0.len() == 3 && rest.0.bytes().all(|byte| byte.is_ascii_digit()) {
-        let (start, next) = (midnight(1, 1)?, time::of_civil([year + 1, 1, 1], [0, 0, 0])?);
+        let (start, next) = (midnight(1, 1)?, of_civil([year + 1, 1, 1], [0, 0, 0])?);
         let day = rest.number(3)? - 1;
         return (0..(next - start) / DAY).contains(&day).then_some(start + day * DAY);
     }

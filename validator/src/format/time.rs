@@ -1,5 +1,7 @@
 //! Formats of time: `date-time`, `date` and `duration`.
 
+use event::calendar::days_in_month;
+
 /// RFC 3339 with `T`, `t` or a space; a zone is required and `-00:00` is none; leap seconds only
 /// where there was one or may be one.
 pub(super) fn is_date_time(text: &str) -> bool {
@@ -119,14 +121,8 @@ fn is_day(bytes: &[u8]) -> bool {
 /// `-MM-dd` of a year.
 fn is_day_of(year: u32, bytes: &[u8]) -> bool {
     let (Some(month), Some(day)) = (two(bytes, 1), two(bytes, 4)) else { return false };
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u8::from(leap),
-        _ => 0,
-    };
-    bytes[0] == b'-' && bytes[3] == b'-' && (1..=days).contains(&day)
+    let days = days_in_month(year.into(), month.into());
+    bytes[0] == b'-' && bytes[3] == b'-' && (1..=days).contains(&day.into())
 }
 
 /// The number of the two digits at an index.
