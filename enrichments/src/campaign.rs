@@ -5,6 +5,7 @@
 //! never.
 
 use event::convert::tsv_safe;
+use event::map_order;
 use event::raw_event::Parameter;
 use event::{Bump, Event, Field};
 
@@ -77,7 +78,8 @@ impl Campaign {
 }
 
 /// Joins the known networks with the configured ones, which may rename them, in the order in which
-/// a running peer tries them: up to four as they come, more by [`rank`].
+/// a running peer tries them, which is that of its maps. The order means nothing, but which of two
+/// click identifiers an event gets should not change on the day a pipeline moves here.
 fn order(custom: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut networks: Vec<(String, String)> =
         NETWORKS.iter().map(|(p, n)| ((*p).to_owned(), (*n).to_owned())).collect();
@@ -87,24 +89,8 @@ fn order(custom: Vec<(String, String)>) -> Vec<(String, String)> {
             None => networks.push((parameter, network)),
         }
     }
-    if networks.len() > 4 {
-        networks.sort_by_key(|(parameter, _)| rank(parameter));
-    }
+    map_order::sort(&mut networks, |(parameter, _)| map_order::text_hash(parameter));
     networks
-}
-
-/// Where a peer's hash map has a name: it is a trie over the bits of the name's hash, five at a
-/// time from the lowest. The order means nothing, but which of two click identifiers an event gets
-/// should not change on the day a pipeline moves here.
-fn rank(name: &str) -> [u32; 7] {
-    let hash = name
-        .encode_utf16()
-        .fold(0u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
-    let hash = hash.wrapping_add(!(hash << 9));
-    let hash = hash ^ (hash >> 14);
-    let hash = hash.wrapping_add(hash << 4);
-    let hash = hash ^ (hash >> 10);
-    std::array::from_fn(|level| (hash >> (5 * level)) & 31)
 }
 
 #[cfg(test)]

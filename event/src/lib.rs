@@ -20,6 +20,7 @@ pub mod event;
 pub mod fields;
 pub mod flat;
 pub mod json;
+pub mod map_order;
 pub mod payload;
 pub mod query;
 pub mod raw_event;

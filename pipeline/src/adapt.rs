@@ -20,7 +20,6 @@ mod iglu;
 mod mailchimp;
 mod mailgun;
 mod mandrill;
-mod map_order;
 mod marketo;
 mod olark;
 mod pagerduty;

@@ -1,6 +1,6 @@
 //! The entity: the fields that its schema knows, in the order in which a running peer writes them.
 
-use event::json;
+use event::{json, map_order};
 
 use super::fields::{FieldId, Fields, Names, id};
 
@@ -80,7 +80,7 @@ impl Output {
             Some((property, field))
         });
         let mut properties: Vec<_> = known.collect();
-        properties.sort_by_key(|(property, _)| place(property));
+        map_order::sort(&mut properties, |(property, _)| map_order::text_hash(property));
         Output { properties }
     }
 
@@ -97,18 +97,6 @@ impl Output {
         out.push(b'}');
         String::from_utf8(out).expect("made of texts")
     }
-}
-
-/// Where a running peer's hash map of more than four entries puts a key: maps of its standard
-/// library are tries by five bits of the key's hash at a time, the lowest first.
-fn place(key: &str) -> [u32; 7] {
-    let hash =
-        key.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    let mut hash = hash.wrapping_add(!(hash << 9));
-    hash ^= hash >> 14;
-    hash = hash.wrapping_add(hash << 4);
-    hash ^= hash >> 10;
-    std::array::from_fn(|level| (hash >> (5 * level)) & 31)
 }
 
 /// Whether fields tell of a robot.

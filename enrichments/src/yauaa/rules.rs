@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use event::map_order;
+
 use super::yaml::{self, Node};
 
 /// All rules of one version.
@@ -282,10 +284,7 @@ impl JavaMap {
     fn bucket_order(mut self) -> Vec<(String, String)> {
         let mask = self.capacity.max(16) - 1;
         self.entries.sort_by_key(|(key, _)| {
-            let hash = key
-                .encode_utf16()
-                .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-            let hash = hash.cast_unsigned();
+            let hash = map_order::text_hash(key);
             (hash ^ (hash >> 16)) as usize & mask
         });
         self.entries

@@ -3,11 +3,11 @@
 use bumpalo::collections::Vec as BumpVec;
 use event::reason::Reason;
 
-use super::map_order::in_map_order;
 use super::tree::{self, Json};
 use super::webhook::{OF_THE_EVENT, Request};
 use super::{Adapted, dates};
 use crate::schema_check::Stop;
+use event::map_order::in_map_order;
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {
     if request.query.is_empty() {

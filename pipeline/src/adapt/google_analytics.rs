@@ -14,11 +14,11 @@ use event::reason::{Reason, Words};
 use event::schema_key::Parts;
 use event::{Bump, Entity, RawEvent};
 
-use super::map_order::{self, in_map_order, record_hash, text_hash};
 use super::tree::Json;
 use super::webhook::Request;
 use super::{Adapted, unstruct};
 use crate::schema_check::Stop;
+use event::map_order::{self, in_map_order, record_hash, text_hash};
 use fields::{EVENTS, FLAT, Field, Kind};
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {

@@ -9,9 +9,9 @@ use event::reason::{Reason, Words};
 use event::schema_key::Parts;
 use event::{Bump, CollectorPayload, query};
 
-use super::map_order::in_map_order;
 use super::{Events, find, map, webhook};
 use crate::schema_check::{SelfDescribing, Stop};
+use event::map_order::in_map_order;
 
 const VERSION: &str = "com.snowplowanalytics.iglu-v1";
 const JSON: [&str; 2] = ["application/json", "application/json; charset=utf-8"];

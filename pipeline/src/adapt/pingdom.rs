@@ -2,11 +2,11 @@
 
 use event::reason::Reason;
 
-use super::map_order::in_map_order;
 use super::tree::Json;
 use super::webhook::Request;
 use super::{Adapted, find};
 use crate::schema_check::Stop;
+use event::map_order::in_map_order;
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {
     let pairs = request.payload.querystring;

@@ -10,9 +10,9 @@ use event::raw_event::Parameter;
 use event::reason::Reason;
 use event::{Bump, CollectorPayload, base64};
 
-use super::map_order::in_map_order;
 use super::{Events, find, map, one, overlay, unstruct};
 use crate::schema_check::Stop;
+use event::map_order::in_map_order;
 
 const URI_REDIRECT: &str = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0";
 

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use event::json::Elements;
 use event::reason::Reason;
 
+use super::Adapted;
 use super::tree::Json;
 use super::webhook::{ContentType, Empty, JSON, Request, array, tidied};
-use super::{Adapted, map_order};
 use crate::schema_check::Stop;
+use event::map_order;
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {
     let arena = request.arena;

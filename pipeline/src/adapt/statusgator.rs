@@ -4,10 +4,10 @@ use bumpalo::collections::Vec as BumpVec;
 use event::reason::Reason;
 
 use super::Adapted;
-use super::map_order::in_map_order;
 use super::tree::{self, Json};
 use super::webhook::{ContentType, Empty, FORM, Request, camelised};
 use crate::schema_check::Stop;
+use event::map_order::in_map_order;
 
 pub(super) fn events<'a>(request: &Request<'_, 'a>) -> Result<Adapted<'a>, Stop> {
     let arena = request.arena;

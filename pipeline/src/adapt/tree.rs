@@ -10,7 +10,7 @@ use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use event::Bump;
 use event::json::{unescape, value_length, write_string};
 
-use super::map_order;
+use event::map_order;
 
 /// Containers nested deeper are not looked into. A self-describing event may be nested 40 deep.
 const DEEPEST: usize = 48;

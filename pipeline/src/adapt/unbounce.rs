@@ -3,11 +3,11 @@
 use bumpalo::collections::Vec as BumpVec;
 use event::reason::{Reason, Words};
 
-use super::map_order::in_map_order;
 use super::tree::{self, Json};
 use super::webhook::{ContentType, Empty, FORM, Request, camelised};
 use super::{Adapted, find};
 use crate::schema_check::Stop;
+use event::map_order::in_map_order;
 
 const REQUIRED: [&str; 5] = ["page_id", "page_name", "variant", "page_url", "data.json"];
 

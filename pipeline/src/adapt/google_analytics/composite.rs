@@ -8,9 +8,9 @@ use event::reason::{Reason, Words};
 
 use super::fields::{COMPOSITE, Composite, Kind};
 use super::{convert, schema_hash};
-use crate::adapt::map_order;
 use crate::adapt::tree::{Json, quoted};
 use crate::adapt::webhook::Request;
+use event::map_order;
 
 const PATTERN: &str = r"(pr|promo|il|cd|cm|cg)(\d+)([a-zA-Z]*)(\d*)([a-zA-Z]*)(\d*)$";
 

@@ -1,26 +1,26 @@
 //! The order in which a peer's maps yield their entries: up to four as they came, more by the
 //! hashes of their keys, five bits at a time from the lowest. It shows where an adapter makes a
-//! text or a list of all entries.
+//! text or a list of all entries, and where the first entry that fits decides.
 
-use event::raw_event::Parameter;
+use crate::raw_event::Parameter;
 
 /// So many entries stay in the order in which they came.
 const INSERTION_ORDER: usize = 4;
 
 /// Parameters in map order.
-pub(super) fn in_map_order<'a>(parameters: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
+pub fn in_map_order<'a>(parameters: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
     let mut ordered = parameters.to_vec();
     sort(&mut ordered, |(name, _)| text_hash(name));
     ordered
 }
 
 /// Brings entries of unlike keys into map order, given the hashes of the keys.
-pub(super) fn sort<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
+pub fn sort<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
     sort_of(entries.len(), entries, hash);
 }
 
 /// The same for what is left of so many entries.
-pub(super) fn sort_of<T>(count: usize, entries: &mut [T], hash: impl Fn(&T) -> u32) {
+pub fn sort_of<T>(count: usize, entries: &mut [T], hash: impl Fn(&T) -> u32) {
     if count > INSERTION_ORDER {
         entries.sort_by_cached_key(|entry| place(hash(entry)));
     }
@@ -28,7 +28,7 @@ pub(super) fn sort_of<T>(count: usize, entries: &mut [T], hash: impl Fn(&T) -> u
 
 /// Brings the keys of grouped entries into map order: of few, that of the table in which they were
 /// counted.
-pub(super) fn sort_grouped<T>(keys: &mut [T], hash: impl Fn(&T) -> u32) {
+pub fn sort_grouped<T>(keys: &mut [T], hash: impl Fn(&T) -> u32) {
     if keys.len() > INSERTION_ORDER {
         return sort(keys, hash);
     }
@@ -42,7 +42,7 @@ pub(super) fn sort_grouped<T>(keys: &mut [T], hash: impl Fn(&T) -> u32) {
 }
 
 /// A text's hash on the JVM.
-pub(super) fn text_hash(text: &str) -> u32 {
+pub fn text_hash(text: &str) -> u32 {
     let step = |hash: u32, unit: u32| hash.wrapping_mul(31).wrapping_add(unit);
     if text.is_ascii() {
         return text.bytes().fold(0, |hash, byte| step(hash, u32::from(byte)));
@@ -51,7 +51,7 @@ pub(super) fn text_hash(text: &str) -> u32 {
 }
 
 /// The hash of an immutable record on the JVM, given those of its fields.
-pub(super) fn record_hash(fields: &[u32]) -> u32 {
+pub fn record_hash(fields: &[u32]) -> u32 {
     const SEED: u32 = 0xcafe_babe;
     let mixed = fields.iter().fold(SEED, |hash, field| {
         let field = field.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
