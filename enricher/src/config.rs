@@ -17,11 +17,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pipeline::adapt::Adapters;
+use pipeline::protection::Personal;
 use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
-pub use value::{Bytes, Count, FieldLimits, Span, Text, instant, moment};
+pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
 
 use crate::log::Levels;
 use crate::sink::object::Compression;
@@ -169,8 +170,10 @@ pub struct Route {
     pub kinesis: Option<Stream>,
     /// A bucket.
     pub s3: Option<Objects>,
-    /// A bucket for what is too large for a record of the stream.
-    pub oversized: Option<Objects>,
+    /// A bucket for what is too large for a record of the stream. Configurations may call it
+    /// `oversized`, which is the name of a route.
+    #[serde(alias = "oversized")]
+    pub fallback: Option<Objects>,
 }
 
 /// `[enriched.kinesis]` and its like
@@ -184,7 +187,7 @@ pub struct Stream {
     pub partition_key: value::PartitionKey,
 }
 
-/// `[enriched.s3]` and its like, and `oversized`
+/// `[enriched.s3]` and its like, and `fallback`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objects {
@@ -219,7 +222,7 @@ impl Objects {
 impl Route {
     /// The buckets of the route.
     pub fn objects(&self) -> impl Iterator<Item = &Objects> {
-        self.s3.iter().chain(&self.oversized)
+        self.s3.iter().chain(&self.fallback)
     }
 }
 
@@ -297,20 +300,8 @@ pub struct Enrichments {
 #[serde(deny_unknown_fields, default)]
 pub struct BadRows {
     /// What becomes of personal data in bad rows.
-    pub pii: BadRowPii,
-}
-
-/// What becomes of personal data in bad rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BadRowPii {
-    /// It stays.
-    #[default]
-    Keep,
-    /// What the enrichments mask and hash in events is masked and hashed in bad rows.
-    Pseudonymise,
-    /// It is left out.
-    Withhold,
+    #[serde(deserialize_with = "value::personal")]
+    pub pii: Personal,
 }
 
 /// `[admin]`

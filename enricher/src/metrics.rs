@@ -49,9 +49,9 @@ pub struct Metrics {
     line_bytes: IntCounterVec,
     objects: IntCounterVec,
     object_bytes: IntCounterVec,
-    oversized: IntCounterVec,
+    fallback: IntCounterVec,
     retries: IntCounterVec,
-    replayed: IntCounter,
+    lost_lines: IntCounter,
     leases: IntGaugeVec,
     lease_events: IntCounterVec,
     in_flight_bytes: IntGauge,
@@ -166,9 +166,9 @@ impl Metrics {
             line_bytes: counters(r, "line_bytes_total", "Their bytes.", &["route", "sink"]),
             objects: counters(r, "objects_total", "Objects written.", &["route"]),
             object_bytes: counters(r, "object_bytes_total", "Their bytes.", &["route"]),
-            oversized: counters(r, "oversized_lines_total", "Too large to stream.", &["route"]),
+            fallback: counters(r, "fallback_lines_total", "Too large to stream.", &["route"]),
             retries: counters(r, "retries_total", "What was tried again.", &["what"]),
-            replayed: counter(r, "lost_lines_total", "Lines given up with their lease."),
+            lost_lines: counter(r, "lost_lines_total", "Lines given up with their lease."),
             leases: gauges(r, "leases", "Leases as this worker sees them.", &["state"]),
             lease_events: counters(
                 r,
@@ -265,8 +265,8 @@ impl Metrics {
     }
 
     /// Lines were too large for a record of a stream.
-    pub fn oversized(&self, route: Route, lines: usize) {
-        self.oversized.with_label_values(&[route.name()]).inc_by(lines as u64);
+    pub fn fell_back(&self, route: Route, lines: usize) {
+        self.fallback.with_label_values(&[route.name()]).inc_by(lines as u64);
     }
 
     /// Something is tried again.
@@ -281,9 +281,9 @@ impl Metrics {
         self.retries.with_label_values(&[name]).inc();
     }
 
-    /// Lines were left to the next owner of their shard.
-    pub fn left(&self, lines: usize) {
-        self.replayed.inc_by(lines as u64);
+    /// Lines were lost with their lease: the next owner of their shard makes them again.
+    pub fn lost(&self, lines: usize) {
+        self.lost_lines.inc_by(lines as u64);
     }
 
     /// The stream's shards were listed, or not.

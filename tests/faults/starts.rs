@@ -148,9 +148,9 @@ async fn borrow_a_bucket(scratch: &Path) -> Result<()> {
     }
     let config = stage.config().with("enriched.s3.prefix", "snowmelt/enriched");
     let config = config.without("bad.s3").with("bad.kinesis.stream", crate::stage::BAD);
-    let config = config.with("bad.oversized.bucket", BUCKET);
-    let config = config.with("bad.oversized.prefix", "snowmelt/large");
-    let config = config.with("bad.oversized.object_age", "1s");
+    let config = config.with("bad.fallback.bucket", BUCKET);
+    let config = config.with("bad.fallback.prefix", "snowmelt/large");
+    let config = config.with("bad.fallback.object_age", "1s");
     let worker = stage.start("worker", &config).await?;
     stage.wait_until_held(&worker, 1).await?;
     let log = worker.log()?;

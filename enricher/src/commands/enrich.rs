@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use enrichments::Enrichments;
 use event::SchemaKey;
 use event::bad_row::Processor;
@@ -44,7 +45,8 @@ pub use chunk::{Chunk, next_chunk};
 use input::Input;
 use output::{Destination, Writer};
 use pipeline::parked::Parked;
-use pipeline::{Output, Pipeline, Settings, protection};
+use pipeline::protection::Personal;
+use pipeline::{Output, Pipeline, Settings};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
@@ -83,7 +85,7 @@ pub struct TransformArgs {
     pub rules: Rules,
     /// The time stamped on every event and bad row: milliseconds since the epoch, or
     /// 2024-05-01T10:11:12.345Z. Without it, the clock's.
-    #[arg(long, value_name = "TIME", value_parser = config::moment)]
+    #[arg(long, value_name = "TIME", value_parser = config::moment, allow_hyphen_values = true)]
     now: Option<i64>,
     /// Name and version stamped on the results, NAME-VERSION.
     #[arg(long, value_name = "NAME-VERSION", value_parser = processor)]
@@ -91,7 +93,7 @@ pub struct TransformArgs {
     #[command(flatten)]
     tolerance: Tolerance,
     /// What becomes of personal data in bad rows.
-    #[arg(long, value_enum, default_value_t = Personal::Keep, value_name = "WHAT")]
+    #[arg(long, default_value = "keep", value_name = "WHAT", value_parser = personal())]
     bad_row_pii: Personal,
     /// A worker's configuration, of which only what it says of webhooks is read.
     #[arg(long, value_name = "FILE")]
@@ -102,15 +104,13 @@ pub struct TransformArgs {
     incomplete: bool,
 }
 
-/// What becomes of personal data in bad rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Personal {
-    /// It stays.
-    Keep,
-    /// It is masked and hashed as the enrichments do it in events.
-    Pseudonymise,
-    /// It is left out.
-    Withhold,
+/// One of the names that configurations have for it.
+fn personal() -> impl TypedValueParser<Value = Personal> {
+    let known = config::PERSONAL.map(|(name, _, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(known).map(|text| {
+        let named = config::PERSONAL.iter().find(|(name, ..)| *name == text);
+        named.expect("the parser takes no other").1
+    })
 }
 
 /// More threads than the largest machines have cores are a slip.
@@ -221,11 +221,7 @@ impl TransformArgs {
     pub fn settings(&self) -> Result<Settings, Usage> {
         let mut settings = Settings::new(self.processor.clone().unwrap_or_else(this_program));
         self.tolerance.apply(&mut settings);
-        settings.personal = match self.bad_row_pii {
-            Personal::Keep => protection::Personal::Keep,
-            Personal::Pseudonymise => protection::Personal::Pseudonymise,
-            Personal::Withhold => protection::Personal::Withhold,
-        };
+        settings.personal = self.bad_row_pii;
         settings.incomplete = self.incomplete;
         if let Some(file) = &self.adapters {
             let adapters = config::adapters(file).map_err(|error| Usage(error.to_string()))?;

@@ -25,11 +25,11 @@ impl Config {
                 "[{name}] has no destination: add [{name}.kinesis] or [{name}.s3]"
             ));
         }
-        if destinations.oversized.is_some()
+        if destinations.fallback.is_some()
             && (destinations.kinesis.is_none() || destinations.s3.is_some())
         {
             return Err(format!(
-                "[{name}.oversized] takes what [{name}.kinesis] cannot: it needs that section \
+                "[{name}.fallback] takes what [{name}.kinesis] cannot: it needs that section \
                  and is of no use beside [{name}.s3], which takes everything"
             ));
         }

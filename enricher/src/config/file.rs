@@ -304,6 +304,29 @@ bucket = "bucket"
     }
 
     #[test]
+    fn the_former_name_of_a_fallback_is_read() {
+        for name in ["fallback", "oversized"] {
+            let more =
+                format!("[bad.kinesis]\nstream = \"bad\"\n[bad.{name}]\nbucket = \"large\"\n");
+            let least = LEAST.split("[bad").next().expect("what comes before");
+            let config = parse(&format!("{least}{more}"), "w.toml").expect("it is right");
+            let fallback = config.bad.fallback.expect("it is configured");
+            assert_eq!(&*fallback.bucket, "large", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_bad_rows_tell_has_three_names() {
+        for (name, personal, _) in crate::config::PERSONAL {
+            let text = format!("{LEAST}[bad_rows]\npii = \"{name}\"\n");
+            assert_eq!(parse(&text, "w.toml").expect("it is right").bad_rows.pii, personal);
+        }
+        let text = format!("{LEAST}[bad_rows]\npii = \"withold\"\n");
+        let said = parse(&text, "w.toml").expect_err("a slip").to_string();
+        assert!(said.contains("did you mean `withhold`?"), "{said}");
+    }
+
+    #[test]
     fn the_example_shows_every_setting() {
         let text = include_str!("../../config/worker.toml");
         parse(text, "worker.toml").expect("the example can be used");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat as Format};
 use enrichments::limits::Limits;
+use pipeline::protection::Personal;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::InitialPosition;
@@ -282,7 +283,7 @@ impl<'de> Deserialize<'de> for InitialPosition {
         match &*text {
             "trim_horizon" => Ok(InitialPosition::TrimHorizon),
             "latest" => Ok(InitialPosition::Latest),
-            time => instant(time).map(InitialPosition::AtTimestamp).ok_or_else(|| {
+            time => moment(time).map(InitialPosition::AtTimestamp).map_err(|_| {
                 D::Error::custom(format!(
                     "expected `trim_horizon`, `latest` or a time such as `2026-11-22T04:00:00Z`, \
                      found `{time}`"
@@ -310,6 +311,25 @@ pub fn moment(text: &str) -> Result<i64, String> {
     read.ok_or_else(|| {
         "expected a time such as 2026-11-22T04:00:00Z, or milliseconds since 1970".to_owned()
     })
+}
+
+/// What may become of personal data in bad rows, as configurations and the command line name it.
+pub const PERSONAL: [(&str, Personal, &str); 3] = [
+    ("keep", Personal::Keep, "It stays"),
+    (
+        "pseudonymise",
+        Personal::Pseudonymise,
+        "It is masked and hashed as the enrichments do it in events",
+    ),
+    ("withhold", Personal::Withhold, "It is left out"),
+];
+
+/// Reads such a name.
+pub(super) fn personal<'de, D: Deserializer<'de>>(from: D) -> Result<Personal, D::Error> {
+    let text = Text::deserialize(from)?;
+    let named = PERSONAL.iter().find(|(name, ..)| *name == &*text);
+    const NAMES: [&str; 3] = [PERSONAL[0].0, PERSONAL[1].0, PERSONAL[2].0];
+    named.map(|(_, personal, _)| *personal).ok_or_else(|| D::Error::unknown_variant(&text, &NAMES))
 }
 
 /// Reads the name of a compression.

@@ -84,24 +84,24 @@ impl Kinesis {
     }
 
     async fn put(&self, part: Arc<Part>) -> Result<Written, Error> {
-        let (requests, oversized) = self.cut(&part);
+        let (requests, large) = self.cut(&part);
         let writes = requests.into_iter().map(|lines| -> Pending<'_, Result<(), Error>> {
             Box::pin(self.request(&part, lines))
         });
         for written in join(writes.collect()).await {
             written?;
         }
-        self.fall_back(&part, oversized).await
+        self.fall_back(&part, large).await
     }
 
     /// Cuts the lines into requests, the ones too large for a record apart.
     fn cut<'a>(&self, part: &'a Part) -> (Vec<Vec<&'a [u8]>>, Vec<&'a [u8]>) {
-        let (mut requests, mut oversized) = (vec![Vec::new()], Vec::new());
+        let (mut requests, mut large) = (vec![Vec::new()], Vec::new());
         let mut bytes = 0;
         for line in part.lines.iter() {
             let size = line.len() + KEY_BYTES;
             if size > RECORD_BYTES {
-                oversized.push(line);
+                large.push(line);
                 continue;
             }
             let last = requests.last_mut().expect("it starts with one");
@@ -114,7 +114,7 @@ impl Kinesis {
             }
         }
         requests.retain(|lines| !lines.is_empty());
-        (requests, oversized)
+        (requests, large)
     }
 
     /// Sends lines until all are taken.
@@ -126,7 +126,7 @@ impl Kinesis {
             let turn = self.requests.acquire().await.expect("the semaphore is never closed");
             let answer = guard(std::iter::once(&part.origin), self.send(&lines)).await;
             drop(turn);
-            match answer.inspect_err(|_| self.metrics.left(sent))?? {
+            match answer.inspect_err(|_| self.metrics.lost(sent))?? {
                 None => self.metrics.retried(Retry::Stream),
                 Some(refused) => {
                     let mut refused = refused.into_iter();
@@ -231,16 +231,16 @@ impl Kinesis {
         }
     }
 
-    async fn fall_back(&self, part: &Part, oversized: Vec<&[u8]>) -> Result<Written, Error> {
-        if oversized.is_empty() {
+    async fn fall_back(&self, part: &Part, large: Vec<&[u8]>) -> Result<Written, Error> {
+        if large.is_empty() {
             return Ok(Written::Durable);
         }
-        self.metrics.oversized(self.route, oversized.len());
+        self.metrics.fell_back(self.route, large.len());
         match &self.fallback {
             Fallback::Elsewhere => Ok(Written::Durable),
             Fallback::Sink(sink) => {
                 let mut lines = pipeline::Lines::default();
-                for line in oversized {
+                for line in large {
                     lines.push_with(|out| out.extend_from_slice(line));
                 }
                 sink.write(Arc::new(Part { lines, origin: part.origin.clone() })).await

@@ -12,7 +12,6 @@ use std::time::Duration;
 use lease::{Position, WorkerId};
 use pipeline::Route;
 use pipeline::load::RecordEncoding;
-use pipeline::protection::Personal;
 
 use crate::config::{self, Config, InitialPosition};
 use crate::exit::Usage;
@@ -205,7 +204,7 @@ impl Objects {
 fn named(route: Route, sections: &config::Route, worker: Run<'_>, all: &mut Vec<Destination>) {
     let section = |kind: &str| Some(format!("{}.{kind}", route.name()));
     if let Some(stream) = &sections.kinesis {
-        let larger = match (&sections.s3, &sections.oversized) {
+        let larger = match (&sections.s3, &sections.fallback) {
             (Some(_), _) => Larger::Elsewhere,
             (None, Some(objects)) => Larger::Objects(Objects::named(route, objects, worker)),
             (None, None) => Larger::None,
@@ -274,7 +273,7 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
     }
     settings.limits = config.validation.atomic_fields_limits.0.clone();
     let narrow = |route: &config::Route| {
-        route.kinesis.is_some() && route.s3.is_none() && route.oversized.is_none()
+        route.kinesis.is_some() && route.s3.is_none() && route.fallback.is_none()
     };
     if config.routes().any(|(_, route)| narrow(route)) {
         // What is larger could go nowhere.
@@ -290,11 +289,7 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
         settings.unavailable = pipeline::Unavailable::Bad;
     }
     settings.adapters = Arc::new(config.adapters());
-    settings.personal = match config.bad_rows.pii {
-        config::BadRowPii::Keep => Personal::Keep,
-        config::BadRowPii::Pseudonymise => Personal::Pseudonymise,
-        config::BadRowPii::Withhold => Personal::Withhold,
-    };
+    settings.personal = config.bad_rows.pii;
     settings.pii_events = config.pii.is_some();
     settings.incomplete = config.incomplete.is_some();
     settings
@@ -369,7 +364,7 @@ mod tests {
             ],
         );
         check(
-            "[bad.kinesis]\nstream = \"bad\"\n[bad.oversized]\nbucket = \"bucket\"\n[parked.s3]\nbucket \
+            "[bad.kinesis]\nstream = \"bad\"\n[bad.fallback]\nbucket = \"bucket\"\n[parked.s3]\nbucket \
              = \"park\"",
             &[
                 "enriched   → stream out",

@@ -174,7 +174,7 @@ impl Upload {
                 bytes.extend_from_slice(&body[start..end]);
                 kept.push(frame);
             } else {
-                self.metrics.left(frame.lines);
+                self.metrics.lost(frame.lines);
                 let _ = frame.done.send(Err(Error::Lost));
             }
             start = end;
