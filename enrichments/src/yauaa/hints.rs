@@ -145,9 +145,9 @@ impl Hints {
     }
 }
 
-/// Whether a header is one of these.
-pub(super) fn is_hint(name: &str) -> bool {
-    name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("sec-ch-ua"))
+/// Whether a header, or its name, is that of one of these.
+pub(super) fn is_hint(header: &str) -> bool {
+    header.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("sec-ch-ua"))
 }
 
 /// The text within quotes; none if there is nothing in them.
