@@ -5,7 +5,10 @@
 //! the worker here, where nothing was read and nothing is repeated. What passes by itself does not:
 //! a worker that starts during an outage waits for its end.
 
-use lease::LeaseStore;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lease::{Keeper, LeaseStore};
 
 use crate::health::{Failure, Unfit};
 use crate::sink::Sinks;
@@ -23,6 +26,32 @@ pub async fn look(
         settle(sink.look().await)?;
     }
     look_at_table(store, table).await
+}
+
+/// The most time that is spent on [`pin`], by a worker that is about to end.
+const PINNING: Duration = Duration::from_secs(5);
+
+/// Between two looks at whether every shard has its lease.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Creates the leases that are missing and takes none. A worker that begins at the newest records
+/// was asked for everything from its start on, fit or not: with that time in the leases, the one
+/// that is fit goes on from there. If it cannot be written, that comes to light elsewhere.
+pub async fn pin(source: &dyn Source, store: Arc<dyn LeaseStore>, mut leases: lease::Config) {
+    leases.max_held = 0;
+    let (keeper, _none) = Keeper::start(store, leases);
+    let pinned = async {
+        keeper.observe_stream(source.stream().await);
+        let Ok(shards) = source.shards().await else { return };
+        keeper.observe_shards(shards);
+        let unusable = keeper.unusable();
+        while keeper.status().missing != Some(0) && !unusable.is_cancelled() {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    if tokio::time::timeout(PINNING, pinned).await.is_err() {
+        tracing::warn!("where the newest records begin could not be written to the lease table");
+    }
 }
 
 /// What passes is left to those who use it: they tell of it and try again.

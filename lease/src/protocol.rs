@@ -364,6 +364,7 @@ impl Protocol {
         self.asked.retain(|at| now.saturating_sub(*at) < MINUTE);
         let lineage = self.lineage(now);
         self.gone.retain(|key| !lineage.missing.contains(key));
+        self.status.missing = self.listing.as_ref().map(|_| lineage.missing.len() as u64);
         let (actions, polls, good_for) = {
             let rules = self.rules();
             let view = self.view(now);

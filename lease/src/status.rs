@@ -15,6 +15,8 @@ pub struct Status {
     pub paused: u64,
     /// Leases that have ended and whose children have none: the shards are to be listed.
     pub unfollowed: u64,
+    /// Shards whose leases are still to be created, as soon as shards are listed and leases read.
+    pub missing: Option<u64>,
     /// Of the known ones, those that nobody works and that could be taken.
     pub free: u64,
     /// Workers seen alive in the table, this one included.

@@ -21,6 +21,11 @@ async fn what_came_between_two_runs_is_read() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_after_a_worker_that_was_not_fit_is_read() -> Result<()> {
+    scratch::run(async |scratch| refuse(scratch).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_iterator_that_expires_skips_nothing() -> Result<()> {
     scratch::run(async |scratch| expire(scratch).await).await
 }
@@ -57,6 +62,19 @@ async fn stop_and_start(scratch: &Path) -> Result<()> {
     stage.wait_until_held(&first, 1).await?;
     let status = first.terminate(SOON).await?;
     ensure!(status.success(), "{status}: {}", first.log()?);
+    let mut producer = stage.producer();
+    producer.send_up_to(20).await?;
+    let _second = stage.start("second", &latest(&stage)).await?;
+    stage.wait_until_stored(&producer).await
+}
+
+async fn refuse(scratch: &Path) -> Result<()> {
+    let stage = Stage::set(scratch, 2).await?;
+    stage.faults.add(Rule::of("PutObject", Fault::DENIED_BY_S3));
+    let mut first = stage.spawn("first", &latest(&stage), None)?;
+    let status = first.end(SOON).await?;
+    ensure!(!status.success(), "{status}: {}", first.log()?);
+    stage.faults.clear();
     let mut producer = stage.producer();
     producer.send_up_to(20).await?;
     let _second = stage.start("second", &latest(&stage)).await?;

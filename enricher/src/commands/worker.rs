@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use lease::Position;
 
 use crate::causes::chain;
 use crate::config::{self, Config};
@@ -40,8 +41,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     // A process that starts anew must not be taken for its predecessor.
-    let run = format!("{:x}-{:04x}", clock::now_ms(), fastrand::u16(..));
-    let plan = Plan::of(config, &run)?;
+    let begun = clock::now_ms();
+    let run = format!("{begun:x}-{:04x}", fastrand::u16(..));
+    let mut plan = Plan::of(config, &run)?;
+    plan.leases.latest_ms = Some(begun);
     let parts = build::build(config, &plan).await?;
     if check {
         plan.to_string().lines().for_each(terminal::line);
@@ -61,7 +64,13 @@ async fn work(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
     let life = async {
         let look = preflight::look(&*worker.source, &*parts.store, &table, &worker.sinks);
         tokio::select! {
-            looked = look => looked?,
+            looked = look => if let Err(unfit) = looked {
+                if plan.leases.initial_position == Position::Latest {
+                    let store = Arc::clone(&parts.store);
+                    preflight::pin(&*worker.source, store, plan.leases.clone()).await;
+                }
+                return Err(unfit);
+            },
             () = stop.drain.cancelled() => return Ok(End::Drained),
         }
         let (worker, store) = (Arc::clone(&worker), Arc::clone(&parts.store));
