@@ -70,7 +70,7 @@ impl Config {
 
 /// What the lists say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Finding {
     Browser,
     ListedAddress,
     NotIncluded,
@@ -114,28 +114,28 @@ impl Iab {
             arena.alloc_str(&useragent.to_lowercase())
         };
         let moment = built_in::derived_ms(times);
-        let verdict = if contains_any(lower, &self.own_include) {
-            Verdict::Browser
+        let finding = if contains_any(lower, &self.own_include) {
+            Finding::Browser
         } else if contains_any(lower, &self.own_exclude) {
-            Verdict::OwnExclude
+            Finding::OwnExclude
         } else if self.addresses.contain(address) {
-            Verdict::ListedAddress
+            Finding::ListedAddress
         } else {
             self.by_lists(lower, moment)?
         };
-        Ok(Some(Entity::new(URI, verdict.data(arena))))
+        Ok(Some(Entity::new(URI, finding.data(arena))))
     }
 
-    fn by_lists(&self, lower: &str, moment: i64) -> Step<Verdict> {
+    fn by_lists(&self, lower: &str, moment: i64) -> Step<Finding> {
         if self.include.first(lower, |record, _| record.is_live(moment)).is_none() {
-            return Ok(Verdict::NotIncluded);
+            return Ok(Finding::NotIncluded);
         }
         match self.exclude.first(lower, |record, text| record.applies(text)) {
-            None => Ok(Verdict::Browser),
+            None => Ok(Finding::Browser),
             Some(record) => {
                 let active = record.until.is_none_or(|until| moment < until);
                 let impact = record.impact.as_ref().map_err(|flag| self.failure(flag))?;
-                Ok(Verdict::Excluded { active, impact: *impact })
+                Ok(Finding::Excluded { active, impact: *impact })
             }
         }
     }
@@ -162,15 +162,15 @@ fn contains_any(text: &str, wanted: &[String]) -> bool {
     }
 }
 
-impl Verdict {
+impl Finding {
     /// The entity's data.
     fn data(self, arena: &Bump) -> &str {
         let (robot, category, reason, impact) = match self {
-            Verdict::Browser => (false, "BROWSER", "PASSED_ALL", "NONE"),
-            Verdict::ListedAddress => (true, "SPIDER_OR_ROBOT", "FAILED_IP_EXCLUDE", "UNKNOWN"),
-            Verdict::NotIncluded => (true, "SPIDER_OR_ROBOT", "FAILED_UA_INCLUDE", "UNKNOWN"),
-            Verdict::OwnExclude => (true, "SPIDER_OR_ROBOT", "FAILED_UA_EXCLUDE", "UNKNOWN"),
-            Verdict::Excluded { active, impact } => {
+            Finding::Browser => (false, "BROWSER", "PASSED_ALL", "NONE"),
+            Finding::ListedAddress => (true, "SPIDER_OR_ROBOT", "FAILED_IP_EXCLUDE", "UNKNOWN"),
+            Finding::NotIncluded => (true, "SPIDER_OR_ROBOT", "FAILED_UA_INCLUDE", "UNKNOWN"),
+            Finding::OwnExclude => (true, "SPIDER_OR_ROBOT", "FAILED_UA_EXCLUDE", "UNKNOWN"),
+            Finding::Excluded { active, impact } => {
                 let category =
                     if active { "ACTIVE_SPIDER_OR_ROBOT" } else { "INACTIVE_SPIDER_OR_ROBOT" };
                 (true, category, "FAILED_UA_EXCLUDE", impact.name())

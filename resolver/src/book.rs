@@ -35,7 +35,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// At so many times its size the book is swept at once, and of what is no schema.
 const OVERFLOW: usize = 16;
 
-/// The book.
+/// Everything that registries have said of late.
 #[derive(Default)]
 pub(super) struct Book {
     entries: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
@@ -50,12 +50,12 @@ struct Entry {
     known: Arc<Known>,
     born: Instant,
     due: Instant,
-    origin: Option<Origin>,
+    edition: Option<Edition>,
 }
 
 /// What a found schema was made of.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(super) struct Edition {
     /// Identifies the texts.
     pub(super) digest: u64,
     /// Index of the registry that gave them.
@@ -98,8 +98,8 @@ impl Book {
     }
 
     /// Where the schema of a key came from, if it is known.
-    pub(super) fn origin(&self, uri: &str) -> Option<&Origin> {
-        self.entries.get(uri)?.origin.as_ref()
+    pub(super) fn edition(&self, uri: &str) -> Option<&Edition> {
+        self.entries.get(uri)?.edition.as_ref()
     }
 
     /// The schema of a key is what it was.
@@ -114,19 +114,19 @@ impl Book {
         &mut self,
         key: SchemaKey,
         lookup: Lookup,
-        origin: Option<Origin>,
+        edition: Option<Edition>,
         terms: &Terms,
     ) -> Written {
         let uri: Arc<str> = key.to_string().into();
         let now = Instant::now();
         let mut written = Written::New;
         if let Some(entry) = self.entries.get_mut(&uri)
-            && let Some(known) = &entry.origin
+            && let Some(known) = &entry.edition
         {
-            let same = origin.as_ref().is_some_and(|origin| origin.digest == known.digest);
-            if same || origin.is_none() {
+            let same = edition.as_ref().is_some_and(|edition| edition.digest == known.digest);
+            if same || edition.is_none() {
                 entry.due = now + jittered(terms.found);
-                entry.origin = origin.or(entry.origin.take());
+                entry.edition = edition.or(entry.edition.take());
                 return if same { Written::Same } else { Written::Stale };
             }
             written = Written::Changed;
@@ -141,7 +141,7 @@ impl Book {
         };
         let due = now + jittered(term);
         let known = Arc::new(Known::new(lookup));
-        self.entries.insert(uri, Entry { key, known, born: now, due, origin });
+        self.entries.insert(uri, Entry { key, known, born: now, due, edition });
         self.behind = true;
         written
     }

@@ -13,7 +13,7 @@ use validator::Schema;
 use crate::Resolver;
 use crate::registry::Unlisted;
 use crate::registry::bundle::write_line;
-use crate::settle::Outcome;
+use crate::settle::Reply;
 
 /// How many versions are asked for where registries give no lists.
 const PROBES: u32 = 100;
@@ -64,15 +64,13 @@ impl Resolver {
     pub async fn fetch(&self, key: &SchemaKey) -> Result<Published, Unpublished> {
         let inner = &self.inner;
         match inner.ask_patiently(key).await {
-            Outcome::Found(texts) => {
+            Reply::Found(texts) => {
                 let registry = inner.registries[texts.registry()].name.clone();
                 Ok(Published { registry, text: texts.asked_for, newer: texts.newer })
             }
-            Outcome::Unchanged => unreachable!("nothing was known of it"),
-            Outcome::Nothing(errors) => Err(Unpublished::Missing(inner.history(errors, &[]))),
-            Outcome::Unreachable(errors) => {
-                Err(Unpublished::Unavailable(inner.history(errors, &[])))
-            }
+            Reply::Unchanged => unreachable!("nothing was known of it"),
+            Reply::Nothing(errors) => Err(Unpublished::Missing(inner.history(errors, &[]))),
+            Reply::Unreachable(errors) => Err(Unpublished::Unavailable(inner.history(errors, &[]))),
         }
     }
 

@@ -10,7 +10,7 @@ use event::{SchemaKey, SchemaVer};
 use tokio::time::Instant;
 use validator::{Lookup, Schema, superseding_version};
 
-use crate::book::{Origin, Written};
+use crate::book::{Edition, Written};
 use crate::registered::{Registered, RegistryFigures};
 use crate::registry::{self, Answer};
 use crate::{Inner, WAIT};
@@ -78,8 +78,8 @@ pub(super) struct Texts {
     pub(super) newer: Option<(SchemaVer, String)>,
 }
 
-/// What all registries together said.
-pub(super) enum Outcome {
+/// What all registries together say.
+pub(super) enum Reply {
     /// The schema.
     Found(Texts),
     /// The schema that is known.
@@ -98,25 +98,25 @@ impl Inner {
         if self.book().has(&key.to_string()) {
             return;
         }
-        let outcome = self.ask_patiently(&key).await;
-        let answer = match &outcome {
-            Outcome::Found(_) | Outcome::Unchanged => 0,
-            Outcome::Nothing(_) => 1,
-            Outcome::Unreachable(_) => 2,
+        let reply = self.ask_patiently(&key).await;
+        let answer = match &reply {
+            Reply::Found(_) | Reply::Unchanged => 0,
+            Reply::Nothing(_) => 1,
+            Reply::Unreachable(_) => 2,
         };
         self.figures.waited[answer].fetch_add(1, Ordering::Relaxed);
-        self.write(key.clone(), outcome);
+        self.write(key.clone(), reply);
     }
 
     /// Asks for a key until there is a verdict or the wait is over.
-    pub(super) async fn ask_patiently(&self, key: &SchemaKey) -> Outcome {
+    pub(super) async fn ask_patiently(&self, key: &SchemaKey) -> Reply {
         let (start, mut least) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let outcome = self.ask_all(key, None).await;
-            let Outcome::Unreachable(errors) = &outcome else { return outcome };
-            let Some(pause) = self.pause(errors, start.elapsed(), least) else { return outcome };
+            let reply = self.ask_all(key, None).await;
+            let Reply::Unreachable(errors) = &reply else { return reply };
+            let Some(pause) = self.pause(errors, start.elapsed(), least) else { return reply };
             if start.elapsed() >= ALONE && self.answer_others(errors).await {
-                return outcome;
+                return reply;
             }
             tokio::time::sleep(pause).await;
             least = (least * 2).min(LONGEST_PAUSE);
@@ -143,9 +143,9 @@ impl Inner {
     pub(super) async fn ask_again(&self, key: SchemaKey) {
         let flight = Flight::board(self, &key);
         let _seat = flight.lock.lock().await;
-        let known = self.book().origin(&key.to_string()).cloned();
-        let outcome = self.ask_all(&key, known.as_ref()).await;
-        self.write(key.clone(), outcome);
+        let known = self.book().edition(&key.to_string()).cloned();
+        let reply = self.ask_all(&key, known.as_ref()).await;
+        self.write(key.clone(), reply);
     }
 
     /// Counts since the start, and what is known now.
@@ -190,10 +190,10 @@ impl Inner {
 
     /// Asks the registries in order until one has the schema. The one that gave the schema that is
     /// known only says whether it still is the same.
-    async fn ask_all(&self, key: &SchemaKey, known: Option<&Origin>) -> Outcome {
+    async fn ask_all(&self, key: &SchemaKey, known: Option<&Edition>) -> Reply {
         if !registry::is_possible(key) {
             let nobody = |index| (index, RegistryError::NotFound);
-            return Outcome::Nothing((0..self.registries.len()).map(nobody).collect());
+            return Reply::Nothing((0..self.registries.len()).map(nobody).collect());
         }
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut order: Vec<usize> = (0..self.registries.len()).collect();
@@ -203,8 +203,8 @@ impl Inner {
             let tag = known.filter(|known| known.registry == index);
             let tag = tag.and_then(|known| known.tag.as_deref());
             match self.ask_one(index, key, tag).await {
-                Ok(texts) => return Outcome::Found(texts),
-                Err(Answer::Unchanged) => return Outcome::Unchanged,
+                Ok(texts) => return Reply::Found(texts),
+                Err(Answer::Unchanged) => return Reply::Unchanged,
                 Err(Answer::Found { .. }) => unreachable!("a schema that was found is no error"),
                 Err(Answer::NotFound) => errors.push((index, RegistryError::NotFound)),
                 Err(Answer::Refused(error)) => errors.push((index, error)),
@@ -214,7 +214,7 @@ impl Inner {
                 }
             }
         }
-        if verdict { Outcome::Nothing(errors) } else { Outcome::Unreachable(errors) }
+        if verdict { Reply::Nothing(errors) } else { Reply::Unreachable(errors) }
     }
 
     /// Asks one registry for a schema and, if another version superseded it, for that.
@@ -235,21 +235,21 @@ impl Inner {
         Ok(Texts { registry: index, asked_for, tag: None, newer: Some((version, newer)) })
     }
 
-    fn write(&self, key: SchemaKey, outcome: Outcome) {
+    fn write(&self, key: SchemaKey, reply: Reply) {
         let history = |errors| {
             let before = self.book().history(&key.to_string()).unwrap_or_default().to_vec();
             Arc::new(self.history(errors, &before))
         };
         // The book is not kept waiting for a schema to be compiled.
-        let (lookup, origin) = match outcome {
-            Outcome::Unchanged => return self.book().renew(&key.to_string(), &self.terms),
-            Outcome::Found(texts) => {
-                (Lookup::Found(Arc::new(texts.compile())), Some(texts.origin()))
+        let (lookup, edition) = match reply {
+            Reply::Unchanged => return self.book().renew(&key.to_string(), &self.terms),
+            Reply::Found(texts) => {
+                (Lookup::Found(Arc::new(texts.compile())), Some(texts.edition()))
             }
-            Outcome::Nothing(errors) => (Lookup::Missing(history(errors)), None),
-            Outcome::Unreachable(errors) => (Lookup::Unavailable(history(errors)), None),
+            Reply::Nothing(errors) => (Lookup::Missing(history(errors)), None),
+            Reply::Unreachable(errors) => (Lookup::Unavailable(history(errors)), None),
         };
-        let written = self.book().write(key, lookup, origin, &self.terms);
+        let written = self.book().write(key, lookup, edition, &self.terms);
         match written {
             Written::Stale => self.figures.stale.fetch_add(1, Ordering::Relaxed),
             Written::Changed => self.figures.changed.fetch_add(1, Ordering::Relaxed),
@@ -321,9 +321,9 @@ impl Texts {
     }
 
     /// Identifies the texts, and says where they are from.
-    fn origin(&self) -> Origin {
+    fn edition(&self) -> Edition {
         let newer = self.newer.as_ref().map(|(_, text)| text);
-        Origin {
+        Edition {
             digest: foldhash::quality::FixedState::default().hash_one((&self.asked_for, newer)),
             registry: self.registry,
             tag: self.tag.clone(),

@@ -21,16 +21,16 @@ struct Manifest<'a> {
 struct Shard<'a> {
     shard: &'a str,
     epoch: u64,
-    first: Place<'a>,
-    last: Place<'a>,
+    first: Position<'a>,
+    last: Position<'a>,
     records: usize,
     lines: usize,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a>(&'a lease::SequenceNumber, u64);
+struct Position<'a>(&'a lease::SequenceNumber, u64);
 
-impl Serialize for Place<'_> {
+impl Serialize for Position<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.0.as_str(), self.1).serialize(serializer)
     }
@@ -42,8 +42,8 @@ pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<
     for frame in frames {
         let origin = &frame.origin;
         let (shard, epoch) = (origin.shard.as_str(), origin.epoch);
-        let first = Place(&origin.first.0, origin.first.1);
-        let last = Place(&origin.last.0, origin.last.1);
+        let first = Position(&origin.first.0, origin.first.1);
+        let last = Position(&origin.last.0, origin.last.1);
         match shards.iter_mut().find(|known| known.shard == shard && known.epoch == epoch) {
             Some(known) => {
                 known.first = known.first.clone().min(first);
