@@ -1,6 +1,8 @@
 //! The house rules that a machine can check, on the repository's own files. Every test lists all
 //! the places that break its rule, not the first one.
 
+#[path = "tidy/comments.rs"]
+mod comments;
 #[path = "tidy/imports.rs"]
 mod imports;
 

@@ -116,7 +116,7 @@ pub struct Aws {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The stream.
+    /// The stream that is read, by name.
     pub stream: Name<OfStream>,
     /// Where to start where nobody has read yet.
     #[serde(default)]
@@ -180,7 +180,7 @@ pub struct Route {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
-    /// The stream.
+    /// The stream that lines are put into, by name.
     pub stream: Name<OfStream>,
     /// How records are spread: `random`, or a column of enriched events.
     #[serde(default)]
@@ -191,7 +191,7 @@ pub struct Stream {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objects {
-    /// The bucket.
+    /// The bucket that objects are put into, by name.
     pub bucket: Name<OfBucket>,
     /// How names of objects begin; the route's name if absent.
     pub prefix: Option<Name<OfPrefix>>,

@@ -52,7 +52,7 @@ pub struct Part {
 /// The batch that lines come from, and the right to write them.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The shard.
+    /// The shard that the batch was read from.
     pub shard: ShardId,
     /// The number of the ownership.
     pub epoch: u64,

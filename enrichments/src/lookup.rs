@@ -41,7 +41,7 @@ pub enum Value {
     Integer(i64),
     /// Any other number, by the bits of an `f64`.
     Float(u64),
-    /// A text.
+    /// Anything else, as it stands in the event.
     Text(Box<str>),
 }
 

@@ -75,7 +75,7 @@ impl<'v> Node<'v> {
         });
     }
 
-    /// A text.
+    /// A text, with what it refers to in its place.
     pub(crate) fn text(&self) -> Option<String> {
         let Some(text) = self.value.and_then(Value::as_str) else {
             self.wrong("a text");

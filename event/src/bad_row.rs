@@ -19,7 +19,7 @@ use crate::time;
 pub struct Processor {
     /// The program.
     pub artifact: String,
-    /// Its version.
+    /// The version it runs in.
     pub version: String,
 }
 

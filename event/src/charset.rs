@@ -11,7 +11,7 @@ use encoding_rs::{Encoding, REPLACEMENT, UTF_16BE, UTF_16LE};
 
 use crate::convert;
 
-/// A charset.
+/// What bytes of a text mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
     /// UTF-8.

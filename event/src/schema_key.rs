@@ -27,7 +27,7 @@ pub struct SchemaKey {
     pub name: String,
     /// The schema language, in practice always `jsonschema`.
     pub format: String,
-    /// The version.
+    /// Model, revision and addition.
     pub version: SchemaVer,
 }
 
@@ -89,7 +89,7 @@ pub struct Parts<'a> {
     pub format: &'a str,
     /// The version as it stands in the text.
     pub version_text: &'a str,
-    /// The version.
+    /// Model, revision and addition.
     pub version: SchemaVer,
 }
 

@@ -27,7 +27,7 @@ impl Held {
         Held { shared }
     }
 
-    /// The shard.
+    /// The shard that may be worked.
     pub fn shard(&self) -> &ShardId {
         self.shared.key.shard()
     }

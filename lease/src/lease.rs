@@ -21,7 +21,7 @@ impl LeaseKey {
         LeaseKey(shard.clone())
     }
 
-    /// The shard.
+    /// The shard that a lease of this key is for.
     pub fn shard(&self) -> &ShardId {
         &self.0
     }

@@ -54,7 +54,7 @@ pub enum Outcome {
 /// What a scan found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scan {
-    /// The leases.
+    /// All that could be read, in no order.
     pub leases: Vec<Lease>,
     /// Items that call themselves leases and cannot be read as one. They are left alone.
     pub unreadable: usize,

@@ -74,7 +74,7 @@ impl Default for Settings {
 pub struct SetupError {
     /// The configuration's name.
     pub name: &'static str,
-    /// Why.
+    /// What is wrong with it.
     pub why: String,
 }
 

@@ -24,9 +24,9 @@ pub struct Record<'r> {
 /// Where a record comes from, as far as the ids of its events tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
-    /// The stream.
+    /// The stream that it was read from, by name.
     pub stream: &'a str,
-    /// The shard.
+    /// Its shard of that stream.
     pub shard: &'a str,
     /// The sequence number.
     pub sequence: &'a str,

@@ -22,13 +22,13 @@ pub enum Rule {
     Decimal(Field),
     /// `0` or `1`.
     Bool(Field),
-    /// A UUID.
+    /// A UUID, which becomes canonical.
     Uuid(Field),
     /// Milliseconds since the epoch.
     Timestamp(Field),
     /// `<width>x<height>`.
     Dimensions(Field, Field),
-    /// JSON.
+    /// JSON as it stands.
     Json(Field),
     /// JSON in Base64.
     Base64Json(Field),
@@ -52,7 +52,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The name.
+    /// What trackers call it.
     pub fn name(&self) -> &'static str {
         ROWS[usize::from(self.index)].0
     }

@@ -20,11 +20,11 @@ use crate::emulators::Emulators;
 /// Whose API is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Api {
-    /// Kinesis.
+    /// Streams.
     Kinesis,
-    /// DynamoDB.
+    /// Lease tables.
     Dynamodb,
-    /// S3.
+    /// Buckets.
     S3,
 }
 

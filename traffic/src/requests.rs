@@ -22,7 +22,7 @@ pub fn post(body: &str) -> Wire<'_> {
     }
 }
 
-/// A GET.
+/// What a collector writes of a request without a body.
 pub fn get<'a>(path: &'a str, query: &'a str) -> Wire<'a> {
     Wire { path: Some(path.as_bytes()), querystring: Some(query.as_bytes()), ..request() }
 }

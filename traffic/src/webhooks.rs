@@ -10,13 +10,13 @@ use crate::requests;
 pub struct Request {
     /// The adapter's name in configurations.
     pub adapter: &'static str,
-    /// The path.
+    /// Where the service sends it.
     pub path: &'static str,
     /// The query string.
     pub query: Option<&'static str>,
-    /// The content type.
+    /// What the service says that the body is.
     pub content_type: Option<&'static str>,
-    /// The body.
+    /// What the service sends.
     pub body: Option<&'static str>,
 }
 

@@ -35,12 +35,12 @@ pub enum Source {
     Http(String),
     /// An object.
     S3 {
-        /// Its bucket.
+        /// Where it lies.
         bucket: String,
-        /// Its key.
+        /// What it is called there.
         key: String,
     },
-    /// A file.
+    /// A file of this machine.
     File(PathBuf),
 }
 

@@ -85,7 +85,7 @@ enum Start {
 /// Which leases a command is about, and whether it is meant.
 #[derive(Debug, clap::Args)]
 struct Shards {
-    /// The shards.
+    /// The shards, by their names in the stream.
     #[arg(value_name = "SHARD", required_unless_present = "all", conflicts_with = "all")]
     shards: Vec<String>,
     /// All shards of the table.

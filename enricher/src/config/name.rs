@@ -38,7 +38,7 @@ pub enum OfBucket {}
 #[derive(Clone, Copy, Debug)]
 pub enum OfPrefix {}
 
-/// A region.
+/// Of a region of AWS, as `eu-west-1`.
 #[derive(Clone, Copy, Debug)]
 pub enum OfRegion {}
 

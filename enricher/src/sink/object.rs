@@ -43,13 +43,13 @@ const RESERVED: usize = 64 << 20;
 /// When objects close, and what they are called.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The route.
+    /// Whose lines the objects hold.
     pub route: Route,
     /// How names begin: a folder, without the final slash; may be empty.
     pub prefix: String,
     /// The worker's run, part of every name, so that no two workers share one.
     pub worker: String,
-    /// The compression.
+    /// How each frame is compressed.
     pub compression: Compression,
     /// An object closes when it has so many bytes.
     pub object_bytes: usize,

@@ -9,7 +9,7 @@ use crate::aws;
 use crate::health::Failure;
 use crate::sink::put::Put;
 
-/// A bucket.
+/// A bucket of S3, with a client that may write into it.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     client: Client,
@@ -22,7 +22,7 @@ impl Bucket {
         Bucket { client, name: name.into() }
     }
 
-    /// Its name.
+    /// What it is called, without a prefix.
     pub fn name(&self) -> &str {
         &self.name
     }

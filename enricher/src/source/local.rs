@@ -47,7 +47,7 @@ pub struct Local {
 /// A record to put.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// The shard.
+    /// The shard that it goes into.
     pub shard: ShardId,
     /// The collector payload.
     pub data: Vec<u8>,
@@ -60,7 +60,7 @@ pub struct Put {
 /// What was put so far, and what should become of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Records.
+    /// How many records there are.
     pub records: u64,
     /// Events that should be enriched.
     pub good: u64,
@@ -110,7 +110,7 @@ impl Local {
         .await
     }
 
-    /// The ids of the shards.
+    /// The shards that the stream was made with.
     pub async fn shard_ids(&self) -> Result<Vec<ShardId>, Error> {
         self.run("listing shards", |connection| {
             let mut ids = connection.prepare_cached("SELECT id FROM shards ORDER BY id")?;

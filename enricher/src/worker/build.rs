@@ -26,7 +26,7 @@ use crate::source;
 
 /// A worker with what it needs besides.
 pub struct Parts {
-    /// The worker.
+    /// What reads, processes and writes.
     pub worker: Worker,
     /// The lease table.
     pub store: Arc<dyn LeaseStore>,

@@ -37,7 +37,7 @@ pub struct Plan {
 /// A place that takes the lines of a route.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// The route.
+    /// Whose lines go there.
     pub route: Route,
     /// The section of the configuration that names it; `None` where it follows from others.
     pub section: Option<String>,
@@ -48,9 +48,9 @@ pub struct Destination {
 /// What a destination is.
 #[derive(Clone, Debug)]
 pub enum To {
-    /// A stream.
+    /// A stream of Kinesis.
     Stream {
-        /// Its name.
+        /// What it is called in its region.
         name: String,
         /// How records are spread over its shards.
         key: Key,

@@ -54,7 +54,7 @@ impl Found {
         Found { uri: Arc::clone(uri), data: data.into(), number: crate::cache::number() }
     }
 
-    /// The data.
+    /// Compact JSON, without its schema.
     pub fn data(&self) -> &str {
         &self.data
     }

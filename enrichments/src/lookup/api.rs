@@ -64,9 +64,9 @@ pub enum Method {
 /// A name and a password; printed as stars.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The name.
+    /// Who asks.
     pub username: String,
-    /// The password.
+    /// What proves it.
     pub password: String,
 }
 

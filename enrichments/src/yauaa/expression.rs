@@ -3,7 +3,7 @@
 //! An expression names a place in the tree by a path from the top, may walk on from it, compare
 //! values on the way, and transform what it finds.
 
-/// An expression.
+/// What a rule asks of the tree of a user agent.
 #[derive(Debug, PartialEq)]
 pub(super) enum Expression {
     /// Always this text.

@@ -18,7 +18,7 @@ impl Class {
     pub(crate) const SERVER: Class = Class(1 << 4);
     /// An authority that is not necessarily a host.
     pub(crate) const REGISTRY: Class = Class(1 << 5);
-    /// A path.
+    /// What may stand in a path.
     pub(crate) const PATH: Class = Class(1 << 6);
     /// A query, a fragment, or all that follows the scheme where no slash does.
     pub(crate) const URIC: Class = Class(1 << 7);

@@ -51,7 +51,6 @@ enum Doing {
 /// What a careful task does next.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Waits.
     Wait,
     /// Says what it goes on with.
     Announce(Announcement),

@@ -11,9 +11,9 @@ use crate::schema_check::Stop;
 /// A request and what becomes of it.
 #[derive(Clone, Debug)]
 pub struct Example {
-    /// Its body.
+    /// What the request carries.
     pub body: Option<String>,
-    /// Its content type.
+    /// What it says that is.
     pub content_type: Option<String>,
     /// Its query string.
     pub query: String,
@@ -30,7 +30,7 @@ pub enum Expected {
     Events {
         /// The Iglu URI.
         schema: String,
-        /// The data.
+        /// What stands beside it.
         data: Value,
     },
     /// It is refused, for a reason that says this.

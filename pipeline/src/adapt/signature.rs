@@ -77,7 +77,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// A secret.
+    /// What is shared with whoever signs, ready to be used.
     pub fn secret(hash: Hash, secret: &[u8]) -> Key {
         let algorithm = match hash {
             Hash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,

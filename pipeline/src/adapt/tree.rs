@@ -38,7 +38,7 @@ impl<'a> Json<'a> {
         Reader { text, at: 0, arena }.value(0)
     }
 
-    /// A string.
+    /// A text, quoted and escaped.
     pub(super) fn string(text: &str, arena: &'a Bump) -> Json<'a> {
         Json::Scalar(quoted(text, arena))
     }

@@ -16,7 +16,7 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 const NO_BODY: &str = "empty body: no events to process";
 
-/// A webhook.
+/// What the adapters of one service have in common.
 pub(super) struct Webhook {
     /// Its name in configurations.
     pub(super) name: &'static str,
@@ -59,7 +59,6 @@ pub(super) struct Request<'c, 'a> {
 /// Which content types a webhook takes.
 #[derive(Clone, Copy)]
 pub(super) enum ContentType {
-    /// Exactly this.
     Exactly(&'static str),
     /// All that have this in them.
     Containing(&'static str),

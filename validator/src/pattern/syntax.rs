@@ -35,7 +35,7 @@ pub(super) enum Node {
     Look(Box<Look>),
     /// Once found, it is not tried in another way.
     Atomic(Box<Node>),
-    /// A place.
+    /// A condition on a place between two characters.
     Place(Place),
     /// What a group caught, once more.
     Again(u32, Fold),

@@ -140,7 +140,7 @@ pub(crate) enum InPlace {
 /// `enum`
 #[derive(Debug)]
 pub(crate) struct Enumeration {
-    /// The strings.
+    /// Texts that rules name, each once.
     pub(crate) strings: Names,
     /// Everything else.
     pub(crate) others: Vec<Value<'static>>,

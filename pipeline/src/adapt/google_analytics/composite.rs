@@ -16,7 +16,6 @@ const PATTERN: &str = r"(pr|promo|il|cd|cm|cg)(\d+)([a-zA-Z]*)(\d*)([a-zA-Z]*)(\
 
 /// A parameter's name taken apart.
 struct Name<'a> {
-    /// All of its words.
     words: String,
     /// The words from each that has a number behind it to the last of these, with the number.
     numbers: Vec<(String, &'a str)>,
