@@ -293,6 +293,12 @@ pub struct Enrichments {
     pub allow_unsupported: Vec<Text>,
     /// Masks addresses exactly as a running peer does, readable ones included.
     pub peer_masking: bool,
+    /// Steps of the engine that a script may take for one event.
+    pub script_steps: Count<10_000, 1_000_000_000>,
+    /// Memory of the engine of one thread.
+    pub script_memory: Bytes<0x40_0000, 0x4000_0000>,
+    /// Stack of a script.
+    pub script_stack: Bytes<0x1_0000, 0x8_0000>,
 }
 
 /// `[bad_rows]`
@@ -396,6 +402,9 @@ impl Default for Enrichments {
             max_age: None,
             allow_unsupported: Vec::new(),
             peer_masking: false,
+            script_steps: Count::new(5_000_000),
+            script_memory: Bytes::new(32 << 20),
+            script_stack: Bytes::new(256 << 10),
         }
     }
 }

@@ -11,6 +11,7 @@ mod registries;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enrichments::javascript::CutOffs;
 use prometheus::core::Collector;
 use prometheus::{
     HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
@@ -43,6 +44,7 @@ pub struct Metrics {
     enriched: IntCounter,
     parked: IntCounter,
     dropped: IntCounter,
+    scripts_cut_off: IntCounterVec,
     bad: IntCounterVec,
     batch_seconds: HistogramVec,
     lines: IntCounterVec,
@@ -160,6 +162,7 @@ impl Metrics {
             enriched: counter(r, "events_enriched_total", "Events enriched."),
             parked: counter(r, "events_parked_total", "Events whose verdict waits."),
             dropped: counter(r, "events_dropped_total", "Events that a script made vanish."),
+            scripts_cut_off: counters(r, "scripts_cut_off_total", "By a limit.", &["limit"]),
             bad: counters(r, "bad_rows_total", "Bad rows made.", &["kind"]),
             batch_seconds: seconds(r, "batch_seconds", "Time of a batch by step.", &["step"]),
             lines: counters(r, "lines_total", "Lines durable in a sink.", &["route", "sink"]),
@@ -240,6 +243,10 @@ impl Metrics {
                 Verdict::Parked => self.parked.inc(),
                 Verdict::Dropped => self.dropped.inc(),
             }
+        }
+        let CutOffs { steps, memory, stack } = output.cut_offs;
+        for (limit, count) in [("steps", steps), ("memory", memory), ("stack", stack)] {
+            self.scripts_cut_off.with_label_values(&[limit]).inc_by(u64::from(count));
         }
     }
 
@@ -461,6 +468,20 @@ fn raise(counter: &IntCounter, count: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scripts_that_came_to_a_limit_are_counted_by_it() {
+        let metrics = Metrics::new();
+        let cut_offs = CutOffs { steps: 2, memory: 0, stack: 1 };
+        let output = Output { cut_offs, ..Output::default() };
+        metrics.processed(&output, Duration::ZERO);
+        metrics.processed(&output, Duration::ZERO);
+        let text = metrics.text();
+        for line in ["{limit=\"steps\"} 4", "{limit=\"memory\"} 0", "{limit=\"stack\"} 2"] {
+            let line = format!("snowmelt_scripts_cut_off_total{line}");
+            assert!(text.lines().any(|found| found == line), "{line}");
+        }
+    }
 
     #[test]
     fn a_scrape_names_what_was_touched() {

@@ -57,6 +57,20 @@ pub struct Rules {
     /// reason, and nothing of the input is lost; a worker refuses it.
     #[arg(skip = javascript::Options::offline())]
     pub scripts: javascript::Options,
+    /// A script that stands in no configuration.
+    #[arg(skip)]
+    pub own_script: Option<OwnScript>,
+}
+
+/// A script that stands in no configuration: it runs behind all that do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnScript {
+    /// The name of its file.
+    pub file: String,
+    /// Its text.
+    pub source: String,
+    /// Its parameters, as JSON.
+    pub parameters: Option<String>,
 }
 
 impl Rules {
@@ -146,7 +160,16 @@ impl Rules {
         if let Some(folder) = &self.assets {
             places::folder(folder).map_err(|why| off("--assets", folder, &why))?;
         }
-        let Some(folder) = &self.enrichments else { return Ok(None) };
+        let read = self.enrichments.as_deref().map(|folder| self.read(folder)).transpose()?;
+        let Some(script) = &self.own_script else { return Ok(read) };
+        let mut configuration = read.unwrap_or_default();
+        let OwnScript { file, source, parameters } = script.clone();
+        let added = configuration.add_script(&file, source, parameters, &self.scripts);
+        added.map_err(Usage)?;
+        Ok(Some(configuration))
+    }
+
+    fn read(&self, folder: &Path) -> Result<Configuration, Usage> {
         places::configurations(folder).map_err(|why| off("--enrichments", folder, &why))?;
         let options = Options {
             allow_unsupported: self.allow_unsupported.clone(),
@@ -158,7 +181,7 @@ impl Rules {
         for warning in &configuration.warnings {
             tracing::warn!(warning, "enrichments");
         }
-        Ok(Some(configuration))
+        Ok(configuration)
     }
 }
 

@@ -157,6 +157,7 @@ impl Stage {
         write("worker.toml", &format!("{LEAST}[aws]\nregion = \"eu-central-1\"\n{adapter}"));
         write("order.json", r#"{"clicks": ["abc"]}"#);
         write("click.json", r#"{"clicks": ["xyzzy"]}"#);
+        write("own.js", "function process(event, params) { print(params.test); }");
         write("uris.txt", "iglu:com.acme/click/jsonschema/1-0-1\n");
         let resolver = json!({
             "schema": "iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-3",

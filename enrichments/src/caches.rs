@@ -2,7 +2,7 @@
 //! another generation of assets may answer differently.
 
 use crate::cache::Cache;
-use crate::javascript::Engine;
+use crate::javascript::{CutOffs, Engine};
 use crate::yauaa;
 
 /// The most bytes that the outputs by user agent occupy in one thread, keys included: some
@@ -25,6 +25,10 @@ pub struct Caches {
     pub(crate) addresses: Cache,
     /// What runs scripts, once it was needed.
     pub(crate) engine: Option<Engine>,
+    /// How often scripts were cut off.
+    pub(crate) cut_offs: CutOffs,
+    /// What scripts printed, where somebody listens.
+    pub(crate) printed: Option<Vec<String>>,
     /// Room for an entity's data while it is written.
     pub(crate) scratch: Vec<u8>,
 }
@@ -38,16 +42,35 @@ impl Default for Caches {
             yauaa: yauaa::Kept::new(USER_AGENT_BYTES),
             addresses: Cache::new(ADDRESS_BYTES),
             engine: None,
+            cut_offs: CutOffs::default(),
+            printed: None,
             scratch: Vec::new(),
         }
     }
 }
 
 impl Caches {
+    /// Caches that keep what scripts print, for [`Caches::printed`].
+    pub fn listening() -> Caches {
+        Caches { printed: Some(Vec::new()), ..Caches::default() }
+    }
+
+    /// The lines that scripts printed, of each a bounded number of bytes; no longer kept from then
+    /// on.
+    pub fn printed(&mut self) -> Vec<String> {
+        self.printed.take().unwrap_or_default()
+    }
+
+    /// How often scripts were cut off since this was last asked.
+    pub fn take_cut_offs(&mut self) -> CutOffs {
+        std::mem::take(&mut self.cut_offs)
+    }
+
     /// Forgets everything if it was made by enrichments other than these.
     pub(crate) fn enter(&mut self, generation: u64) {
         if self.generation != generation {
-            *self = Caches { generation, ..Caches::default() };
+            let (cut_offs, printed) = (self.cut_offs, self.printed.take());
+            *self = Caches { generation, cut_offs, printed, ..Caches::default() };
         }
     }
 }

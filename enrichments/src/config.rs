@@ -193,6 +193,29 @@ impl Configuration {
         Configuration { anon_ip: None, pii: None, ..self.without(others) }
     }
 
+    /// Adds a script that stands in no configuration, behind all others: its file's name, its text,
+    /// and its parameters as JSON. An error says what is wrong with it.
+    pub fn add_script(
+        &mut self,
+        file: &str,
+        source: String,
+        parameters: Option<String>,
+        options: &javascript::Options,
+    ) -> Result<(), String> {
+        let uri = "iglu:com.snowplowanalytics.snowplow/javascript_script_config/jsonschema/1-0-1";
+        let script = javascript::Script { uri: uri.to_owned(), source, config: parameters };
+        let faults = script.faults(options.limits);
+        self.script_limits = options.limits;
+        self.scripts.push(script);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let each = faults
+            .iter()
+            .map(|fault| format!("{file}: expected {}, found {}", fault.expected(), fault.found()));
+        Err(each.collect::<Vec<_>>().join("\n"))
+    }
+
     /// YAUAA alone, by the asset that it takes where no configuration names one.
     pub fn of_user_agents() -> Configuration {
         Configuration { yauaa: Some(yauaa::Config::default()), ..Configuration::default() }

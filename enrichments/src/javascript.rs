@@ -47,6 +47,25 @@ impl Default for Limits {
     }
 }
 
+/// How often scripts were cut off, by the limit that they came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutOffs {
+    /// By their steps.
+    pub steps: u32,
+    /// By their memory.
+    pub memory: u32,
+    /// By their stack.
+    pub stack: u32,
+}
+
+impl std::ops::AddAssign for CutOffs {
+    fn add_assign(&mut self, more: CutOffs) {
+        self.steps += more.steps;
+        self.memory += more.memory;
+        self.stack += more.stack;
+    }
+}
+
 /// A script as it was configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Script {

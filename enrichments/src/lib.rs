@@ -189,12 +189,29 @@ impl Enrichments {
         }
         done.check(built_in::event_schema(event, input.unstruct, arena));
         self.last_steps(event, robot, caches, &mut done, arena);
-        self.run_scripts(event, input, caches, &mut done, arena);
+        self.own_steps(event, input, caches, &mut done, arena);
+        done
+    }
+
+    /// What operators wrote themselves: scripts, then look-ups.
+    fn own_steps<'a>(
+        &self,
+        event: &mut Event<'a>,
+        input: &Input<'_, 'a>,
+        caches: &mut Caches,
+        done: &mut Enriched<'a>,
+        arena: &'a Bump,
+    ) {
+        let cut_offs = caches.cut_offs;
+        self.run_scripts(event, input, caches, done, arena);
         if !done.dropped {
             let parts = (&*event, input.contexts, input.unstruct);
-            lookup::run(&self.lookups, input.answers, parts, &mut done, arena);
+            lookup::run(&self.lookups, input.answers, parts, done, arena);
         }
-        done
+        if done.asked.waits {
+            // The event comes again, and is counted then.
+            caches.cut_offs = cut_offs;
+        }
     }
 
     /// The look-ups, in the order in which they run: whom to ask, and how.
@@ -242,6 +259,12 @@ impl Enrichments {
             let moment = javascript::Moment { now_ms, headers, derived: &derived };
             let scripts = javascript::Scripts { all: &self.scripts, limits: self.script_limits };
             let made = scripts.run(at, event, moment, &mut caches.engine, arena);
+            if let Some(engine) = &mut caches.engine {
+                caches.cut_offs += engine.take_cut_offs();
+                if let Some(printed) = &mut caches.printed {
+                    printed.append(&mut engine.slots().borrow_mut().printed);
+                }
+            }
             if let Some(made) = done.value(made) {
                 if made.erased {
                     done.entities.clear();

@@ -103,6 +103,7 @@ impl<'r> Pass<'r> {
             let fingerprints = fingerprints.by_ref().take(count);
             self.record(index as u32, loaded, fingerprints, caches, arena);
         }
+        self.writer.output.cut_offs += caches.take_cut_offs();
         next
     }
 

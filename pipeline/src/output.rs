@@ -1,5 +1,6 @@
 //! What a batch became: the lines of each route and the verdicts that account for every event.
 
+use enrichments::javascript::CutOffs;
 use event::bad_row::BadKind;
 
 /// The kinds of output.
@@ -72,6 +73,8 @@ pub struct Output {
     /// Every verdict in order: by record, then by event. The n-th `Enriched` is the n-th line of
     /// `enriched`, the n-th `Bad` the n-th of `bad`.
     pub verdicts: Vec<(u32, Verdict)>,
+    /// How often scripts were cut off.
+    pub cut_offs: CutOffs,
 }
 
 /// A point in an output to come back to.
@@ -145,6 +148,7 @@ impl Output {
         }
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
+        self.cut_offs += other.cut_offs;
     }
 
     /// Appends the part of another output, of the same records, between two points.

@@ -10,7 +10,7 @@ use bumpalo::collections::Vec as BumpVec;
 use enrichments::lookup::{Answers, Question};
 use enrichments::{Caches, Change, Enrichments, Input, Times};
 use event::reason::{EnrichmentId, Failure, Reason};
-use event::{Bump, Entity, Event, Field, RawEvent};
+use event::{Bump, Entity, Event, Field, RawEvent, json};
 
 use super::batch::Origin;
 use super::entities::{self, Entities};
@@ -172,6 +172,7 @@ fn enrichments<'a>(
 ) -> Result<(), End<'a>> {
     let Passage { raw, times, fingerprint, found, event, .. } = passage;
     let unstruct = found.unstruct.as_ref();
+    let sent = SENT.map(|field| event.get(field));
     let (fingerprint, now_ms) = (*fingerprint, tools.start.now_ms);
     let (contexts, answers) = (&*found.contexts, tools.answers);
     let input = Input { raw, times: *times, contexts, unstruct, fingerprint, now_ms, answers };
@@ -186,6 +187,8 @@ fn enrichments<'a>(
         true if !enriched.asked.unavailable.is_empty() => {
             Err(End::Unanswered(enriched.asked.unavailable))
         }
+        // What a script has written in place of what was sent is as strange as that was.
+        true if SENT.map(|field| event.get(field)) != sent => written_by_scripts(passage, tools),
         true => Ok(()),
         false => {
             // What was derived later stands before what was derived earlier.
@@ -197,6 +200,31 @@ fn enrichments<'a>(
             Err(End::failed(enriched.failures, &[Field::DerivedContexts]))
         }
     }
+}
+
+/// The columns of self-describing JSON that came with the event.
+const SENT: [Field; 2] = [Field::Contexts, Field::UnstructEvent];
+/// How the URI of an envelope of entities begins, whatever its version.
+const CONTEXTS: &str = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-";
+
+/// Validates what scripts wrote into these columns. A list of entities that was emptied stays as it
+/// is: the envelope's schema wants one, and what is not there cannot be wrong.
+fn written_by_scripts<'a>(
+    passage: &mut Passage<'a>,
+    tools: &mut Tools<'_, '_, 'a>,
+) -> Result<(), End<'a>> {
+    let contexts = passage.event.get(Field::Contexts);
+    let emptied = contexts.filter(|text| {
+        let uri = json::member(text, "schema").unwrap_or_default().trim_matches('"');
+        uri.starts_with(CONTEXTS) && json::member(text, "data") == Some("[]")
+    });
+    if emptied.is_none() {
+        return schemas(passage, tools);
+    }
+    passage.event.set(Field::Contexts, None);
+    let checked = schemas(passage, tools);
+    passage.event.set(Field::Contexts, emptied);
+    checked
 }
 
 /// What was derived is written and validated.

@@ -8,6 +8,7 @@
 
 mod asked;
 mod request;
+mod script;
 mod short;
 mod tree;
 mod useragent;
@@ -40,12 +41,17 @@ use pipeline::{Origin, Output, Settings, Verdict, adapt, load};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file of payloads in the forms that `enrich` reads, or - for standard input.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["path", "user_agent"])]
+    #[arg(
+        long, value_name = "FILE",
+        required_unless_present_any = ["path", "user_agent", "script"]
+    )]
     input: Option<PathBuf>,
     #[command(flatten)]
     request: request::Args,
     #[command(flatten)]
     useragent: useragent::Args,
+    #[command(flatten)]
+    script: script::Args,
     /// Which record of it, counted from 0.
     #[arg(
         long, default_value_t = 0, value_name = "N", value_parser = record_number,
@@ -73,6 +79,7 @@ fn record_number(text: &str) -> Result<u64, String> {
 
 /// Runs `snowmelt explain`.
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+    args.transform.rules.own_script = args.script.read()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (rules, _temporary) = runtime.block_on(args.transform.rules.with_assets())?;
     args.transform.rules = rules;
@@ -92,6 +99,7 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.transform.settings()?;
     let data = match args.request.record()? {
         Some(record) => record,
+        None if args.input.is_none() => args.script.page_view().expect("clap wants one of them"),
         None => nth(args.input.into_iter().collect(), args.record)?,
     };
     let sequence = SequenceNumber::parse(&args.record.to_string());
@@ -128,7 +136,9 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
         tree::by_column(&mut became);
     }
     account.insert("became".to_owned(), became);
-    match (args.json, args.all, short::text(&why)) {
+    // Who tries a script wants to see what it did, and what it printed before it failed.
+    let whole = args.all || args.transform.rules.own_script.is_some();
+    match (args.json, whole, short::text(&why)) {
         (true, _, _) => terminal::line(&Value::Object(account).to_string()),
         (false, false, Some(short)) => short::print(&short),
         (false, _, _) => {
@@ -334,7 +344,7 @@ fn one_by_one<'a>(
     let (mut least, mut explained) = (0.0, Map::new());
     for (name, enrichments) in road.enrichments {
         let mut after = from.clone();
-        let mut caches = Caches::default();
+        let mut caches = Caches::listening();
         let done = enrichments.run(&mut after, &given, &mut caches, arena);
         let mut step = difference(&event, &after);
         for entity in done.entities.iter().filter(|entity| !entities.contains(entity)) {
@@ -349,6 +359,10 @@ fn one_by_one<'a>(
         {
             let shown = road.asked.shown(enrichments.lookups(), more);
             step.insert("look-ups".to_owned(), shown);
+        }
+        let printed = caches.printed();
+        if !printed.is_empty() {
+            step.insert("printed".to_owned(), json!(printed));
         }
         let fastest = fastest(enrichments, from, &given, &mut caches, arena);
         step.insert("micros".to_owned(), json!(rounded((fastest - least).max(0.0))));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use enrichments::javascript::{Limits, Options};
 use lease::LeaseStore;
 use lease::store::dynamo::Dynamo;
 use lookups::Lookups;
@@ -86,6 +87,11 @@ pub fn lookups(
 }
 
 fn rules(config: &Config) -> Rules {
+    let limits = Limits {
+        steps: config.enrichments.script_steps.get() as u64,
+        memory: config.enrichments.script_memory.get(),
+        stack: config.enrichments.script_stack.get(),
+    };
     Rules {
         resolver: config.schemas.resolver.clone(),
         schemas: config.schemas.folder.clone(),
@@ -100,7 +106,8 @@ fn rules(config: &Config) -> Rules {
             .map(|name| name.to_string())
             .collect(),
         peer_masking: config.enrichments.peer_masking,
-        scripts: enrichments::javascript::Options::default(),
+        scripts: Options { limits, ..Options::default() },
+        own_script: None,
     }
 }
 

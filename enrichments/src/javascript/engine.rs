@@ -13,7 +13,7 @@ use rquickjs::{CatchResultExt, CaughtError, Context, Function, Persistent, Runti
 
 use super::natives::{self, evaluate};
 use super::slots::Slots;
-use super::{Limits, Script};
+use super::{CutOffs, Limits, Script};
 
 /// How many steps the runtime takes between two looks at the bound.
 const STEPS_AT_A_TIME: u64 = 10_000;
@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     slots: Rc<RefCell<Slots>>,
     looks: Rc<Cell<u64>>,
     limits: Limits,
+    cut_offs: CutOffs,
     // Last: what the realms hold must go before it.
     runtime: Runtime,
 }
@@ -68,11 +69,17 @@ impl Engine {
             left.set(left.get().saturating_sub(1));
             left.get() == 0
         })));
-        Engine { realms: Vec::new(), slots: Rc::default(), looks, limits, runtime }
+        let (realms, slots, cut_offs) = (Vec::new(), Rc::default(), CutOffs::default());
+        Engine { realms, slots, looks, limits, cut_offs, runtime }
+    }
+
+    /// How often scripts were cut off since this was last asked.
+    pub(crate) fn take_cut_offs(&mut self) -> CutOffs {
+        std::mem::take(&mut self.cut_offs)
     }
 
     /// What the scripts see and change.
-    pub(super) fn slots(&self) -> &RefCell<Slots> {
+    pub(crate) fn slots(&self) -> &RefCell<Slots> {
         &self.slots
     }
 
@@ -89,12 +96,10 @@ impl Engine {
         }
         let Some(realm) = &self.realms[at] else { unreachable!("it was made above") };
         self.looks.set(self.limits.steps / STEPS_AT_A_TIME + 1);
-        let config = scripts[at].config.as_deref();
         let result = realm.context.with(|ctx| {
             let call = || {
                 let run = realm.run.clone().restore(&ctx)?;
-                let mut arguments = Args::new(ctx.clone(), 2);
-                arguments.push_arg(config)?;
+                let mut arguments = Args::new(ctx.clone(), 1);
                 if realm.headers {
                     arguments.push_arg(headers.to_vec())?;
                 }
@@ -112,11 +117,15 @@ impl Engine {
             self.runtime.run_gc();
         }
         // The engine throws null where it has no memory left for an error.
-        let null = |words: &String| full && words == "null";
-        result.map_err(|words| match null(&words) {
-            true => Error::Run("out of memory".to_owned()),
-            false => Error::Run(words),
-        })
+        let words = match result {
+            Err(words) if full && words == "null" => "out of memory".to_owned(),
+            Err(words) => words,
+            Ok(result) => return Ok(result),
+        };
+        self.cut_offs.steps += u32::from(cut_off);
+        self.cut_offs.memory += u32::from(!cut_off && words.contains("out of memory"));
+        self.cut_offs.stack += u32::from(!cut_off && words.contains("call stack size exceeded"));
+        Err(Error::Run(words))
     }
 
     /// Whether a script can be evaluated and has its function, and whether a name of Java's is
@@ -145,7 +154,13 @@ impl Engine {
             evaluate::<()>(&ctx, &script.source).catch(&ctx).map_err(|error| self.words(&error))?;
             let getter: Function<'_> = evaluate(&ctx, "(function () { return process; })")
                 .map_err(|error| error.to_string())?;
-            let run: Function<'_> = make.call((getter,)).map_err(|error| error.to_string())?;
+            let config = script.config.as_deref().map_or_else(
+                || Ok(Value::new_null(ctx.clone())),
+                |config| rquickjs::String::from_str(ctx.clone(), config).map(Into::into),
+            );
+            let config: Value<'_> = config.map_err(|error| error.to_string())?;
+            let run: Function<'_> =
+                make.call((getter, config)).map_err(|error| error.to_string())?;
             let length: Option<usize> =
                 evaluate(&ctx, "typeof process === 'function' ? process.length : null")
                     .map_err(|error| error.to_string())?;

@@ -73,14 +73,16 @@
   Clock.prototype.getTimezoneOffset = () => 0;
   globalThis.Date = Fixed;
 
+  const isArray = Array.isArray;
   const parse = JSON.parse;
   const stringify = JSON.stringify;
 
   // Runs the script's function on the event: answers with JSON, or null where it gave nothing. The
   // parameters are made anew each time, since a script may change them.
-  return (process) => (config, headers) => {
-    const result = process()(event, config === undefined ? {} : parse(config), headers);
+  return (process, config) => (headers) => {
+    const result = process()(event, config === null ? {} : parse(config), headers);
     if (result === undefined || result === null) return null;
+    if (isArray(result) && result.length === 0) return null;
     const text = stringify(result);
     return text === undefined ? '' : text;
   };

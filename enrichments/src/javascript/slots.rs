@@ -8,7 +8,7 @@ use event::{Bump, Event};
 const PRINTED: usize = 64 * 1024;
 
 /// The columns of one event, and what a script did to them.
-pub(super) struct Slots {
+pub(crate) struct Slots {
     texts: String,
     /// Where in the texts a column's is; none where it is empty.
     places: [Option<(u32, u32)>; COUNT],
@@ -18,7 +18,7 @@ pub(super) struct Slots {
     /// The script wants the entities derived before it forgotten.
     pub(super) erased: bool,
     /// What it printed, a line each.
-    pub(super) printed: Vec<String>,
+    pub(crate) printed: Vec<String>,
     printed_bytes: usize,
     /// The batch's time, in milliseconds since 1970.
     pub(super) now_ms: i64,

@@ -1,6 +1,6 @@
 use event::{Bump, Entity, Event, Field, Reason};
 
-use super::{Engine, Fault, Limits, Made, Moment, Script, Scripts};
+use super::{CutOffs, Engine, Fault, Limits, Made, Moment, Script, Scripts};
 
 const NOW: i64 = 1_714_558_272_340;
 
@@ -280,6 +280,26 @@ fn hostile_scripts_cost_their_own_event_alone() {
         *engine = None;
         assert_eq!(on(&mut event(), "function process() { return [] }", engine), "");
         *engine = None;
+    }
+}
+
+#[test]
+fn those_that_come_to_a_limit_are_counted_by_it() {
+    for (source, expected) in [
+        ("function process() { for (;;) {} }", CutOffs { steps: 1, ..CutOffs::default() }),
+        (
+            "function process() { var a = []; for (;;) a.push(new Array(1000).fill('x')) }",
+            CutOffs { memory: 1, ..CutOffs::default() },
+        ),
+        ("function process() { return process() }", CutOffs { stack: 1, ..CutOffs::default() }),
+        ("function process() { throw 'boom' }", CutOffs::default()),
+        ("function process() { return [] }", CutOffs::default()),
+    ] {
+        let engine = &mut None;
+        on(&mut event(), source, engine);
+        let engine = engine.as_mut().expect("it ran");
+        assert_eq!(engine.take_cut_offs(), expected, "{source}");
+        assert_eq!(engine.take_cut_offs(), CutOffs::default(), "{source}: it was asked");
     }
 }
 
