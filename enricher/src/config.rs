@@ -21,6 +21,7 @@ use pipeline::protection::Personal;
 use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
+pub use lookups::OnUnavailable;
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
 pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
 

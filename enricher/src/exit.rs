@@ -13,7 +13,7 @@ pub const CODES: [(u8, &str); 8] = [
     (1, "something failed on the way: a file, the network, a service"),
     (EXIT_USAGE, "arguments or configuration that cannot be used"),
     (EXIT_FAULTS, "what was looked at or read is not as it should be"),
-    (EXIT_UNAVAILABLE, "a schema registry could not be asked"),
+    (EXIT_UNAVAILABLE, "a schema registry or a look-up could not be asked"),
     (EXIT_GRACE, "stopped before all was done; nothing is lost"),
     (EXIT_REFUSED, "what a worker needs is refused to it, or is not there"),
     (EXIT_PANIC, "a mistake of ours"),
@@ -29,7 +29,7 @@ pub fn codes() -> String {
 pub const EXIT_USAGE: u8 = 64;
 /// What was looked at is not as it should be.
 pub const EXIT_FAULTS: u8 = 65;
-/// A schema registry could not be asked.
+/// A schema registry or a look-up could not be asked.
 pub const EXIT_UNAVAILABLE: u8 = 69;
 /// Stopped before everything in flight was written.
 pub const EXIT_GRACE: u8 = 75;

@@ -44,7 +44,7 @@ pub async fn run(
     let fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
     let counting = async {
         let mut told = lease::Status::default();
-        let mut failing = Vec::new();
+        let (mut failing, mut left_alone) = (Vec::new(), Vec::new());
         loop {
             let status = keeper.status();
             worker.metrics.leases(&status);
@@ -52,7 +52,9 @@ pub async fn run(
             told = status;
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             worker.metrics.schemas(&worker.resolver.figures());
-            worker.metrics.lookups(&worker.lookups.figures());
+            let lookups = worker.lookups.figures();
+            worker.metrics.lookups(&lookups);
+            left_alone = tell_lookups(&left_alone, &lookups);
             failing = tell_registries(failing, worker.resolver.failing());
             tokio::time::sleep(STATUS).await;
         }
@@ -110,6 +112,19 @@ fn tell(before: &lease::Status, now: &lease::Status) {
         let items = now.unreadable;
         tracing::error!(items, "leases that cannot be read are left alone, and their shards too");
     }
+}
+
+/// Says once of each look-up that it does not answer, and once that it does again.
+fn tell_lookups(before: &[&'static str], now: &[lookups::Figures]) -> Vec<&'static str> {
+    let open = now.iter().filter(|figures| figures.open).map(|figures| figures.name);
+    let open: Vec<&'static str> = open.collect();
+    for lookup in open.iter().filter(|name| !before.contains(name)) {
+        tracing::warn!(lookup, "a look-up does not answer: it is left alone for a while");
+    }
+    for lookup in before.iter().filter(|name| !open.contains(name)) {
+        tracing::info!(lookup, "the look-up answers again");
+    }
+    open
 }
 
 /// Says once of each registry that it cannot be asked, and once that it can be asked again.

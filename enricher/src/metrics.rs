@@ -3,10 +3,10 @@
 //! Labels come from closed sets, except `shard`. A value and not a static: several workers can
 //! live in one process, each with its own.
 
+mod answering;
 mod lookups;
 mod make;
 mod progress;
-mod registries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use resolver::Figures;
 
 pub use progress::{InFlight, Reading};
 
+use answering::Answering;
 use make::{counter, counters, gauge, gauges, seconds};
 use progress::Progress;
-use registries::Registries;
 
 use crate::batch::Batch;
 use crate::health::Health;
@@ -68,7 +68,7 @@ pub struct Metrics {
     assets: AssetMetrics,
     log_lines_dropped: IntCounter,
     progress: Arc<Progress>,
-    registries: Arc<Registries>,
+    answering: Arc<Answering>,
     health: Arc<Health>,
 }
 
@@ -196,7 +196,7 @@ impl Metrics {
             lookups: lookups::LookupMetrics::new(r),
             log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
             progress: Arc::default(),
-            registries: Arc::default(),
+            answering: Arc::default(),
             health: Arc::default(),
             registry,
         }
@@ -351,10 +351,12 @@ impl Metrics {
         for (answer, count) in waits {
             raise(&self.schema_waits.with_label_values(&[answer]), count);
         }
-        self.registries.note(&figures.registries, &self.health);
         raise(&self.schemas_stale, figures.stale);
         raise(&self.schemas_changed, figures.changed);
         for registry in &figures.registries {
+            let answered = registry.found + registry.unchanged + registry.missing;
+            let what = format!("registry {}", registry.name);
+            self.answering.note(what, answered, registry.failed, &self.health);
             for (result, count) in [
                 ("found", registry.found),
                 ("unchanged", registry.unchanged),

@@ -166,3 +166,85 @@ async fn a_batch_that_is_cut_off_leaves_nothing_behind() {
     let batch = batch("asks", (0..40).map(|n| format!("uid=user-{n}")));
     assert_eq!(parts.process(&batch).await.enriched.len(), 40);
 }
+
+/// An API that answers every request in the same way, on a thread of its own.
+fn serve(body: &'static str) -> std::net::SocketAddr {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            while lines.next().is_some_and(|line| !line.is_empty()) {}
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:";
+            // Who asked may be gone.
+            let _ = write!(&stream, "{head} {}\r\n\r\n{body}", body.len());
+        }
+    });
+    address
+}
+
+/// A folder of enrichments that ask there, with a key in the URL, and a payload.
+fn folder(address: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("enrichments")).expect("a folder");
+    let text = format!(
+        r#"{{
+        "schema": "iglu:com.snowplowanalytics.snowplow.enrichments/api_request_enrichment_config/jsonschema/1-0-2",
+        "data": {{"enabled": true, "parameters": {{
+            "inputs": [{{"key": "user", "pojo": {{"field": "user_id"}}}}],
+            "api": {{"http": {{"method": "POST", "uri": "http://{address}/", "timeout": 5000}}}},
+            "outputs": [{{"schema": "iglu:org.ietf/http_header/jsonschema/1-0-0",
+                          "json": {{"jsonPath": "$"}}}}],
+            "cache": {{"size": 0, "ttl": 60}}
+        }}}}
+    }}"#
+    );
+    std::fs::write(folder.path().join("enrichments/api.json"), text).expect("a file");
+    let record = requests::record(&requests::get("/i", "e=pv&p=web&tv=x&uid=ada"));
+    let line = event::base64::encode(&record);
+    std::fs::write(folder.path().join("payload"), format!("{line}\n")).expect("a file");
+    folder
+}
+
+fn snowmelt(folder: &tempfile::TempDir, arguments: &[&str]) -> (i32, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_snowmelt"))
+        .current_dir(folder.path())
+        .args(arguments)
+        .output()
+        .expect("it starts");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+}
+
+const FILES: [&str; 4] = ["--input", "payload", "--enrichments", "enrichments"];
+
+#[test]
+fn explain_shows_what_was_asked_and_answered() {
+    let address = serve(r#"{"name":"Ada","value":"1815"}"#);
+    let folder = folder(&address.to_string());
+    let (code, said) = snowmelt(&folder, &[&["explain", "--json"][..], &FILES].concat());
+    assert_eq!(code, 0, "{said}");
+    let account: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+    let step = &account["events"][0]["enrichments"]["api_request_enrichment_config"];
+    let shown = &step["look-ups"][0];
+    assert_eq!(shown["asked"], format!(r#"POST http://{address}/ {{"user":"ada"}}"#), "{step}");
+    assert_eq!(shown["answer"][0]["name"], "Ada", "{step}");
+    assert!(shown["milliseconds"].as_f64().is_some_and(|took| took > 0.0), "{step}");
+    assert!(account["became"][0]["enriched"].as_str().is_some_and(|line| line.contains("1815")));
+}
+
+#[test]
+fn enrich_fails_or_keeps_events_whose_look_up_cannot_be_asked() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let nobody = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    let folder = folder(&nobody);
+    let out = ["--output", "failed"];
+    let (code, said) = snowmelt(&folder, &[&["enrich"][..], &FILES, &out].concat());
+    assert_eq!(code, 0, "{said}");
+    let bad = std::fs::read_to_string(folder.path().join("failed/bad.jsonl")).expect("a file");
+    assert!(bad.contains(r#""error":"Connection refused""#), "{bad}");
+    let (code, said) = snowmelt(&folder, &["enrich", "--on-unavailable", "wait"]);
+    assert!(code == 64 && said.contains("fail, skip, park"), "{said}");
+}

@@ -128,6 +128,11 @@ impl Lookups {
         Lookups { all: all.into_iter().map(one).collect(), batches: Semaphore::new(BATCHES) }
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.all.iter().map(|one| one.name())
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -144,20 +149,28 @@ impl Lookups {
         let most: usize = self.all.iter().map(|one| one.concurrency()).sum();
         let (mut rest, mut under_way) = (questions.into_iter(), JoinSet::new());
         let (mut answers, mut bytes) = (Vec::new(), 0);
+        let mut asked = HashMap::new();
         loop {
             while under_way.len() < most && bytes < BATCH_BYTES {
                 let Some(question) = rest.next() else { break };
-                let one = Arc::clone(&self.all[question.lookup]);
-                under_way.spawn(async move {
-                    let asked = Instant::now();
-                    let answer = one.answer(&question.key).await;
-                    (question, (answer, asked.elapsed()))
-                });
+                let (one, key) = (Arc::clone(&self.all[question.lookup]), question.key.clone());
+                let began = Instant::now();
+                let task =
+                    under_way.spawn(async move { (one.answer(&key).await, began.elapsed()) });
+                asked.insert(task.id(), question);
             }
-            let Some(done) = under_way.join_next().await else { return answers };
-            let (question, answer) = done.expect("it is neither aborted nor does it panic");
+            let Some(done) = under_way.join_next_with_id().await else { return answers };
+            let (task, answer) = match done {
+                Ok((task, answer)) => (task, answer),
+                // A panic costs the one question, and its events.
+                Err(panic) => {
+                    tracing::error!(%panic, "a look-up panicked");
+                    let words = "the look-up failed unexpectedly";
+                    (panic.id(), (Answer::failed(words), Duration::ZERO))
+                }
+            };
             bytes += answer.0.bytes();
-            answers.push((question, answer));
+            answers.push((asked.remove(&task).expect("every task has a question"), answer));
         }
     }
 

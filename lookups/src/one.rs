@@ -96,13 +96,9 @@ impl One {
     /// Answers a question; all who have it at a time share one.
     pub(crate) async fn answer(&self, key: &Key) -> Answer {
         let cell = Arc::clone(self.under_way().entry(key.clone()).or_default());
+        let shared = Shared { one: self, key, cell };
         // Should the one who asks be cut off, the next one goes on.
-        let answer = cell.get_or_init(|| self.find(key)).await.clone();
-        let mut under_way = self.under_way();
-        if under_way.get(key).is_some_and(|present| Arc::ptr_eq(present, &cell)) {
-            under_way.remove(key);
-        }
-        answer
+        shared.cell.get_or_init(|| self.find(key)).await.clone()
     }
 
     async fn find(&self, key: &Key) -> Answer {
@@ -207,7 +203,31 @@ impl One {
         failure
     }
 
+    #[cfg(test)]
+    pub(crate) fn questions_under_way(&self) -> usize {
+        self.under_way().len()
+    }
+
     fn under_way(&self) -> MutexGuard<'_, HashMap<Key, Arc<OnceCell<Answer>>, RandomState>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question that is waited for. Whoever lets go of it, its answer in hand or cut off, takes it
+/// off the list when it was answered or nobody else waits for it.
+struct Shared<'o> {
+    one: &'o One,
+    key: &'o Key,
+    cell: Arc<OnceCell<Answer>>,
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.one.under_way();
+        let present = under_way.get(self.key).is_some_and(|it| Arc::ptr_eq(it, &self.cell));
+        // The list has one, this is one.
+        if present && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+            under_way.remove(self.key);
+        }
     }
 }

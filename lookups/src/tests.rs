@@ -20,6 +20,8 @@ struct Somebody {
     /// What he says for now.
     says: Mutex<Option<Trouble>>,
     bytes: usize,
+    /// The question that he cannot bear.
+    panics: Option<&'static str>,
 }
 
 impl Somebody {
@@ -41,6 +43,7 @@ impl Ask for Arc<Somebody> {
                 *count += 1;
                 *count
             };
+            assert_ne!(self.panics.map(|name| question(name).key).as_ref(), Some(key));
             let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);
             tokio::time::sleep(self.takes).await;
@@ -268,4 +271,20 @@ async fn who_is_cut_off_leaves_the_question_to_the_next() {
         assert!(cut.is_err());
     }
     assert_eq!(ask(&lookups, "a").await, "4");
+    assert_eq!(lookups.all[0].questions_under_way(), 0);
+    let cut = tokio::time::timeout(Duration::from_millis(10), ask(&lookups, "b")).await;
+    assert!(cut.is_err());
+    tokio::task::yield_now().await;
+    assert_eq!(lookups.all[0].questions_under_way(), 0, "nobody waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_one_question() {
+    let whom = Arc::new(Somebody { panics: Some("b"), ..Somebody::default() });
+    let lookups = open(&whom, TERMS, Settings::default());
+    let answers = lookups.answer(["a", "b", "c"].map(question).to_vec()).await;
+    let mut said: Vec<String> = answers.iter().map(|(_, (answer, _))| said(answer)).collect();
+    said.sort();
+    assert_eq!(said, ["1", "1", "failed: the look-up failed unexpectedly"]);
+    assert_eq!(lookups.all[0].questions_under_way(), 0);
 }

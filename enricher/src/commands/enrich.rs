@@ -32,7 +32,7 @@ use crate::batch::Batch;
 use crate::causes::chain;
 use crate::clock;
 use crate::commands::tolerance::Tolerance;
-use crate::config;
+use crate::config::{self, OnUnavailable};
 use crate::exit::{EXIT_FAULTS, EXIT_GRACE, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
 use crate::resolving::{Attempt, Sources, resolving};
@@ -102,6 +102,9 @@ pub struct TransformArgs {
     /// entities.
     #[arg(long)]
     incomplete: bool,
+    /// What becomes of events whose look-up cannot be asked.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    on_unavailable: OnUnavailable,
 }
 
 /// One of the names that configurations have for it.
@@ -210,8 +213,9 @@ fn stop(
 fn left_out(lines_alone: bool, waiting: u64) -> Option<String> {
     (lines_alone && waiting > 0).then(|| {
         format!(
-            "snowmelt: {waiting} events wait for schemas that cannot be had now, and are not in \
-             the output: run this again later, or name a folder with --output, which keeps them"
+            "snowmelt: {waiting} events wait for schemas or look-ups that cannot be had now, and \
+             are not in the output: run this again later, or name a folder with --output, which \
+             keeps them"
         )
     })
 }
@@ -270,7 +274,10 @@ impl Transform {
         }
         let pipeline = Pipeline::new(settings, enrichments);
         Ok(Transform {
-            lookups: build::lookups(&pipeline, |_| lookups::Settings::default())?,
+            lookups: build::lookups(&pipeline, |_| lookups::Settings {
+                then: args.on_unavailable.then(),
+                ..lookups::Settings::default()
+            })?,
             pipeline,
             resolver: rules.resolver(&aws::Settings::default())?,
             runtime,

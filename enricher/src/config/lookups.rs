@@ -51,7 +51,7 @@ pub(super) type Concurrency = Count<1, 1024>;
 pub(super) type CacheBytes = Bytes<{ 1 << 20 }, { 64 << 30 }>;
 
 /// What becomes of an event whose look-up cannot be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnavailable {
     /// It fails, as with a peer.
@@ -61,6 +61,17 @@ pub enum OnUnavailable {
     Skip,
     /// It is parked, to be replayed.
     Park,
+}
+
+impl OnUnavailable {
+    /// The same for those who answer.
+    pub fn then(self) -> Then {
+        match self {
+            OnUnavailable::Fail => Then::Fail,
+            OnUnavailable::Skip => Then::Skip,
+            OnUnavailable::Park => Then::Park,
+        }
+    }
 }
 
 impl Lookups {
@@ -74,11 +85,7 @@ impl Lookups {
         };
         let hosts = one.allow_hosts.as_ref().unwrap_or(&self.allow_hosts);
         lookups::Settings {
-            then: match one.on_unavailable.unwrap_or(self.on_unavailable) {
-                OnUnavailable::Fail => Then::Fail,
-                OnUnavailable::Skip => Then::Skip,
-                OnUnavailable::Park => Then::Park,
-            },
+            then: one.on_unavailable.unwrap_or(self.on_unavailable).then(),
             patience: one.patience.unwrap_or(self.patience).get(),
             concurrency: one.concurrency.unwrap_or(self.concurrency).get(),
             cache_bytes: one.cache_bytes.unwrap_or(self.cache_bytes).get() as u64,

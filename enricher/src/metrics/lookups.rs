@@ -51,6 +51,9 @@ impl Metrics {
     pub fn lookups(&self, figures: &[Figures]) {
         for figures in figures {
             let name = figures.name;
+            let answered = figures.answered + figures.refused;
+            let what = format!("look-up {name}");
+            self.answering.note(what, answered, figures.outages, &self.health);
             for (answer, count) in [("kept", figures.kept), ("stale", figures.stale)] {
                 raise(&self.lookups.events.with_label_values(&[name, answer]), count);
             }

@@ -83,8 +83,20 @@ fn parked(line: &Value) -> Vec<Fault> {
         }],
         ..Fault::default()
     };
-    let uris = line.pointer("/reason/schemas_unavailable").and_then(Value::as_array);
-    uris.into_iter().flatten().map(waits).collect()
+    let unasked = |lookup: &Value| Fault {
+        wrong: vec![Wrong {
+            message: Some(format!("a look-up cannot be asked: {}", text(lookup))),
+            ..Wrong::default()
+        }],
+        ..Fault::default()
+    };
+    let list = |places: [&str; 2]| {
+        let found = places.into_iter().find_map(|place| line.pointer(place)?.as_array());
+        found.into_iter().flatten()
+    };
+    let schemas = list(["/reason/schemas_unavailable", "/reason/unavailable/schemas"]);
+    let lookups = list(["/reason/lookups_unavailable", "/reason/unavailable/lookups"]);
+    schemas.map(waits).chain(lookups.map(unasked)).collect()
 }
 
 fn faults(row: &Value, judge: &impl Judge) -> Vec<Fault> {
@@ -377,6 +389,13 @@ mod tests {
         }
         let parked = json!({"reason": {"schemas_unavailable": ["iglu:a/b/jsonschema/1-0-0"]}});
         assert_eq!(shown("parked", parked).len(), 1);
+        let lookups = json!(["api_request_enrichment_config: Connection refused"]);
+        let parked = json!({"reason": {"lookups_unavailable": lookups}});
+        let said = shown("parked", parked);
+        assert!(said.len() == 1 && said[0].contains("Connection refused"), "{said:?}");
+        let schemas = json!(["iglu:a/b/jsonschema/1-0-0"]);
+        let both = json!({"reason": {"unavailable": {"schemas": schemas, "lookups": lookups}}});
+        assert_eq!(shown("parked", both).len(), 2);
         assert_eq!(
             of(&json!([{"enriched": "line"}, "dropped by a script"]), &Prices),
             [None, None]
