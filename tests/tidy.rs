@@ -339,6 +339,24 @@ fn links_lead_somewhere() {
     }));
 }
 
+/// What is in a fenced block of a document: commands that tests run, configurations that they read,
+/// and what is only to be looked at.
+const BLOCKS: [&str; 6] = ["sh", "json", "toml", "js", "json data", "text"];
+
+#[test]
+fn blocks_say_what_they_are() {
+    let documents = files().filter(|file| file.path.ends_with(".md"));
+    none(documents.flat_map(|file| {
+        let text = file.text().unwrap_or_default();
+        let fences = text.lines().enumerate().filter(|(_, line)| line.starts_with("```"));
+        let wrong = fences.step_by(2).filter(|(_, line)| !BLOCKS.contains(&&line[3..]));
+        let told = wrong.map(|(at, line)| {
+            format!("{}:{}: expected one of {BLOCKS:?} after the fence: {line}", file.path, at + 1)
+        });
+        told.collect::<Vec<_>>()
+    }));
+}
+
 #[test]
 fn invariants_have_their_tests() {
     let document = repository::root().join("ARCHITECTURE.md");

@@ -298,7 +298,7 @@ pub struct Enrichments {
     pub script_steps: Count<10_000, 1_000_000_000>,
     /// Memory of the engine of one thread.
     pub script_memory: Bytes<0x40_0000, 0x4000_0000>,
-    /// Stack of a script.
+    /// What its calls may nest into.
     pub script_stack: Bytes<0x1_0000, 0x8_0000>,
 }
 
