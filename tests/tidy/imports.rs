@@ -61,6 +61,25 @@ fn files_import_in_one_direction() {
     none(circles.map(|circle| format!("these need each other: {}", circle.join(", "))));
 }
 
+/// A worker is no command, and what measures or feeds one is nothing that it could need.
+#[test]
+fn nothing_imports_the_command_line() {
+    const COMMANDS: &str = "enricher/src/commands";
+    const APART: [&str; 2] = ["enricher/src/commands/bench", "enricher/src/commands/generate"];
+    let imports = Imports::read();
+    let known = |module: &str| imports.files.keys().any(|path| is_in(path, module));
+    assert!(APART.iter().all(|module| known(module)), "they are elsewhere");
+    none(imports.files.iter().flat_map(|(path, file)| {
+        let main = path == "enricher/src/main.rs" || path == "enricher/src/lib.rs";
+        let apart = |other: &String| APART.iter().find(|module| is_in(other, module));
+        let wrong = file.imports.iter().filter(|other| match apart(other) {
+            Some(module) => !is_in(path, module) && path != "enricher/src/commands.rs",
+            None => is_in(other, COMMANDS) && !is_in(path, COMMANDS) && !main,
+        });
+        wrong.map(|other| format!("{path} imports {other}")).collect::<Vec<_>>()
+    }));
+}
+
 #[test]
 fn pure_modules_stay_pure() {
     let imports = Imports::read();
