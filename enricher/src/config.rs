@@ -362,6 +362,8 @@ impl Config {
             &mut self.enrichments.folder,
             &mut self.enrichments.assets,
             &mut self.enrichments.cache,
+            &mut self.lookups.database.authorities,
+            &mut self.lookups.rates.folder,
         ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);

@@ -112,7 +112,7 @@ impl Parts {
 #[tokio::test]
 async fn ten_thousand_questions_hold_up_no_other_shard() {
     let pipeline = pipeline();
-    let Lookup::Api(api) = pipeline.enrichments().lookups()[0].clone();
+    let Lookup::Api(api) = pipeline.enrichments().lookups()[0].clone() else { panic!("of an API") };
     let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let slow = Arc::new(Slow { api, may: Semaphore::new(0), under_way, most });
     let parts = Parts::new(&slow, pipeline);
@@ -153,7 +153,7 @@ async fn ten_thousand_questions_hold_up_no_other_shard() {
 #[tokio::test]
 async fn a_batch_that_is_cut_off_leaves_nothing_behind() {
     let pipeline = pipeline();
-    let Lookup::Api(api) = pipeline.enrichments().lookups()[0].clone();
+    let Lookup::Api(api) = pipeline.enrichments().lookups()[0].clone() else { panic!("of an API") };
     let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let slow = Arc::new(Slow { api, may: Semaphore::new(0), under_way, most });
     let parts = Parts::new(&slow, pipeline);

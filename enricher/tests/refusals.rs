@@ -56,8 +56,8 @@ fn folders_names_and_numbers_that_are_off_are_refused() {
             "--assets none: expected a folder, found nothing of that name",
         ),
         (
-            &["--enrichments", "conf/enrichments", "--allow-unsupported", "sql_qury"],
-            "did you mean `sql_query`?",
+            &["--enrichments", "conf/enrichments", "--allow-unsupported", "wether"],
+            "did you mean `weather`?",
         ),
         (&["--bundle", "none"], "none: "),
         (&["--resolver", "none"], "none"),
@@ -84,7 +84,7 @@ fn what_is_right_is_taken() {
             "--enrichments",
             "conf/enrichments",
             "--allow-unsupported",
-            "sql_query",
+            "weather",
         ],
         &["--enrichments", "conf/enrichments", "--allow-unsupported", "javascript,yauaa"],
         &["--threads", "3"],
@@ -113,8 +113,8 @@ fn a_worker_names_file_line_and_column() {
         ),
         ("[enrichments]\nfolder = \"conf\"", "w.toml:10:10: conf: "),
         (
-            "[enrichments]\nfolder = \"conf/enrichments\"\nallow_unsupported = [\"sql_qury\"]",
-            "w.toml:11:22: unknown enrichment `sql_qury`",
+            "[enrichments]\nfolder = \"conf/enrichments\"\nallow_unsupported = [\"wether\"]",
+            "w.toml:11:22: unknown enrichment `wether`",
         ),
     ] {
         std::fs::write(dir.path().join("w.toml"), format!("{least}{more}\n")).expect("ours");

@@ -20,6 +20,8 @@ use serde_json::Value;
 use crate::assets::Asset;
 use crate::lookup::Lookup;
 use crate::lookup::api::Api;
+use crate::lookup::currency::{self, Currency};
+use crate::lookup::sql::{self, Sql};
 use crate::mistake::ConfigError;
 use crate::reader::Node;
 use crate::{
@@ -32,7 +34,7 @@ pub use allowed::check_allowed;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Names of enrichments whose configurations are skipped with a warning instead of refused
-    /// although nothing here runs them (`javascript`, `sql_query`, …), or the names in their
+    /// although nothing here runs them (`weather`), or the names in their
     /// schemas. [`check_allowed`] tells slips.
     pub allow_unsupported: Vec<String>,
     /// What `${NAME}` stands for, where it is the whole of a text.
@@ -66,6 +68,8 @@ pub struct Configuration {
     /// All that are configured, in the order of their files.
     pub(crate) scripts: Vec<javascript::Script>,
     pub(crate) script_limits: javascript::Limits,
+    pub(crate) currency: Option<Currency>,
+    pub(crate) sql_query: Option<Sql>,
     pub(crate) api_request: Option<Api>,
     pub(crate) extra_api_request: Option<Api>,
     /// What the operator should know although it stops nothing.
@@ -95,8 +99,8 @@ const KNOWN: &[Known] = &[
     Known::run(EXTRA_API_REQUEST, ENRICHMENTS, (1, 0)),
     Known::run("woothee_config", OWN, (1, 0)),
     Known::run("client_hints_config", OWN, (1, 0)),
-    Known::refuse("sql_query_enrichment_config", "sql_query", "nothing yet"),
-    Known::refuse("currency_conversion_config", "currency_conversion", "nothing yet"),
+    Known::run(sql::NAME, ENRICHMENTS, (1, 0)),
+    Known::run(currency::NAME, SNOWPLOW, (1, 0)),
     Known::refuse("weather_enrichment_config", "weather", "nothing"),
 ];
 
@@ -163,6 +167,7 @@ impl Configuration {
             ("user_agent_utils_config", self.user_agent_utils),
             ("woothee_config", self.woothee),
             ("ua_parser_config", self.ua_parser.is_some()),
+            (currency::NAME, self.currency.is_some()),
             ("referer_parser", self.referer.is_some()),
             ("campaign_attribution", self.campaign.is_some()),
             ("cross_navigation_config", self.cross_navigation),
@@ -175,6 +180,7 @@ impl Configuration {
             ("asn_lookups", self.asn_lookups.is_some()),
             ("bot_detection_enrichment_config", self.bot_detection.is_some()),
             ("javascript_script_config", !self.scripts.is_empty()),
+            (sql::NAME, self.sql_query.is_some()),
             (API_REQUEST, self.api_request.is_some()),
             (EXTRA_API_REQUEST, self.extra_api_request.is_some()),
         ];
@@ -241,6 +247,8 @@ impl Configuration {
                 "yauaa_enrichment_config" => rest.yauaa = None,
                 "bot_detection_enrichment_config" => rest.bot_detection = None,
                 "javascript_script_config" => rest.scripts = Vec::new(),
+                currency::NAME => rest.currency = None,
+                sql::NAME => rest.sql_query = None,
                 API_REQUEST => rest.api_request = None,
                 EXTRA_API_REQUEST => rest.extra_api_request = None,
                 other => unreachable!("{other} is no step"),
@@ -374,10 +382,20 @@ impl Configuration {
         Some(api)
     }
 
+    fn sql(&mut self, parameters: &Node<'_>, uri: &str, options: &Options) -> Option<Sql> {
+        let strict = options.scripts.broken == javascript::Broken::Refused;
+        let sql = Sql::read(parameters, uri, strict)?;
+        let file = parameters.file();
+        self.warnings.extend(sql.warnings().iter().map(|why| format!("{file}: {why}")));
+        Some(sql)
+    }
+
     /// The look-ups configured, in the order in which they run.
     pub(crate) fn lookups(&self) -> impl Iterator<Item = Lookup> {
+        let currency = self.currency.iter().cloned().map(Lookup::Currency);
+        let sql = self.sql_query.iter().cloned().map(Lookup::Sql);
         let apis = self.api_request.iter().chain(&self.extra_api_request);
-        apis.cloned().map(Lookup::Api)
+        currency.chain(sql).chain(apis.cloned().map(Lookup::Api))
     }
 
     fn set(&mut self, key: &Parts<'_>, uri: &str, data: &Node<'_>, options: &Options) {
@@ -409,6 +427,8 @@ impl Configuration {
             "woothee_config" => self.woothee = without_parameters(&parameters),
             "client_hints_config" => self.client_hints = without_parameters(&parameters),
             "javascript_script_config" => self.script(&parameters, uri, options),
+            currency::NAME => self.currency = Currency::read(&parameters, uri),
+            sql::NAME => self.sql_query = self.sql(&parameters, uri, options),
             API_REQUEST => self.api_request = self.api(API_REQUEST, &parameters, uri, options),
             EXTRA_API_REQUEST => {
                 self.extra_api_request = self.api(EXTRA_API_REQUEST, &parameters, uri, options);

@@ -55,6 +55,7 @@ use event::{Bump, Entity, Event, Failure, Field, RawEvent};
 pub use assets::Asset;
 pub use caches::Caches;
 pub use config::{Configuration, Options, check_allowed};
+use lookup::currency::Known;
 use lookup::{Answers, Asked, Lookup};
 pub use mistake::ConfigError;
 pub use pii::Change;
@@ -110,6 +111,13 @@ pub struct Input<'i, 'a> {
     pub answers: Option<&'i dyn Answers>,
 }
 
+impl<'i> Input<'i, '_> {
+    fn known(&self) -> Known<'i> {
+        let (answers, now_ms) = (self.answers, self.now_ms);
+        Known { answers, collector_ms: self.times.collector, now_ms }
+    }
+}
+
 /// What the enrichments made of an event, besides what they set in it.
 #[derive(Debug)]
 pub struct Enriched<'a> {
@@ -149,6 +157,7 @@ impl Enrichments {
         if let Some(ua_parser) = &self.ua_parser {
             done.step(Ok(ua_parser.run(event, &mut caches.ua_parser, arena)));
         }
+        lookup::currency::run(&self.lookups, input.known(), event, &mut done, arena);
         let referrer = done.value(built_in::referrer_url(event, arena)).flatten();
         if let (Some(referers), Some(referrer)) = (&self.referer, referrer) {
             referers.run(event, &referrer, arena);

@@ -8,6 +8,8 @@
 
 mod answer;
 pub mod api;
+pub mod currency;
+pub mod sql;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use event::{Bump, Failure, Reason};
 
 use crate::Enriched;
 use crate::inputs::Place;
+use crate::reader::Node;
 pub use answer::{Answer, Found, Then, Unavailable};
 
 /// What is asked of one of the look-ups.
@@ -41,15 +44,19 @@ pub enum Value {
     Integer(i64),
     /// Any other number, by the bits of an `f64`.
     Float(u64),
+    /// A number of a column that has 32-bit floats, by the bits of an `f32`.
+    Single(u32),
     /// Anything else, as it stands in the event.
     Text(Box<str>),
+    /// A text of a JSON, which may spell a number or a truth value.
+    Spelled(Box<str>),
 }
 
 impl Key {
     /// How many bytes its texts have.
     pub fn bytes(&self) -> usize {
         let bytes = |value: &Value| match value {
-            Value::Text(text) => text.len(),
+            Value::Text(text) | Value::Spelled(text) => text.len(),
             _ => size_of::<Value>(),
         };
         self.0.iter().map(bytes).sum()
@@ -76,55 +83,74 @@ pub struct Asked {
 /// A look-up as it was configured.
 #[derive(Clone, Debug)]
 pub enum Lookup {
+    /// Of a database.
+    Sql(sql::Sql),
     /// Of an API over HTTP.
     Api(api::Api),
+    /// Of the rates of a day.
+    Currency(currency::Currency),
 }
 
 impl Lookup {
     /// The name of its configuration.
     pub fn name(&self) -> &'static str {
         match self {
+            Lookup::Sql(_) => sql::NAME,
             Lookup::Api(api) => api.name,
+            Lookup::Currency(_) => currency::NAME,
         }
     }
 
     /// A question in a form that can be shown: without what is a secret.
     pub fn shown(&self, key: &Key) -> String {
         match self {
+            Lookup::Sql(sql) => sql.shown(key),
             Lookup::Api(api) => api.shown(key),
+            Lookup::Currency(_) => format!("rates of {}", currency::Currency::day(key)),
         }
     }
 
     /// How long answers are kept, and how many.
     pub fn cache(&self) -> Cache {
         match self {
+            Lookup::Sql(sql) => sql.cache,
             Lookup::Api(api) => api.cache,
+            Lookup::Currency(_) => currency::CACHE,
         }
     }
 
     /// The key of its question for an event; none if there is nothing to ask.
     fn key(&self, place: &Place<'_, '_>, arena: &Bump) -> Result<Option<Key>, Vec<Words>> {
         match self {
+            Lookup::Sql(sql) => sql.key(place, arena),
             Lookup::Api(api) => api.key(place, arena),
+            // It has asked by then: its columns are there before the last enrichments run.
+            Lookup::Currency(_) => Ok(None),
         }
     }
 
     /// Whether its questions depend on what others derived.
     fn reads_derived(&self) -> bool {
         match self {
+            Lookup::Sql(sql) => sql.reads_derived(),
             Lookup::Api(api) => api.reads_derived(),
+            Lookup::Currency(_) => false,
         }
     }
 
     fn ignores_errors(&self) -> bool {
         match self {
+            Lookup::Sql(sql) => sql.ignore_errors,
             Lookup::Api(api) => api.ignore_errors,
+            Lookup::Currency(_) => false,
         }
     }
 
     fn failures(&self, words: &[Words]) -> impl Iterator<Item = Failure> {
         let (uri, identifier) = match self {
+            Lookup::Sql(sql) => (&sql.uri, sql::IDENTIFIER),
             Lookup::Api(api) => (&api.uri, api::IDENTIFIER),
+            Lookup::Currency(currency) => (&currency.uri, currency::IDENTIFIER),
         };
         words.iter().map(move |words| Failure {
             enrichment: Some(EnrichmentId { schema_key: uri.clone(), identifier }),
@@ -140,6 +166,18 @@ pub struct Cache {
     pub size: u64,
     /// How long an answer is given out, in seconds; an error a tenth of it.
     pub ttl_secs: u64,
+}
+
+impl Cache {
+    /// Reads how answers are kept.
+    pub(crate) fn read(node: &Node<'_>) -> Option<Cache> {
+        /// A day, in seconds, as the published schemas have it.
+        const LONGEST_TTL: u64 = 86_400;
+        node.only(&["size", "ttl"])?;
+        let size = node.field("size").number(0, u64::MAX);
+        let ttl_secs = node.field("ttl").number(0, LONGEST_TTL);
+        Some(Cache { size: size?, ttl_secs: ttl_secs? })
+    }
 }
 
 /// Puts the questions of all look-ups about one event, and adds what the answers give.

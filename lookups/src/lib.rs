@@ -1,4 +1,4 @@
-//! Who answers look-ups: APIs over HTTP, and whatever else is asked.
+//! Who answers look-ups: APIs over HTTP, databases, a service of rates.
 //!
 //! What is asked and what an answer gives is decided in `enrichments`. Here questions are sent: a
 //! question that several batches have is sent once, only so many are under way at a time, and
@@ -8,15 +8,21 @@
 mod address;
 pub mod api;
 mod circuit;
+pub mod currency;
+pub mod database;
 mod figures;
 mod kept;
+pub mod mysql;
 mod one;
+pub mod postgres;
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enrichments::lookup::sql::{Dialect, Sql};
 use enrichments::lookup::{Answer, Answers, Key, Lookup, Question, Then};
 use event::reason::Words;
 use foldhash::fast::FixedState;
@@ -32,6 +38,17 @@ const BATCHES: usize = 16;
 
 /// Bytes of answers that a batch gets at a time; the rest of its events wait for the next.
 const BATCH_BYTES: usize = 2 << 20;
+
+/// A client of the database that a look-up asks. Nothing is connected before it is asked.
+pub fn client(
+    sql: &Sql,
+    settings: &database::Settings,
+) -> Result<Box<dyn Ask>, database::AuthoritiesError> {
+    Ok(match sql.database.dialect {
+        Dialect::Postgres => Box::new(postgres::Postgres::new(sql, settings)?),
+        Dialect::MySql => Box::new(mysql::MySql::new(sql, settings)?),
+    })
+}
 
 /// All look-ups, in the order in which they run.
 #[derive(Debug)]
@@ -53,6 +70,10 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Hosts that may be asked although they have an address of a cloud's own services.
     pub allow_hosts: Vec<String>,
+    /// How databases are asked.
+    pub database: database::Settings,
+    /// Where rates come from.
+    pub rates: currency::Settings,
 }
 
 impl Default for Settings {
@@ -64,6 +85,8 @@ impl Default for Settings {
             concurrency: 16,
             cache_bytes: 64 << 20,
             allow_hosts: Vec::new(),
+            database: database::Settings::default(),
+            rates: currency::Settings::default(),
         }
     }
 }
@@ -108,10 +131,16 @@ impl Lookups {
         let open = |lookup: &Lookup| {
             let name = lookup.name();
             let settings = settings(name);
+            let wrong = |why: &dyn Error| SetupError { name, why: why.to_string() };
             let whom: Box<dyn Ask> = match lookup {
                 Lookup::Api(api) => {
                     let api = api::Api::new(api.clone(), &settings);
-                    Box::new(api.map_err(|why| SetupError { name, why: why.to_string() })?)
+                    Box::new(api.map_err(|why| wrong(&why))?)
+                }
+                Lookup::Sql(sql) => client(sql, &settings.database).map_err(|why| wrong(&why))?,
+                Lookup::Currency(currency) => {
+                    let rates = currency::Rates::new(currency, &settings.rates);
+                    Box::new(rates.map_err(|why| wrong(&why))?)
                 }
             };
             Ok((name, whom, lookup.cache(), settings))

@@ -50,7 +50,7 @@ struct World(Arc<[Lookup]>);
 
 impl World {
     fn answer(&self, question: &Question) -> Answer {
-        let Lookup::Api(api) = &self.0[question.lookup];
+        let Lookup::Api(api) = &self.0[question.lookup] else { panic!("all are of APIs") };
         let (url, _) = Api::request(&question.key);
         let outage = |then| {
             let words = vec!["Connection refused".into()];
@@ -249,7 +249,7 @@ fn what_is_parked_by_an_outage_is_replayed_alone() {
     struct Up(World);
     impl Answers for Up {
         fn get(&self, question: &Question) -> Option<Answer> {
-            let Lookup::Api(api) = &self.0.0[question.lookup];
+            let Lookup::Api(api) = &self.0.0[question.lookup] else { return None };
             api.answer(r#"{"name":"back"}"#).ok()
         }
     }

@@ -287,9 +287,9 @@ bucket = "bucket"
                 "expected a folder, found nothing",
             ),
             (
-                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"weather\",\n \"sql_qury\"]",
+                "[enrichments]\nfolder = \"enrichments\"\nallow_unsupported = [\"weather\",\n \"wether\"]",
                 "13:2",
-                "did you mean `sql_query`?",
+                "did you mean `weather`?",
             ),
         ] {
             std::fs::write(&file, format!("{LEAST}{more}\n")).expect("a file");
@@ -298,7 +298,7 @@ bucket = "bucket"
             assert!(said.contains(what), "{said}");
         }
         let right = "[schemas]\nfolder = \"iglu\"\n[enrichments]\nfolder = \"enrichments\"\n\
-                     allow_unsupported = [\"sql_query\"]\n[worker]\nthreads = 1024\n";
+                     allow_unsupported = [\"weather\"]\n[worker]\nthreads = 1024\n";
         std::fs::write(&file, format!("{LEAST}{right}")).expect("a file");
         load(&file).expect("it is right");
     }

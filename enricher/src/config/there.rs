@@ -36,12 +36,13 @@ impl Config {
     pub(super) fn check_places(&self) -> Result<(), Wrong> {
         let (schemas, enrichments) = (&self.schemas, &self.enrichments);
         type Check = fn(&Path) -> Result<(), String>;
-        let all: [(&str, &str, _, Check); 5] = [
+        let all: [(&str, &str, _, Check); 6] = [
             ("schemas", "resolver", &schemas.resolver, places::file),
             ("schemas", "folder", &schemas.folder, places::registry),
             ("schemas", "bundle", &schemas.bundle, places::file),
             ("enrichments", "folder", &enrichments.folder, places::configurations),
             ("enrichments", "assets", &enrichments.assets, places::folder),
+            ("lookups.database", "authorities", &self.lookups.database.authorities, places::file),
         ];
         for (table, name, path, check) in all {
             let Some(path) = path else { continue };

@@ -13,9 +13,6 @@ use crate::reader::Node;
 
 /// The longest time to wait for an answer, in milliseconds, as the published schema has it.
 const LONGEST: u64 = 60_000;
-/// The longest time to keep an answer, in seconds, as the published schema has it.
-const LONGEST_TTL: u64 = 86_400;
-
 impl Api {
     /// Reads the parameters of a configuration. What a peer would only notice with each event is a
     /// mistake if `strict`.
@@ -41,7 +38,7 @@ impl Api {
         let timeout = http.field("timeout").number(1, LONGEST);
         let credentials = credentials(&http.field("authentication"));
         let outputs = outputs(&parameters.field("outputs"), strict);
-        let cache = cache(&parameters.field("cache"));
+        let cache = Cache::read(&parameters.field("cache"));
         let ignore_errors = match parameters.field("ignoreOnError").present() {
             Some(node) => node.flag(),
             None => Some(false),
@@ -131,12 +128,4 @@ fn outputs(node: &Node<'_>, strict: bool) -> Option<Vec<Output>> {
     });
     let outputs: Vec<Option<Output>> = outputs.collect();
     outputs.into_iter().collect::<Option<Vec<Output>>>().filter(|outputs| !outputs.is_empty())
-}
-
-/// How answers are kept.
-pub(crate) fn cache(node: &Node<'_>) -> Option<Cache> {
-    node.only(&["size", "ttl"])?;
-    let size = node.field("size").number(0, u64::MAX);
-    let ttl_secs = node.field("ttl").number(0, LONGEST_TTL);
-    Some(Cache { size: size?, ttl_secs: ttl_secs? })
 }
