@@ -27,17 +27,17 @@ use enrichments::{Enrichments, Options};
 use event::bad_row::Processor;
 use event::{Bump, json, tsv};
 use lease::{Position, SequenceNumber, ShardId};
-use lookups::Lookups;
+use lookups::{Lookups, database};
 use pipeline::load::RecordEncoding;
 use pipeline::{Format, Lengths, Pipeline, Settings, Verdict};
 use resolver::Resolver;
+use tests::databases::{Database, Kind, PASSWORD};
 
 /// Groups of cases, in `vectors/cases`.
 ///
 /// Pending, and nowhere else: `core-jsonschema` and `core-iglu-central-*` (what schemas mean) are
-/// tested in `validator`; `enr-currency` and `enr-sql` wait for what they are about; `enr-yauaa` is
-/// tested in `enrichments`.
-const GROUPS: [&str; 41] = [
+/// tested in `validator`; `enr-yauaa` is tested in `enrichments`.
+const GROUPS: [&str; 43] = [
     "captures",
     "core-adapters",
     "core-badrows",
@@ -52,6 +52,7 @@ const GROUPS: [&str; 41] = [
     "enr-api",
     "enr-campaign",
     "enr-config",
+    "enr-currency",
     "enr-fingerprint",
     "enr-headers",
     "enr-iab",
@@ -59,6 +60,7 @@ const GROUPS: [&str; 41] = [
     "enr-js",
     "enr-pii",
     "enr-referer",
+    "enr-sql",
     "enr-ua",
     "enr-ua-legacy",
     "webhook-callrail",
@@ -332,19 +334,23 @@ fn load_profile(profile: &str) -> Option<Loaded> {
             // A peer finds out about a broken script with each event.
             let scripts = javascript::Options { broken: Broken::Fails, ..Default::default() };
             let options = Options { scripts, ..Options::default() };
-            let configs = with_api(&configs);
+            let configs = with_api(&configs)?;
             let loaded = Enrichments::load(configs.path(), Some(&assets), &options);
-            let enrichments = loaded.map(Arc::new).map_err(|_| Refused)?;
-            let lookups = Lookups::open(enrichments.lookups(), |_| lookups::Settings::default());
+            let enrichments = loaded.map(Arc::new);
+            let Ok(enrichments) = enrichments else { return Some(Err(Refused)) };
+            // A peer has one connection, and what asks comes in the order of events.
+            let database = database::Settings { connections: 1, ..Default::default() };
+            let settings = lookups::Settings { database, ..Default::default() };
+            let lookups = Lookups::open(enrichments.lookups(), |_| settings.clone());
             let lookups = Arc::new(lookups.expect("clients are made"));
-            Ok(Profile { enrichments, lookups })
+            Some(Ok(Profile { enrichments, lookups }))
         });
-        Some(known.clone())
+        known.clone()
     })
 }
 
 thread_local! {
-    static PROFILES: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
+    static PROFILES: RefCell<BTreeMap<String, Option<Loaded>>> = RefCell::default();
 }
 
 type Loaded = Result<Profile, Refused>;
@@ -356,18 +362,40 @@ struct Profile {
     lookups: Arc<Lookups>,
 }
 
-/// A profile that asks the API of this thread.
-fn with_api(profile: &Path) -> tempfile::TempDir {
+/// Where the profiles look for a PostgreSQL, and with which password.
+const RECORDED_DATABASE: [&str; 2] = ["\"port\": 4872", "\"password\": \"x\""];
+
+thread_local! {
+    /// A PostgreSQL for this thread, if there is one on this machine: sequences in it count what
+    /// was asked.
+    static DATABASE: Option<Database> = AROUND.with(|Around { runtime, .. }| {
+        let started = async {
+            let Some(database) = Database::start(Kind::Postgres).await? else { return Ok(None) };
+            database.fill(include_str!("vectors/fixtures/database.sql")).await?;
+            Ok::<_, anyhow::Error>(Some(database))
+        };
+        runtime.block_on(started).expect("a server starts")
+    });
+}
+
+/// A profile that asks the API and the database of this thread; none if there is no database.
+fn with_api(profile: &Path) -> Option<tempfile::TempDir> {
     let folder = tempfile::tempdir().expect("a folder");
     let api = AROUND.with(|around| around.api.to_string());
     for entry in std::fs::read_dir(profile).expect("a profile is a folder") {
         let file = entry.expect("it can be read").path();
         let text = std::fs::read_to_string(&file).expect("configurations are texts");
         let name = file.file_name().expect("a file has a name");
-        let text = text.replace(RECORDED_API, &api);
+        let mut text = text.replace(RECORDED_API, &api);
+        let [port, password] = RECORDED_DATABASE;
+        if text.contains(port) {
+            let ours = DATABASE.with(|database| database.as_ref().map(|it| it.port))?;
+            text = text.replace(port, &format!("\"port\": {ours}"));
+            text = text.replace(password, &format!("\"password\": \"{PASSWORD}\""));
+        }
         std::fs::write(folder.path().join(name), text).expect("a file");
     }
-    folder
+    Some(folder)
 }
 
 /// A configuration that the peer takes and we do not.
@@ -579,7 +607,9 @@ impl Json {
             "trying to extract the schema of the enriched event but event type [",
         ];
         // What a parser says has no words of ours in front of it.
-        const PARSERS: [&str; 6] = [
+        const PARSERS: [&str; 8] = [
+            "NonEmptyList(string matching regex '",
+            "NonEmptyList(the JSONPath: ",
             "string matching regex '",
             "'[?(' expected but ",
             "the JSONPath of input [",

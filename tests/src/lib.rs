@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod api;
 pub mod arrivals;
+pub mod databases;
 pub mod emulators;
 pub mod faults;
 pub mod leases;
