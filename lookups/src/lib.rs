@@ -175,7 +175,8 @@ impl Lookups {
     /// Answers some questions, at least one; all unless the answers are large. Each comes with the
     /// time that it took.
     pub async fn answer(&self, questions: Vec<Question>) -> Vec<(Question, (Answer, Duration))> {
-        let most: usize = self.all.iter().map(|one| one.concurrency()).sum();
+        // As many again stand ready, so that none who could be asked waits for this task's turn.
+        let most: usize = self.all.iter().map(|one| 2 * one.concurrency()).sum();
         let (mut rest, mut under_way) = (questions.into_iter(), JoinSet::new());
         let (mut answers, mut bytes) = (Vec::new(), 0);
         let mut asked = HashMap::new();

@@ -134,13 +134,13 @@ async fn large_answers_come_in_rounds_and_what_nobody_waits_for_is_forgotten() {
     while !rest.is_empty() {
         told.ask(rest.iter()).await;
         let held: usize = told.answers.values().map(|(answer, _)| answer.bytes()).sum();
-        assert!(held < BATCH_BYTES + 17 * ((1 << 20) + 100), "{held} bytes");
+        assert!(held < BATCH_BYTES + 33 * ((1 << 20) + 100), "{held} bytes");
         let before = rest.len();
         rest.retain(|question| told.get(question).is_none());
         assert!(rest.len() < before, "a round without an answer");
         rounds += 1;
     }
-    assert!((5..=100).contains(&rounds), "{rounds} rounds");
+    assert!((3..=100).contains(&rounds), "{rounds} rounds");
     assert_eq!(whom.asked(), 100, "each once");
 }
 

@@ -172,7 +172,8 @@ impl<'r> Pass<'r> {
                 let reason = parked::Reason::SchemasUnavailable(schemas);
                 pass.writer.park(index, record, reason, None);
             }
-            Loaded::Undecided(None) => pass.gap(index, What::Record),
+            // The whole batch comes again once these schemas were asked for.
+            Loaded::Undecided(None) => {}
             Loaded::Panicked(panic) => pass.writer.panicked(index, record, &*panic),
         });
     }

@@ -93,15 +93,6 @@ impl std::ops::Add for Mark {
     }
 }
 
-impl std::ops::Sub for Mark {
-    type Output = Mark;
-
-    fn sub(mut self, other: Mark) -> Mark {
-        self.lines.iter_mut().zip(other.lines).for_each(|(mine, less)| *mine -= less);
-        Mark { verdicts: self.verdicts - other.verdicts, ..self }
-    }
-}
-
 impl Output {
     /// The lines of a route.
     pub fn lines(&self, route: Route) -> &Lines {

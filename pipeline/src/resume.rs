@@ -31,6 +31,7 @@ impl<'r> Pass<'r> {
             // A record that cannot be taken apart any more has its verdict in its first gap.
             begins.resize(first + gaps.len(), self.here());
         }
+        self.writer.output.cut_offs += caches.take_cut_offs();
         begins
     }
 
@@ -51,11 +52,10 @@ impl<'r> Pass<'r> {
         let index = gaps[0].record;
         let record = &self.work.batch.records[index as usize];
         let loaded = self.loaded(record, arena);
-        let whole = matches!(gaps[0].what, What::Record);
         let (events, missing) = match &loaded {
-            Loaded::Events(adapted) if !whole => (adapted.events.as_slice(), None),
+            Loaded::Events(adapted) => (adapted.events.as_slice(), None),
             // What it takes to read the record has become unknown meanwhile.
-            Loaded::Undecided(missing) if !whole => (&[][..], Some(missing)),
+            Loaded::Undecided(missing) => (&[][..], Some(missing)),
             _ => {
                 begins.push(self.here());
                 return self.record(index, loaded, std::iter::empty(), caches, arena);
@@ -79,7 +79,6 @@ impl<'r> Pass<'r> {
                     self.parking = parking;
                     self.park_events(index, before);
                 }
-                What::Record => unreachable!("a record waits whole or by its events"),
             }
         }
     }

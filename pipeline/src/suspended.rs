@@ -36,8 +36,6 @@ pub(super) struct Gap {
 /// What is missing.
 #[derive(Clone, Debug)]
 pub(super) enum What {
-    /// The whole record.
-    Record,
     /// An event, with all that its look-ups ask.
     Event { index: u32, questions: Vec<Question> },
     /// The line of a record's events that are parked, as far as they are known: behind its events.
@@ -49,7 +47,7 @@ impl Suspended {
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.gaps.iter().flat_map(|gap| match &gap.what {
             What::Event { questions, .. } => questions.as_slice(),
-            What::Record | What::Parking(_) => &[],
+            What::Parking(_) => &[],
         })
     }
 
@@ -58,9 +56,9 @@ impl Suspended {
         &self.schemas
     }
 
-    /// How many events wait, or records with all their events.
+    /// How many events wait.
     pub fn waiting(&self) -> usize {
-        self.gaps.iter().filter(|gap| !matches!(gap.what, What::Parking(_))).count()
+        self.gaps.iter().filter(|gap| matches!(gap.what, What::Event { .. })).count()
     }
 
     /// The output, if nothing waits.
@@ -98,12 +96,17 @@ impl Suspended {
         for ((gap, begin), end) in self.gaps.iter().zip(&begins).zip(ends) {
             merged.output.append_part(&self.output, copied, gap.at);
             copied = gap.at;
-            let here = merged.output.mark();
+            // What is left of a gap writes nothing before itself.
+            let at = merged.output.mark();
             let again = new.gaps[begin.1..end.1].iter().cloned();
-            merged.gaps.extend(again.map(|gap| Gap { at: here + (gap.at - begin.0), ..gap }));
+            merged.gaps.extend(again.map(|gap| Gap { at, ..gap }));
             merged.output.append_part(&new.output, begin.0, end.0);
         }
         merged.output.append_part(&self.output, copied, self.output.mark());
+        // A script that is run once more for an event is cut off once more.
+        for cut_offs in [self.output.cut_offs, new.output.cut_offs] {
+            merged.output.cut_offs += cut_offs;
+        }
         merged
     }
 }
