@@ -12,7 +12,7 @@ const SNOWPLOW: &str = "com.snowplowanalytics.snowplow";
 const ENRICHMENTS: &str = "com.snowplowanalytics.snowplow.enrichments";
 
 /// What is refused if it is switched on, by the short name that allows to skip it.
-const REFUSED: [&str; 3] = ["currency_conversion", "sql_query", "weather"];
+const REFUSED: [&str; 1] = ["weather"];
 
 /// A file: its name, the vendor, name and version of its schema, whether it is switched on, and its
 /// parameters.
