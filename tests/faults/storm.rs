@@ -12,14 +12,14 @@ use anyhow::{Context, Result, ensure};
 use tests::faults::{Api, Fault, Rule};
 use tests::traffic::{Expected, Producer};
 use tests::workers::Worker;
-use tests::{arrivals, scratch, wait};
+use tests::{arrivals, leases, scratch, wait};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::stage::{BAD, BUCKET, Config, ENRICHED, PAYLOADS, Stage};
+use crate::stage::{BAD, BUCKET, Config, ENRICHED, PAYLOADS, Stage, TABLE};
 
 const WORKERS: usize = 3;
 
-/// Everything must have arrived so long after the last fault.
+/// Everything must be behind a checkpoint so long after the last fault.
 const CALM: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,38 +226,55 @@ impl<'a> Storm<'a> {
         }
     }
 
-    /// Waits until everything has arrived.
+    /// Waits until every record is behind a checkpoint, and finds everything where it belongs then:
+    /// to look at all that a long storm leaves takes longer than the fleet does.
     async fn settle(&mut self) -> Result<()> {
         let until = Instant::now() + CALM;
         loop {
             self.supervise()?;
-            let bucket = arrivals::in_bucket(&self.stage.aws.s3, BUCKET).await?;
-            let streams = arrivals::in_streams(&self.stage.aws.kinesis, &[ENRICHED, BAD]).await?;
-            let missing = |found: &arrivals::Arrivals| {
-                let enriched = self.producer.ids(Expected::Enriched);
-                let enriched = enriched.filter(|id| !found.enriched.contains_key(*id)).count();
-                let bad = self.producer.ids(Expected::Bad);
-                enriched + bad.filter(|id| !found.bad.contains_key(*id)).count()
-            };
-            let (stored, streamed) = (missing(&bucket.arrivals), missing(&streams));
-            if stored + streamed == 0 {
-                let strange = bucket.arrivals.strange.len() + streams.strange.len();
-                ensure!(strange == 0, "{strange} lines that nobody sent");
-                let twice = (bucket.arrivals.duplicates().count(), streams.duplicates().count());
-                println!(
-                    "{} events in; all in the bucket ({} twice) and in the streams ({} twice)",
-                    self.sent, twice.0, twice.1
-                );
-                return Ok(());
+            let leases = leases::read(&self.stage.aws.dynamodb, TABLE).await?;
+            ensure!(!leases.is_empty(), "the leases are gone");
+            // The lease of a shard that is done is deleted after a while.
+            let late = self.producer.sent.values().filter(|sent| {
+                leases.get(&sent.shard).is_some_and(|lease| !lease.covers(&sent.sequence))
+            });
+            let late = late.count();
+            if late == 0 {
+                return self.find_all().await;
             }
             let logs = || self.workers.iter().filter_map(|worker| worker.log().ok());
             ensure!(
                 Instant::now() < until,
-                "{stored} events are not in the bucket, {streamed} not in the streams: {:?}",
+                "{late} events are not behind a checkpoint: {:?}",
                 logs().map(|log| log.lines().rev().take(5).collect::<String>()).collect::<Vec<_>>()
             );
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
+    }
+
+    /// What went in is in the bucket and in the streams.
+    async fn find_all(&self) -> Result<()> {
+        let bucket = arrivals::in_bucket(&self.stage.aws.s3, BUCKET).await?;
+        let streams = arrivals::in_streams(&self.stage.aws.kinesis, &[ENRICHED, BAD]).await?;
+        let missing = |found: &arrivals::Arrivals| {
+            let enriched = self.producer.ids(Expected::Enriched);
+            let enriched = enriched.filter(|id| !found.enriched.contains_key(*id)).count();
+            let bad = self.producer.ids(Expected::Bad);
+            enriched + bad.filter(|id| !found.bad.contains_key(*id)).count()
+        };
+        let (stored, streamed) = (missing(&bucket.arrivals), missing(&streams));
+        ensure!(
+            stored + streamed == 0,
+            "{stored} events are not in the bucket, {streamed} not in the streams"
+        );
+        let strange = bucket.arrivals.strange.len() + streams.strange.len();
+        ensure!(strange == 0, "{strange} lines that nobody sent");
+        let twice = (bucket.arrivals.duplicates().count(), streams.duplicates().count());
+        println!(
+            "{} events in; all in the bucket ({} twice) and in the streams ({} twice)",
+            self.sent, twice.0, twice.1
+        );
+        Ok(())
     }
 
     async fn account(&mut self, healthy: &Load, minutes: u64) -> Result<()> {
