@@ -111,7 +111,20 @@ pub struct Input<'i, 'a> {
     pub answers: Option<&'i dyn Answers>,
 }
 
-impl<'i> Input<'i, '_> {
+impl<'i, 'a> Input<'i, 'a> {
+    /// An event that came with nothing self-describing, in a batch of 1970, with nobody to ask.
+    pub fn new(raw: &'i RawEvent<'a>, times: Times) -> Input<'i, 'a> {
+        Input {
+            raw,
+            times,
+            contexts: &[],
+            unstruct: None,
+            fingerprint: None,
+            now_ms: 0,
+            answers: None,
+        }
+    }
+
     fn known(&self) -> Known<'i> {
         let (answers, now_ms) = (self.answers, self.now_ms);
         Known { answers, collector_ms: self.times.collector, now_ms }

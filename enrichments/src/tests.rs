@@ -115,15 +115,7 @@ fn the_last_step_comes_first_among_entities_and_failures() {
     ] {
         event.set(field, Some(text));
     }
-    let input = Input {
-        raw: &raw,
-        times: TIMES,
-        contexts: &[],
-        unstruct: None,
-        fingerprint: None,
-        now_ms: 0,
-        answers: None,
-    };
+    let input = Input::new(&raw, TIMES);
     let done = everything().run(&mut event, &input, &mut Caches::default(), &arena);
     let names = |entity: &Entity<'_>| entity.uri.split('/').nth(1).map(str::to_owned);
     let found: Vec<_> = done.entities.iter().filter_map(names).collect();
@@ -154,15 +146,7 @@ fn another_generation_forgets_what_the_one_before_found() {
     let (arena, mut caches) = (Bump::new(), Caches::default());
     let payload = CollectorPayload { encoding: "UTF-8", ..Default::default() };
     let raw = RawEvent { payload: &payload, parameters: &[] };
-    let input = Input {
-        raw: &raw,
-        times: TIMES,
-        contexts: &[],
-        unstruct: None,
-        fingerprint: None,
-        now_ms: 0,
-        answers: None,
-    };
+    let input = Input::new(&raw, TIMES);
     let mut family = |enrichments: &Enrichments| {
         let mut event = Event::new();
         event.set(Field::Useragent, Some("Acme/1"));
@@ -181,15 +165,7 @@ fn referers_of_the_configuration_beat_those_of_the_list() {
     let payload = CollectorPayload { encoding: "UTF-8", ..Default::default() };
     let raw = RawEvent { payload: &payload, parameters: &[] };
     event.set(Field::PageReferrer, Some("http://search.example/?q=shoes"));
-    let input = Input {
-        raw: &raw,
-        times: TIMES,
-        contexts: &[],
-        unstruct: None,
-        fingerprint: None,
-        now_ms: 0,
-        answers: None,
-    };
+    let input = Input::new(&raw, TIMES);
     everything().run(&mut event, &input, &mut Caches::default(), &arena);
     let fields = [Field::RefrMedium, Field::RefrSource, Field::RefrTerm];
     let found = fields.map(|field| event.get(field));
@@ -244,15 +220,7 @@ proptest! {
         });
         event.set(Field::Contexts, contexts);
         EVERYTHING.with(|enrichments| {
-            let input = Input {
-                raw: &raw,
-                times,
-                contexts: &[],
-                unstruct: None,
-                fingerprint: None,
-                now_ms: 0,
-                answers: None,
-            };
+            let input = Input::new(&raw, times);
             let done = enrichments.run(&mut event, &input, &mut Caches::default(), &arena);
             for entity in &done.entities {
                 let data = serde_json::from_str::<serde_json::Value>(entity.data);

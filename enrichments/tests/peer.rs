@@ -167,15 +167,7 @@ fn one(
         let uri = json::member(inner, "schema")?.trim_matches('"');
         Some(Entity::new(uri, json::member(inner, "data")?))
     });
-    let input = Input {
-        raw,
-        times,
-        contexts: &[],
-        unstruct: unstruct.as_ref(),
-        fingerprint: None,
-        now_ms: 0,
-        answers: None,
-    };
+    let input = Input { unstruct: unstruct.as_ref(), ..Input::new(raw, times) };
     let done = enrichments.run(&mut event, &input, caches, arena);
     if !done.entities.is_empty() {
         event.set(Field::DerivedContexts, Some(event::entity::envelope(&done.entities, arena)));

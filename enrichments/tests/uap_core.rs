@@ -57,15 +57,7 @@ fn check(file: &str, properties: &[(&str, &str)]) {
         let times = Times { collector: 0, created: None, sent: None, true_time: None };
         let mut event = Event::new();
         event.set(Field::Useragent, Some(useragent));
-        let input = Input {
-            raw: &raw,
-            times,
-            contexts: &[],
-            unstruct: None,
-            fingerprint: None,
-            now_ms: 0,
-            answers: None,
-        };
+        let input = Input::new(&raw, times);
         let done = enrichments.run(&mut event, &input, &mut caches, &arena);
         let data = done.entities[0].data;
         for (name, property) in properties {
