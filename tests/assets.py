@@ -50,22 +50,26 @@ NPM_FILES = [
     ),
 ]
 
-# The jar that holds the rules of YAUAA, where Maven is installed.
-JAR = "yauaa-7.31.0.jar"
-ARTIFACT = "nl.basjes.parse.useragent:yauaa:7.31.0"
+# The jars that hold the rules of YAUAA, where Maven is installed: those with the published tests,
+# and those of the peer that the vectors were recorded from.
+JARS = ["7.31.0", "7.24.0"]
+ARTIFACT = "nl.basjes.parse.useragent:yauaa"
 
 
-def fetch_jar(folder):
+def fetch_jars(folder):
     maven = shutil.which("mvn")
     if maven is None:
-        print(f"{JAR} is not fetched, since there is no mvn: its published tests will not run")
-    elif not (folder / JAR).exists():
-        copy = ["dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
-        run([maven, "--quiet", "--batch-mode", *copy])
+        print("YAUAA is not fetched, since there is no mvn: tests of its rules will not run")
+        return
+    for version in JARS:
+        if not (folder / f"yauaa-{version}.jar").exists():
+            artifact = f"-Dartifact={ARTIFACT}:{version}"
+            copy = ["dependency:copy", artifact, f"-DoutputDirectory={folder}"]
+            run([maven, "--quiet", "--batch-mode", *copy])
 
 
 def main(folder):
-    fetch_jar(folder)
+    fetch_jars(folder)
     wanted = PYTHON_FILES + NPM_FILES
     if not all(digest(folder / name) == sha256 for name, _, sha256 in wanted):
         with tempfile.TemporaryDirectory() as temporary:
