@@ -12,9 +12,10 @@ pub(crate) mod tls;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use enrichments::lookup::Answer;
 use enrichments::lookup::sql::{self, Bounds, Sql, TooMuch};
+use enrichments::lookup::{Answer, Value};
 use event::reason::Words;
+use tokio::sync::SemaphorePermit;
 
 use pool::{Dial, Pool};
 pub use tls::AuthoritiesError;
@@ -102,25 +103,79 @@ impl From<TooMuch> for Trouble {
 }
 
 /// The refusal of a question.
-pub(crate) fn refused(words: Words) -> crate::Trouble {
+fn refused(words: Words) -> crate::Trouble {
     crate::Trouble::Refused(sql::reasons(words).into())
 }
 
 /// What the rows of a result come to.
-pub(crate) fn outcome(sql: &Sql, rows: Vec<Box<str>>) -> Result<Answer, crate::Trouble> {
+fn outcome(sql: &Sql, rows: Vec<Box<str>>) -> Result<Answer, crate::Trouble> {
     match sql.answer(rows) {
         Answer::Failed(words) => Err(crate::Trouble::Refused(words.to_vec())),
         answer => Ok(answer),
     }
 }
 
-/// Asks, within a time.
-pub(crate) async fn within(
+/// A database that one look-up asks.
+pub(crate) trait Server: Sync {
+    /// How it is connected to.
+    type Dial: Dial;
+
+    /// What is asked.
+    fn sql(&self) -> &Sql;
+
+    /// The connections.
+    fn pool(&self) -> &Pool<Self::Dial>;
+
+    /// Asks once, over one connection.
+    fn question(
+        &self,
+        connection: &mut <Self::Dial as Dial>::Connection,
+        values: &[Value],
+    ) -> impl Future<Output = Result<Found, Trouble>> + Send;
+}
+
+/// What was taken of a result, and whether that is all there was: the rest stays on the connection.
+pub(crate) struct Found {
+    pub(crate) rows: Vec<Box<str>>,
+    pub(crate) whole: bool,
+}
+
+/// Asks, within a time that begins when there is a connection to be had.
+pub(crate) async fn ask(
+    server: &impl Server,
     patience: Duration,
-    asking: impl Future<Output = Result<Answer, crate::Trouble>>,
+    values: &[Value],
 ) -> Result<Answer, crate::Trouble> {
+    let room = server.pool().room().await;
     let late = || Outage(format!("the database gave no answer within {patience:?}")).into();
-    tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| Err(late()))
+    let asking = tokio::time::timeout(patience, attempts(server, &room, values));
+    asking.await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Asks over one connection after the other, until one that was not idle before breaks.
+async fn attempts(
+    server: &impl Server,
+    room: &SemaphorePermit<'_>,
+    values: &[Value],
+) -> Result<Answer, crate::Trouble> {
+    loop {
+        let mut taken = server.pool().take(room).await?;
+        match server.question(&mut taken.connection, values).await {
+            Ok(Found { rows, whole }) => {
+                if whole {
+                    taken.give_back();
+                }
+                return outcome(server.sql(), rows);
+            }
+            Err(Trouble::Refused(words) | Trouble::Mistyped(words)) => {
+                taken.give_back();
+                return Err(refused(words));
+            }
+            Err(Trouble::Surplus(words)) => return Err(refused(words)),
+            Err(Trouble::Lost(outage)) if taken.fresh => return Err(outage.into()),
+            Err(Trouble::Lost(_)) => {}
+        }
+    }
 }
 
 /// Sees, within a time, whether there is a connection.

@@ -13,18 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use enrichments::lookup::sql::{Bounds, Columns, Meaning, Rows, Sql};
-use enrichments::lookup::{Answer, Key, Value};
+use enrichments::lookup::{Key, Value};
 use event::reason::Words;
 use mysql_async::prelude::Queryable;
 use mysql_async::{
     Column, Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, SslOpts, TlsError,
 };
 use rustls::pki_types::CertificateDer;
-use tokio::sync::SemaphorePermit;
 
 use crate::database::pool::{Dial, Pool};
 use crate::database::tls::{self, AuthoritiesError};
-use crate::database::{Outage, Settings, Tls, Trouble, outcome, reach, refused, within};
+use crate::database::{Found, Outage, Server, Settings, Tls, Trouble, ask, reach};
 use crate::{Ask, Asking};
 
 /// What the library says of a row that is larger than it was told to take; its type is not public.
@@ -40,7 +39,7 @@ pub struct MySql {
     pool: Pool<Dialler>,
 }
 
-struct Dialler {
+pub(crate) struct Dialler {
     encrypted: Opts,
     /// For servers without TLS, where it is no must.
     plain: Option<Opts>,
@@ -94,32 +93,30 @@ impl MySql {
         Ok(MySql { sql: sql.clone(), settings: settings.clone(), pool })
     }
 
-    /// Asks over one connection after the other, until one that was not idle before breaks.
-    async fn attempts(
-        &self,
-        room: &SemaphorePermit<'_>,
-        values: &[Value],
-    ) -> Result<Answer, crate::Trouble> {
-        loop {
-            let mut taken = self.pool.take(room).await?;
-            let conn = taken.connection.0.as_mut().expect("it is there until it is dropped");
-            match self.question(conn, values).await {
-                Ok(rows) => {
-                    taken.give_back();
-                    return outcome(&self.sql, rows);
-                }
-                Err(Trouble::Refused(words) | Trouble::Mistyped(words)) => {
-                    taken.give_back();
-                    return Err(refused(words));
-                }
-                Err(Trouble::Surplus(words)) => return Err(refused(words)),
-                Err(Trouble::Lost(outage)) if taken.fresh => return Err(outage.into()),
-                Err(Trouble::Lost(_)) => {}
-            }
-        }
+    /// One row more than decides is read, so that its surplus is known.
+    fn bounds(&self) -> Bounds {
+        let Bounds { rows, bytes } = self.settings.bounds;
+        Bounds { rows: self.sql.enough_rows().map_or(rows, |enough| enough.min(rows) + 1), bytes }
+    }
+}
+
+impl Server for MySql {
+    type Dial = Dialler;
+
+    fn sql(&self) -> &Sql {
+        &self.sql
     }
 
-    async fn question(&self, conn: &mut Conn, values: &[Value]) -> Result<Vec<Box<str>>, Trouble> {
+    fn pool(&self) -> &Pool<Dialler> {
+        &self.pool
+    }
+
+    async fn question(
+        &self,
+        connection: &mut Connection,
+        values: &[Value],
+    ) -> Result<Found, Trouble> {
+        let conn = connection.0.as_mut().expect("it is there until it is dropped");
         let parameters = values.iter().map(parameter).collect();
         let statement = conn.prep(self.sql.statement.text.as_str()).await?;
         if usize::from(statement.num_params()) != values.len() {
@@ -141,22 +138,13 @@ impl MySql {
                 Ok::<(), Trouble>(())
             })?;
         }
-        Ok(rows.finish())
-    }
-
-    /// One row more than decides is read, so that its surplus is known.
-    fn bounds(&self) -> Bounds {
-        let Bounds { rows, bytes } = self.settings.bounds;
-        Bounds { rows: self.sql.enough_rows().map_or(rows, |enough| enough.min(rows) + 1), bytes }
+        Ok(Found { rows: rows.finish(), whole: true })
     }
 }
 
 impl Ask for MySql {
     fn ask<'a>(&'a self, key: &'a Key) -> Asking<'a> {
-        Box::pin(async {
-            let room = self.pool.room().await;
-            within(self.settings.timeout, self.attempts(&room, &key.0)).await
-        })
+        Box::pin(ask(self, self.settings.timeout, &key.0))
     }
 
     fn reach(&self) -> Pin<Box<dyn Future<Output = Result<(), crate::Trouble>> + Send + '_>> {

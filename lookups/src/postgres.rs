@@ -17,10 +17,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use enrichments::lookup::sql::{Cell, Columns, Rows, Sql};
-use enrichments::lookup::{Answer, Key, Value};
+use enrichments::lookup::{Key, Value};
 use event::reason::Words;
 use futures_util::TryStreamExt;
-use tokio::sync::SemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{Kind, Type};
@@ -29,9 +28,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::database::pool::{Dial, Pool};
 use crate::database::tls::{self, AuthoritiesError};
-use crate::database::{
-    Outage, Settings, Statements, Tls, Trouble, outcome, reach, refused, within,
-};
+use crate::database::{Found, Outage, Server, Settings, Statements, Tls, Trouble, ask, reach};
 use crate::{Ask, Asking};
 use parameter::Parameter;
 
@@ -48,12 +45,6 @@ pub struct Postgres {
     plans: Mutex<HashMap<Vec<Type>, Plan>>,
 }
 
-/// What was taken of a result, and whether that is all there was.
-struct Taken {
-    rows: Vec<Box<str>>,
-    whole: bool,
-}
-
 /// How a statement is asked with values of some types.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -62,7 +53,7 @@ struct Plan {
     untyped: Option<Words>,
 }
 
-struct Dialler {
+pub(crate) struct Dialler {
     config: Config,
     tls: MakeRustlsConnect,
     prepares: bool,
@@ -109,48 +100,11 @@ impl Postgres {
         })
     }
 
-    /// Asks over one connection after the other, until one that was not idle before breaks.
-    async fn attempts(
-        &self,
-        room: &SemaphorePermit<'_>,
-        values: &[Value],
-    ) -> Result<Answer, crate::Trouble> {
-        loop {
-            let mut taken = self.pool.take(room).await?;
-            match self.question(&mut taken.connection, values).await {
-                Ok(Taken { rows, whole }) => {
-                    if whole {
-                        taken.give_back();
-                    }
-                    return outcome(&self.sql, rows);
-                }
-                Err(Trouble::Refused(words) | Trouble::Mistyped(words)) => {
-                    taken.give_back();
-                    return Err(refused(words));
-                }
-                Err(Trouble::Surplus(words)) => return Err(refused(words)),
-                Err(Trouble::Lost(outage)) if taken.fresh => return Err(outage.into()),
-                Err(Trouble::Lost(_)) => {}
-            }
-        }
-    }
-
-    async fn question(
-        &self,
-        connection: &mut Connection,
-        values: &[Value],
-    ) -> Result<Taken, Trouble> {
-        match self.settings.statements {
-            Statements::Prepared => self.prepared(connection, values).await,
-            Statements::Unnamed => self.unnamed(connection, values).await,
-        }
-    }
-
     async fn prepared(
         &self,
         connection: &mut Connection,
         values: &[Value],
-    ) -> Result<Taken, Trouble> {
+    ) -> Result<Found, Trouble> {
         let signature = parameter::signature(values);
         let statement = match connection.statements.get(&signature) {
             Some(statement) => statement.clone(),
@@ -203,7 +157,7 @@ impl Postgres {
         &self,
         connection: &mut Connection,
         values: &[Value],
-    ) -> Result<Taken, Trouble> {
+    ) -> Result<Found, Trouble> {
         let signature = parameter::signature(values);
         let mut plan = self.plan(&signature);
         loop {
@@ -275,7 +229,7 @@ impl Postgres {
         &self,
         mut stream: Pin<&mut RowStream>,
         first: Option<Row>,
-    ) -> Result<Taken, Trouble> {
+    ) -> Result<Found, Trouble> {
         let labels = first.iter().flat_map(Row::columns).map(Column::name);
         let bounds = self.settings.bounds;
         let mut rows = Rows::new(Columns::new(labels, self.sql.names), bounds);
@@ -286,11 +240,11 @@ impl Postgres {
             if rows.len() < enough {
                 rows.push(|index, write| cell(&row, index, write))?;
             } else if seen > bounds.rows {
-                return Ok(Taken { rows: rows.finish(), whole: false });
+                return Ok(Found { rows: rows.finish(), whole: false });
             }
             next = stream.try_next().await?;
         }
-        Ok(Taken { rows: rows.finish(), whole: true })
+        Ok(Found { rows: rows.finish(), whole: true })
     }
 }
 
@@ -305,12 +259,32 @@ fn cell(row: &Row, index: usize, write: &mut dyn FnMut(Cell<'_>)) -> Result<(), 
     }
 }
 
+impl Server for Postgres {
+    type Dial = Dialler;
+
+    fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    fn pool(&self) -> &Pool<Dialler> {
+        &self.pool
+    }
+
+    async fn question(
+        &self,
+        connection: &mut Connection,
+        values: &[Value],
+    ) -> Result<Found, Trouble> {
+        match self.settings.statements {
+            Statements::Prepared => self.prepared(connection, values).await,
+            Statements::Unnamed => self.unnamed(connection, values).await,
+        }
+    }
+}
+
 impl Ask for Postgres {
     fn ask<'a>(&'a self, key: &'a Key) -> Asking<'a> {
-        Box::pin(async {
-            let room = self.pool.room().await;
-            within(self.settings.timeout, self.attempts(&room, &key.0)).await
-        })
+        Box::pin(ask(self, self.settings.timeout, &key.0))
     }
 
     fn reach(&self) -> Pin<Box<dyn Future<Output = Result<(), crate::Trouble>> + Send + '_>> {
