@@ -77,3 +77,33 @@ fn add(fault: &Fault, lines: &mut Vec<String>) {
 fn quoted(text: &str) -> String {
     shown(&Value::String(text.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::why;
+    use super::*;
+
+    struct Nobody;
+
+    impl why::Judge for Nobody {
+        fn explain(&self, _: &str, _: &str) -> Vec<validator::Explanation> {
+            Vec::new()
+        }
+
+        fn nearest(&self, _: &str, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_a_bad_row_says_is_not_said_to_be_expected() {
+        let message = serde_json::json!({
+            "field": "type", "value": "lost", "expectation": "no schema associated with it"
+        });
+        let row = serde_json::json!({"data": {"failure": {"messages": [message]}, "payload": {}}});
+        let became = serde_json::json!([{"adapter_failures": row}]);
+        let said = text(&why::of(&became, &Nobody)).expect("it failed");
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines[1], "  type: no schema associated with it, found lost");
+    }
+}

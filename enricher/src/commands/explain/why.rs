@@ -199,10 +199,9 @@ fn plain(message: &Value) -> Wrong {
         return Wrong { at, expected, found: member("schemaKey"), message: None };
     }
     let found = member("value").or(member("actual")).or(member("json"));
-    let expected = member("expectation");
-    let said = || member("error").unwrap_or_else(|| text(message));
-    let message = expected.is_none().then(said);
-    Wrong { at, expected, found, message }
+    // What a bad row calls an expectation is most often a sentence about what is there.
+    let said = member("expectation").or(member("error")).unwrap_or_else(|| text(message));
+    Wrong { at, expected: None, found, message: Some(said) }
 }
 
 fn text(value: &Value) -> String {
