@@ -13,6 +13,7 @@
 //! [`Suspended`] alone: the caller gets the answers and has it resumed.
 
 pub mod adapt;
+pub mod archive;
 mod batch;
 mod companions;
 pub mod entities;
