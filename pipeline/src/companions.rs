@@ -75,9 +75,9 @@ impl Writer<'_> {
             }
             Format::Json => event::flat::write(event, out).is_ok(),
         });
-        if !written {
-            lines.pop();
-        } else if lines.last().len() > settings.line_bytes_max {
+        if !written || self.json(route, event).is_err() {
+            self.output.lines_mut(route).pop();
+        } else if self.longest(route) > self.pipeline.settings.line_bytes_max {
             self.set_aside(route);
         }
     }

@@ -16,6 +16,7 @@ pub mod adapt;
 pub mod archive;
 mod batch;
 mod companions;
+pub mod divide;
 pub mod entities;
 mod envelopes;
 mod failed;
@@ -86,6 +87,9 @@ pub struct Settings {
     pub unavailable: Unavailable,
     /// In what form enriched events are written.
     pub format: Format,
+    /// The routes of events whose lines are written a second time, as flat JSON. An event that has
+    /// no such form is then a bad row.
+    pub json: Vec<Route>,
     /// The largest line, in bytes: larger ones become size violations.
     pub line_bytes_max: usize,
     /// What bad rows tell of people.
@@ -152,6 +156,7 @@ impl Settings {
             validation: Validation::default(),
             unavailable: Unavailable::default(),
             format: Format::default(),
+            json: Vec::new(),
             line_bytes_max: Settings::LINE_BYTES_MAX,
             personal: Personal::default(),
             pii_events: true,

@@ -18,17 +18,20 @@ pub enum Route {
     Incomplete,
     /// Texts too large for a line, whole.
     Oversized,
+    /// Records as they came, as [`archive`](super::archive) writes them: not in lines.
+    Raw,
 }
 
 impl Route {
     /// All routes.
-    pub const ALL: [Route; 6] = [
+    pub const ALL: [Route; 7] = [
         Route::Enriched,
         Route::Bad,
         Route::Parked,
         Route::Pii,
         Route::Incomplete,
         Route::Oversized,
+        Route::Raw,
     ];
 
     /// The name in object names, metrics and logs.
@@ -40,6 +43,7 @@ impl Route {
             Route::Pii => "pii",
             Route::Incomplete => "incomplete",
             Route::Oversized => "oversized",
+            Route::Raw => "raw",
         }
     }
 
@@ -48,7 +52,7 @@ impl Route {
         matches!(self, Route::Enriched | Route::Bad | Route::Parked)
     }
 
-    /// Whether its lines are written as enriched events are; all others are JSON.
+    /// Whether its lines are written as enriched events are; all other lines are JSON.
     pub fn is_of_events(self) -> bool {
         matches!(self, Route::Enriched | Route::Pii | Route::Incomplete)
     }
@@ -70,11 +74,45 @@ pub struct Output {
     /// The texts that became size violations, whole: each a line of JSON with the route it was for
     /// and the line itself, `{"route":"enriched","line":"…"}`.
     pub oversized: Lines,
+    /// The records themselves, where somebody archives them. The pipeline leaves it empty.
+    pub raw: Lines,
+    /// Of routes of events the same lines as flat JSON, where that is wanted; else empty.
+    pub json: Json,
     /// Every verdict in order: by record, then by event. The n-th `Enriched` is the n-th line of
     /// `enriched`, the n-th `Bad` the n-th of `bad`.
     pub verdicts: Vec<(u32, Verdict)>,
     /// How often scripts were cut off.
     pub cut_offs: CutOffs,
+}
+
+/// Events as flat JSON: the n-th line is the n-th of the route.
+#[derive(Clone, Debug, Default)]
+pub struct Json {
+    enriched: Lines,
+    pii: Lines,
+    incomplete: Lines,
+}
+
+impl Json {
+    /// The lines of a route; none of a route that has other lines than events.
+    pub fn lines(&self, route: Route) -> Option<&Lines> {
+        match route {
+            Route::Enriched => Some(&self.enriched),
+            Route::Pii => Some(&self.pii),
+            Route::Incomplete => Some(&self.incomplete),
+            Route::Bad | Route::Parked | Route::Oversized | Route::Raw => None,
+        }
+    }
+
+    /// The lines of a route, to be changed.
+    pub fn lines_mut(&mut self, route: Route) -> Option<&mut Lines> {
+        match route {
+            Route::Enriched => Some(&mut self.enriched),
+            Route::Pii => Some(&mut self.pii),
+            Route::Incomplete => Some(&mut self.incomplete),
+            Route::Bad | Route::Parked | Route::Oversized | Route::Raw => None,
+        }
+    }
 }
 
 /// A point in an output to come back to.
@@ -103,6 +141,7 @@ impl Output {
             Route::Pii => &self.pii,
             Route::Incomplete => &self.incomplete,
             Route::Oversized => &self.oversized,
+            Route::Raw => &self.raw,
         }
     }
 
@@ -115,6 +154,7 @@ impl Output {
             Route::Pii => &mut self.pii,
             Route::Incomplete => &mut self.incomplete,
             Route::Oversized => &mut self.oversized,
+            Route::Raw => &mut self.raw,
         }
     }
 
@@ -128,6 +168,9 @@ impl Output {
     pub fn rewind(&mut self, mark: Mark) {
         for (route, lines) in Route::ALL.into_iter().zip(mark.lines) {
             self.lines_mut(route).truncate(lines);
+            if let Some(json) = self.json.lines_mut(route) {
+                json.truncate(lines);
+            }
         }
         self.verdicts.truncate(mark.verdicts);
     }
@@ -136,6 +179,9 @@ impl Output {
     pub fn append(&mut self, other: &Output, records: u32) {
         for route in Route::ALL {
             self.lines_mut(route).append(other.lines(route));
+            if let Some((json, more)) = self.json.lines_mut(route).zip(other.json.lines(route)) {
+                json.append(more);
+            }
         }
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
@@ -147,6 +193,10 @@ impl Output {
         for (index, route) in Route::ALL.into_iter().enumerate() {
             let (from, to) = (from.lines[index], to.lines[index]);
             self.lines_mut(route).append_part(other.lines(route), from, to);
+            let json = self.json.lines_mut(route).zip(other.json.lines(route));
+            if let Some((json, more)) = json.filter(|(_, more)| !more.is_empty()) {
+                json.append_part(more, from, to);
+            }
         }
         self.verdicts.extend_from_slice(&other.verdicts[from.verdicts..to.verdicts]);
     }
@@ -207,6 +257,12 @@ impl Lines {
         self.bytes.push(b'\n');
         self.ends.push(self.bytes.len());
         result
+    }
+
+    /// Appends what is no line, and so has no newline: a record of an archive.
+    pub fn push_record(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
     }
 
     /// Makes room for about so many bytes: growing by doubling would touch twice the memory.

@@ -3,6 +3,7 @@
 //! A line larger than the routes take becomes a size violation; the line itself is set aside whole.
 
 use event::bad_row::{self, BadKind, Stamp};
+use event::flat::FlatError;
 use event::reason::Reason;
 use event::{Bump, Event, RawEvent, base64};
 
@@ -38,24 +39,41 @@ impl Writer<'_> {
             }
             Format::Json => event::flat::write(event, out),
         });
-        if let Err(error) = written {
+        if let Err(error) = written.and_then(|()| self.json(Route::Enriched, event)) {
             self.output.enriched.pop();
             let payload = self.shown().enriched_text(base64::encode(&columns(event)));
             return self.bad(index, BadKind::GenericError, |stamp, out| {
                 bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
             });
         }
-        let bytes = self.output.enriched.last().len();
-        if bytes > settings.line_bytes_max {
+        if self.longest(Route::Enriched) > settings.line_bytes_max {
             return self.oversized(index, event);
         }
         self.output.verdicts.push((index, Verdict::Enriched));
+    }
+
+    /// Writes the newest line of a route a second time, as flat JSON, where that is wanted; where it
+    /// fails, nothing is left of that.
+    pub(super) fn json(&mut self, route: Route, event: &Event<'_>) -> Result<(), FlatError> {
+        if !self.pipeline.settings.json.contains(&route) {
+            return Ok(());
+        }
+        let Some(lines) = self.output.json.lines_mut(route) else { return Ok(()) };
+        lines.push_with(|out| event::flat::write(event, out)).inspect_err(|_| lines.pop())
+    }
+
+    /// The length of the newest line of a route, in the form in which it is longest.
+    pub(super) fn longest(&self, route: Route) -> usize {
+        let json = self.output.json.lines(route).filter(|lines| !lines.is_empty());
+        let json = json.map_or(0, |lines| lines.last().len());
+        self.output.lines(route).last().len().max(json)
     }
 
     /// Replaces the newest enriched line by a bad row with the beginning of it; of JSON, with all
     /// of the columns in Base64, which may become a size violation in its turn.
     fn oversized(&mut self, index: u32, event: &Event<'_>) {
         let max_bytes = self.pipeline.settings.line_bytes_max;
+        let actual_bytes = self.longest(Route::Enriched);
         let line = self.set_aside(Route::Enriched);
         let (kept, keep) = match self.pipeline.settings.format {
             Format::Tsv => (line.clone(), max_bytes * 8 / 10),
@@ -68,7 +86,7 @@ impl Writer<'_> {
         self.bad(index, BadKind::SizeViolation, |stamp, out| {
             let oversize = bad_row::Oversize {
                 max_bytes,
-                actual_bytes: line.len(),
+                actual_bytes,
                 expectation: &expectation,
                 line: &kept,
                 keep,
@@ -82,6 +100,9 @@ impl Writer<'_> {
         let lines = self.output.lines_mut(route);
         let line = String::from_utf8_lossy(lines.last()).into_owned();
         lines.pop();
+        if let Some(json) = self.output.json.lines_mut(route) {
+            json.pop();
+        }
         self.output.oversized.push_with(|out| {
             out.extend_from_slice(format!(r#"{{"route":"{}","line":"#, route.name()).as_bytes());
             event::json::write_string(&line, out);
