@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use enricher::assets::source::{Fetched, Fetcher, Source};
 use enricher::assets::{Assets, Settings};
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use enricher::metrics::Metrics;
 use enricher::process::this_program;
 use enrichments::{Configuration, Enrichments, Options};
@@ -317,7 +317,7 @@ fn source_of(enrichments: Enrichments) -> Result<String> {
     let data = Bytes::from(payload());
     let sequence = SequenceNumber::parse("1").context("a number")?;
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let records = vec![Record { sequence, sub_sequence: 0, data }];
+    let records = vec![Record { sequence, sub_sequence: 0, arrival: Arrival::default(), data }];
     let batch = Batch { shard: ShardId::new("shard"), records, lag: None, end };
     let pipeline = Pipeline::new(pipeline::Settings::new(this_program()), Arc::new(enrichments));
     let outcome =

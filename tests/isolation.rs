@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Output, Pipeline, Settings, Verdict};
@@ -86,7 +86,12 @@ impl Parts {
 
 fn record((number, payload): (usize, &Vec<u8>)) -> Record {
     let sequence = SequenceNumber::parse(&number.to_string()).expect("digits");
-    Record { sequence, sub_sequence: 0, data: Bytes::from(payload.clone()) }
+    Record {
+        sequence,
+        sub_sequence: 0,
+        arrival: Arrival::default(),
+        data: Bytes::from(payload.clone()),
+    }
 }
 
 /// The verdicts of each record with their lines. Panics where the output is not balanced: a

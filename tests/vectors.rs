@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use enricher::resolving::{Attempt, Sources, resolving};
 use enrichments::javascript::{self, Broken};
 use enrichments::{Enrichments, Options};
@@ -249,7 +249,12 @@ impl Run {
     fn process(self) -> (Vec<Json>, Vec<Json>) {
         let sequence = SequenceNumber::parse("1").expect("a number");
         let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-        let record = Record { sequence, sub_sequence: 0, data: Bytes::from(self.record) };
+        let record = Record {
+            sequence,
+            sub_sequence: 0,
+            arrival: Arrival::default(),
+            data: Bytes::from(self.record),
+        };
         let batch = Batch { shard: ShardId::new("s"), records: vec![record], lag: None, end };
         let tsv = self.settings.format == Format::Tsv;
         let Profile { enrichments, lookups } = self.profile;

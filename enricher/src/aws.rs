@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, Connector, proxy, tls};
@@ -58,6 +60,9 @@ pub fn upload_timeouts(bytes: usize) -> TimeoutConfig {
     let time = ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST_UPLOAD);
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(time).build()
 }
+
+/// What sessions of roles are called in logs of AWS.
+const SESSION: &str = "snowmelt";
 
 /// Where AWS is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +118,21 @@ impl Aws {
             loader = loader.endpoint_url(endpoint);
         }
         Aws { config: loader.load().await, settings }
+    }
+
+    /// The same elsewhere: in another region, or with the rights of a role, which its own
+    /// credentials may take.
+    pub async fn elsewhere(&self, region: Option<&str>, role: Option<&str>) -> Aws {
+        let mut config = self.config.to_builder();
+        if let Some(region) = region {
+            config = config.region(Region::new(region.to_owned()));
+        }
+        if let Some(role) = role {
+            let provider = AssumeRoleProvider::builder(role).session_name(SESSION);
+            let provider = provider.configure(&self.config).build().await;
+            config = config.credentials_provider(SharedCredentialsProvider::new(provider));
+        }
+        Aws { config: config.build(), settings: self.settings.clone() }
     }
 
     /// Whether a region was found, without which no request can be made.

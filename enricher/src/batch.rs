@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lease::{Position, SequenceNumber, ShardId};
+use pipeline::Lines;
+use pipeline::archive::Archived;
 
 /// What a batch occupies while it is worked on, per byte of its payloads: the records themselves
 /// and the lines made of them, which are about twice as long.
 const COST: usize = 3;
+
+/// What an archive tells of a record, about: names of stream and shard, numbers, a partition key.
+const ABOUT: usize = 160;
 
 /// Consecutive records of one shard: the unit of reading, work, writing and progress.
 #[derive(Clone, Debug)]
@@ -29,8 +34,19 @@ pub struct Record {
     pub sequence: SequenceNumber,
     /// The index inside an aggregated record; 0 for any other.
     pub sub_sequence: u64,
+    /// What else the stream tells of it.
+    pub arrival: Arrival,
     /// The collector payload.
     pub data: Bytes,
+}
+
+/// How a record came to its stream. Nothing is made of it; an archive keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// When, in milliseconds since 1970, where that is known.
+    pub at_ms: Option<i64>,
+    /// What spread it over the shards, in UTF-8; empty where that is not known.
+    pub partition_key: Bytes,
 }
 
 impl Batch {
@@ -44,6 +60,32 @@ impl Batch {
         self.bytes().saturating_mul(COST)
     }
 
+    /// When the earliest and the latest of its records came to the stream, where that is known.
+    pub fn arrived_ms(&self) -> Option<(i64, i64)> {
+        let mut times = self.records.iter().filter_map(|record| record.arrival.at_ms);
+        let first = times.next()?;
+        Some(times.fold((first, first), |(least, most), ms| (least.min(ms), most.max(ms))))
+    }
+
+    /// Its records as an archive keeps them, read from a stream of that name.
+    pub fn archived(&self, stream: &str) -> Lines {
+        let mut archive = Lines::default();
+        archive.reserve(self.bytes() + self.records.len() * ABOUT);
+        for Record { sequence, sub_sequence, arrival, data } in &self.records {
+            let record = Archived {
+                stream,
+                shard: self.shard.as_str(),
+                sequence: sequence.as_str(),
+                sub_sequence: *sub_sequence,
+                arrived_ms: arrival.at_ms,
+                partition_key: std::str::from_utf8(&arrival.partition_key).unwrap_or_default(),
+                data,
+            };
+            archive.push_record(|out| record.write(out));
+        }
+        archive
+    }
+
     /// What the pipeline looks at.
     pub fn view(&self) -> pipeline::Batch<'_> {
         let records = self.records.iter().map(Record::view).collect();
@@ -53,7 +95,7 @@ impl Batch {
 
 impl Record {
     fn view(&self) -> pipeline::Record<'_> {
-        let Record { sequence, sub_sequence, data } = self;
+        let Record { sequence, sub_sequence, data, .. } = self;
         pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
     }
 }

@@ -10,6 +10,8 @@ mod check;
 mod file;
 mod lookups;
 mod name;
+mod place;
+mod route;
 mod there;
 mod value;
 
@@ -22,11 +24,12 @@ use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
 pub use lookups::OnUnavailable;
-pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfStream, OfTable};
+pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfRole, OfStream, OfTable};
+pub use place::Place;
+pub use route::{Folders, Format, Objects, Otherwise, Route, Stream, To, closes_at, folder};
 pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
 
 use crate::log::Levels;
-use crate::sink::object::Compression;
 
 /// Everything a worker is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,6 +55,12 @@ pub struct Config {
     pub pii: Option<Route>,
     /// Where companions of failed events go; nowhere if absent.
     pub incomplete: Option<Route>,
+    /// Where the whole text of what is too large for a line goes; the first bucket there is if
+    /// absent.
+    pub oversized: Option<Route>,
+    /// Where records are kept as they came.
+    #[serde(default)]
+    pub archive: Archive,
     /// Where schemas come from.
     #[serde(default)]
     pub schemas: Schemas,
@@ -163,68 +172,12 @@ pub struct Leases {
     pub duration: Span<2_000, 300_000>,
 }
 
-/// `[enriched]`, `[bad]`, `[parked]`, `[pii]`, `[incomplete]`
+/// `[archive]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Route {
-    /// A stream.
-    pub kinesis: Option<Stream>,
-    /// A bucket.
-    pub s3: Option<Objects>,
-    /// A bucket for what is too large for a record of the stream. Configurations may call it
-    /// `oversized`, which is the name of a route.
-    #[serde(alias = "oversized")]
-    pub fallback: Option<Objects>,
-}
-
-/// `[enriched.kinesis]` and its like
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stream {
-    /// The stream that lines are put into, by name.
-    pub stream: Name<OfStream>,
-    /// How records are spread: `random`, or a column of enriched events.
-    #[serde(default)]
-    pub partition_key: value::PartitionKey,
-}
-
-/// `[enriched.s3]` and its like, and `fallback`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Objects {
-    /// The bucket that objects are put into, by name.
-    pub bucket: Name<OfBucket>,
-    /// How names of objects begin; the route's name if absent.
-    pub prefix: Option<Name<OfPrefix>>,
-    /// How objects are compressed.
-    #[serde(default, deserialize_with = "value::compression")]
-    pub compression: Compression,
-    /// An object closes when it has so many bytes, compressed.
-    /// If absent: 64 MiB, or a quarter of all bytes in flight where that is less.
-    #[serde(default)]
-    pub object_bytes: Option<ObjectBytes>,
-    /// An object closes so long after its first line.
-    #[serde(default = "object_age")]
-    pub object_age: Span<100, 3_600_000>,
-}
-
-/// Bytes of an object. One request takes up to 5 GB.
-pub type ObjectBytes = Bytes<{ 1 << 10 }, { 4 << 30 }>;
-
-impl Objects {
-    /// At how many bytes an object closes, in a worker with so many in flight.
-    pub fn closes_at(&self, in_flight: usize) -> usize {
-        /// Few enough objects for those who list them, small enough to be written at once.
-        const USUAL: usize = 64 << 20;
-        self.object_bytes.map_or(USUAL.min(in_flight / 4), ObjectBytes::get)
-    }
-}
-
-impl Route {
-    /// The buckets of the route.
-    pub fn objects(&self) -> impl Iterator<Item = &Objects> {
-        self.s3.iter().chain(&self.fallback)
-    }
+pub struct Archive {
+    /// Where records are kept as they came: `s3://bucket/prefix`, or a folder.
+    pub raw: Option<Place>,
 }
 
 /// `[schemas]`
@@ -348,6 +301,7 @@ impl Config {
             (pipeline::Route::Parked, self.parked.as_ref()),
             (pipeline::Route::Pii, self.pii.as_ref()),
             (pipeline::Route::Incomplete, self.incomplete.as_ref()),
+            (pipeline::Route::Oversized, self.oversized.as_ref()),
         ]
         .into_iter()
         .filter_map(|(route, destinations)| Some((route, destinations?)))
@@ -355,6 +309,19 @@ impl Config {
 
     /// Paths of the file are relative to the file.
     fn relative_to(mut self, folder: &std::path::Path) -> Config {
+        if let Some(Place::Folder(path)) = &mut self.archive.raw {
+            *path = folder.join(&*path);
+        }
+        let routes = [&mut self.enriched, &mut self.bad].into_iter().chain(
+            [&mut self.parked, &mut self.pii, &mut self.incomplete, &mut self.oversized]
+                .into_iter()
+                .flatten(),
+        );
+        for to in routes.flat_map(|route| &mut route.to) {
+            if let Some(own) = &mut to.folder {
+                own.path = folder.join(&own.path);
+            }
+        }
         let paths = [
             &mut self.schemas.resolver,
             &mut self.schemas.folder,

@@ -127,7 +127,7 @@ fn rejoin(outcomes: impl Iterator<Item = (Outcome, usize)>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Record;
+    use crate::batch::{Arrival, Record};
     use bytes::Bytes;
     use lease::{Position, SequenceNumber, ShardId};
 
@@ -135,6 +135,7 @@ mod tests {
         let record = |(n, size): (usize, &usize)| Record {
             sequence: SequenceNumber::parse(&n.to_string()).expect("a number"),
             sub_sequence: 0,
+            arrival: Arrival::default(),
             data: Bytes::from(vec![0; *size]),
         };
         let records = sizes.iter().enumerate().map(record).collect();

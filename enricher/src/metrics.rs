@@ -1,7 +1,7 @@
 //! Every metric: its name, its help, its labels, and the verbs that touch it.
 //!
-//! Labels come from closed sets, except `shard`. A value and not a static: several workers can
-//! live in one process, each with its own.
+//! Labels come from closed sets or from the configuration, except `shard`. A value and not a
+//! static: several workers can live in one process, each with its own.
 
 mod answering;
 mod lookups;
@@ -52,6 +52,7 @@ pub struct Metrics {
     objects: IntCounterVec,
     object_bytes: IntCounterVec,
     fallback: IntCounterVec,
+    writing: WriteMetrics,
     retries: IntCounterVec,
     lost_lines: IntCounter,
     leases: IntGaugeVec,
@@ -170,6 +171,7 @@ impl Metrics {
             objects: counters(r, "objects_total", "Objects written.", &["route"]),
             object_bytes: counters(r, "object_bytes_total", "Their bytes.", &["route"]),
             fallback: counters(r, "fallback_lines_total", "Too large to stream.", &["route"]),
+            writing: WriteMetrics::new(r),
             retries: counters(r, "retries_total", "What was tried again.", &["what"]),
             lost_lines: counter(r, "lost_lines_total", "Lines given up with their lease."),
             leases: gauges(r, "leases", "Leases as this worker sees them.", &["state"]),
@@ -260,9 +262,19 @@ impl Metrics {
     }
 
     /// Lines are durable in a sink.
-    pub fn wrote(&self, route: Route, sink: &'static str, lines: usize, bytes: usize) {
+    pub fn wrote(&self, route: Route, sink: &str, lines: usize, bytes: usize) {
         self.lines.with_label_values(&[route.name(), sink]).inc_by(lines as u64);
         self.line_bytes.with_label_values(&[route.name(), sink]).inc_by(bytes as u64);
+    }
+
+    /// A request of a sink failed.
+    pub fn write_failed(&self, route: Route, sink: &str) {
+        self.writing.errors.with_label_values(&[route.name(), sink]).inc();
+    }
+
+    /// No destination wants these lines, as the configuration has it.
+    pub fn unwanted(&self, route: Route, lines: usize) {
+        self.writing.unwanted.with_label_values(&[route.name()]).inc_by(lines as u64);
     }
 
     /// An object is durable.
@@ -433,6 +445,24 @@ impl Metrics {
             self.undurable_seconds.with_label_values(&[&shard]).set(undurable.as_secs() as i64);
         }
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// What is counted of writing, besides what was written.
+#[derive(Clone, Debug)]
+struct WriteMetrics {
+    errors: IntCounterVec,
+    unwanted: IntCounterVec,
+}
+
+impl WriteMetrics {
+    fn new(r: &Registry) -> WriteMetrics {
+        let failed = "Requests of a sink that failed.";
+        let unwanted = "Lines that no destination wants.";
+        WriteMetrics {
+            errors: counters(r, "write_errors_total", failed, &["route", "sink"]),
+            unwanted: counters(r, "unwanted_lines_total", unwanted, &["route"]),
+        }
     }
 }
 

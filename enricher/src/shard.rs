@@ -113,8 +113,7 @@ async fn carry(
 
     let output = process(&worker, &batch, now_ms).await?;
     let end = batch.end.clone();
-    drop(batch);
-    finish(&worker, output, origin, &mut permit).await.map(|()| end)
+    finish(&worker, batch, output, origin, &mut permit).await.map(|()| end)
 }
 
 /// What becomes of a batch.
@@ -134,11 +133,18 @@ async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, 
 /// Makes it durable.
 async fn finish(
     worker: &Worker,
-    output: Output,
+    batch: Batch,
+    mut output: Output,
     origin: Origin,
     permit: &mut Permit,
 ) -> Result<(), Error> {
     let started = Instant::now();
+    if worker.sinks.archives() {
+        let stream = worker.pipeline.borrow().settings().stream.clone();
+        output.raw = worker.pool.run(move || batch.archived(&stream)).await?;
+    } else {
+        drop(batch);
+    }
     worker.sinks.write(output, origin, permit).await?;
     worker.metrics.took(Step::Write, started.elapsed());
     Ok(())

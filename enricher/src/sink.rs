@@ -22,8 +22,11 @@ use tokio::time::Instant;
 use crate::batch::{Batch, Record};
 use crate::budget::Permit;
 use crate::health::Unfit;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
 use crate::seam::{Pending, join};
 pub use pipeline::Route;
+use pipeline::divide::{Both, Division, Form, Share, Want, divide};
 use pipeline::{Lines, Output};
 
 /// One place that takes the lines of one route.
@@ -40,13 +43,15 @@ pub trait Sink: Send + Sync {
     fn stop(&self) {}
 }
 
-/// The lines of one batch for one route.
+/// Lines of one batch for one place.
 #[derive(Debug)]
 pub struct Part {
     /// The lines; at least one.
     pub lines: Lines,
     /// Where they come from.
     pub origin: Origin,
+    /// The folder of objects that they belong into, where their columns tell.
+    pub folder: Option<Arc<str>>,
 }
 
 /// The batch that lines come from, and the right to write them.
@@ -67,6 +72,8 @@ pub struct Origin {
     pub records: usize,
     /// When the batch was processed, in milliseconds since the epoch.
     pub now_ms: i64,
+    /// When the earliest and the latest record came to the stream, where that is known.
+    pub arrived_ms: Option<(i64, i64)>,
 }
 
 /// How a sink took a part.
@@ -102,19 +109,54 @@ pub enum Error {
 /// All sinks by route.
 #[derive(Default)]
 pub struct Sinks {
-    sinks: Vec<(Route, Arc<dyn Sink>)>,
+    routes: Vec<Sharing>,
+    dividing: Option<(Arc<Pool>, Arc<Metrics>)>,
+}
+
+/// The sinks of a route, and what each wants of its lines.
+struct Sharing {
+    route: Route,
+    sinks: Vec<Arc<dyn Sink>>,
+    wants: Arc<Vec<Want>>,
 }
 
 impl Sinks {
-    /// Adds a place to a route.
-    pub fn with(mut self, route: Route, sink: Arc<dyn Sink>) -> Sinks {
-        self.sinks.push((route, sink));
+    /// None yet, some of which are going to want a part of the lines: threads divide these.
+    pub fn dividing(pool: Arc<Pool>, metrics: Arc<Metrics>) -> Sinks {
+        Sinks { routes: Vec::new(), dividing: Some((pool, metrics)) }
+    }
+
+    /// Adds a place to a route, which takes all lines as they are.
+    pub fn with(self, route: Route, sink: Arc<dyn Sink>) -> Sinks {
+        self.with_want(route, Want::default(), sink)
+    }
+
+    /// Adds a place to a route, which takes what it wants.
+    ///
+    /// # Panics
+    ///
+    /// If that is not everything and there are no threads to divide lines.
+    pub fn with_want(mut self, route: Route, want: Want, sink: Arc<dyn Sink>) -> Sinks {
+        assert!(want.is_all() || self.dividing.is_some(), "nobody divides the lines");
+        let known = self.routes.iter().position(|sharing| sharing.route == route);
+        let at = known.unwrap_or_else(|| {
+            self.routes.push(Sharing { route, sinks: Vec::new(), wants: Arc::default() });
+            self.routes.len() - 1
+        });
+        let sharing = &mut self.routes[at];
+        sharing.sinks.push(sink);
+        Arc::make_mut(&mut sharing.wants).push(want);
         self
     }
 
     /// Every place.
     pub fn all(&self) -> impl Iterator<Item = &dyn Sink> {
-        self.sinks.iter().map(|(_, sink)| &**sink)
+        self.routes.iter().flat_map(|sharing| sharing.sinks.iter().map(|sink| &**sink))
+    }
+
+    /// Whether somebody keeps records as they came.
+    pub fn archives(&self) -> bool {
+        self.routes.iter().any(|sharing| sharing.route == Route::Raw)
     }
 
     /// Writes everything a batch became; durable everywhere when this returns. The permit shrinks
@@ -125,20 +167,22 @@ impl Sinks {
         origin: Origin,
         permit: &mut Permit,
     ) -> Result<(), Error> {
-        let mut writes = Vec::with_capacity(self.sinks.len());
-        for route in Route::ALL {
-            let lines = std::mem::take(output.lines_mut(route));
-            if lines.is_empty() {
+        let mut writes = Vec::new();
+        for route in Route::ALL.into_iter().chain([Route::Raw]) {
+            let own = std::mem::take(output.lines_mut(route));
+            let json = output.json.lines_mut(route).map(std::mem::take).unwrap_or_default();
+            if own.is_empty() {
                 continue;
             }
-            let part = Arc::new(Part { lines, origin: origin.clone() });
-            let mut sinks = self.sinks.iter().filter(|(of, _)| *of == route).peekable();
-            if sinks.peek().is_none() && route.has_verdicts() {
+            let Some(sharing) = self.routes.iter().find(|sharing| sharing.route == route) else {
+                if !route.has_verdicts() {
+                    continue;
+                }
                 // Going on would checkpoint past what is written nowhere.
                 let why = "no destination is configured for this route";
                 return Err(Error::failed(format!("writing {}", route.name()), why));
-            }
-            writes.extend(sinks.map(|(_, sink)| sink.write(Arc::clone(&part))));
+            };
+            writes.extend(self.writes(sharing, Both { own, json }, &origin).await?);
         }
         let mut waiting = Vec::new();
         let mut held = 0;
@@ -156,10 +200,77 @@ impl Sinks {
     }
 }
 
+type Writing<'s> = Pending<'s, Result<Written, Error>>;
+
 impl Sinks {
     /// Cuts off everything that is being written. Nothing is written after that.
     pub fn stop(&self) {
-        self.sinks.iter().for_each(|(_, sink)| sink.stop());
+        self.all().for_each(Sink::stop);
+    }
+
+    /// The writes that the lines of a route come to: each sink gets what it wants.
+    async fn writes<'s>(
+        &'s self,
+        sharing: &'s Sharing,
+        both: Both,
+        origin: &Origin,
+    ) -> Result<Vec<Writing<'s>>, Error> {
+        let part = |lines, folder: Option<String>| {
+            let folder = folder.map(Arc::from);
+            Arc::new(Part { lines, origin: origin.clone(), folder })
+        };
+        let Sharing { route, sinks, wants } = sharing;
+        if wants.iter().all(Want::is_all) {
+            let part = part(both.own, None);
+            return Ok(sinks.iter().map(|sink| sink.write(Arc::clone(&part))).collect());
+        }
+        let (both, division) = self.divided(*route, both, wants, origin.now_ms).await?;
+        let (own, json) = (part(both.own, None), part(both.json, None));
+        let mut writes = Vec::new();
+        for ((sink, want), share) in sinks.iter().zip(&**wants).zip(division.shares) {
+            match share {
+                Share::All => {
+                    let whole = if want.form == Form::Json { &json } else { &own };
+                    writes.push(sink.write(Arc::clone(whole)));
+                }
+                Share::Some(parts) => {
+                    let parts = parts.into_iter().map(|(folder, lines)| part(lines, folder));
+                    writes.extend(parts.map(|part| sink.write(part)));
+                }
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Divides lines, on a thread where they have to be looked at.
+    async fn divided(
+        &self,
+        route: Route,
+        both: Both,
+        wants: &Arc<Vec<Want>>,
+        now_ms: i64,
+    ) -> Result<(Both, Division), Error> {
+        if !wants.iter().any(Want::chooses) {
+            let shares = wants.iter().map(|_| Share::All).collect();
+            return Ok((both, Division { shares, unwanted: 0 }));
+        }
+        let (pool, metrics) = self.dividing.as_ref().expect("a want came with threads");
+        let wants = Arc::clone(wants);
+        let divided = pool.run(move || {
+            let division = divide(route, &both, &wants, now_ms);
+            (both, division)
+        });
+        let divided = divided.await.map_err(|error| Error::failed("dividing lines", error))?;
+        metrics.unwanted(route, divided.1.unwanted);
+        Ok(divided)
+    }
+}
+
+/// What a destination is called: its route, and its name where it has one.
+pub fn called(route: Route, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{}, {name}", route.name()),
+        None => route.name().to_owned(),
     }
 }
 
@@ -175,6 +286,7 @@ impl Origin {
             last: place(batch.records.last()?),
             records: batch.records.len(),
             now_ms,
+            arrived_ms: batch.arrived_ms(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! A [`plan`] says what it is going to be, [`build`] makes it, [`crate::life`] runs it.
 
 pub mod build;
+pub mod destinations;
 pub mod enriching;
 pub mod plan;
 pub mod watched;

@@ -8,15 +8,16 @@ use std::time::Duration;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
-use enricher::sink::kinesis::{Fallback, Key, Kinesis as Stream};
+use enricher::sink::kinesis::{self as stream, Fallback, Key, Kinesis as Stream};
 use enricher::sink::{Origin, Part, Route, Sink, Written};
 use enricher::source::kinesis::{Kinesis, Settings};
 use enricher::source::{Batches, Source};
 use lease::{Held, Keeper, Leases, Position, SequenceNumber, Shard, ShardId, WorkerId};
 use pipeline::Lines;
+use pipeline::divide::Form;
 use serde_json::{Value, json};
 
 /// Status and body.
@@ -344,7 +345,14 @@ async fn nothing_is_sent_for_a_lease_that_is_gone() {
 
 async fn stream(script: &Script, fallback: Fallback) -> Stream {
     let (client, metrics) = (script.client().await, Arc::new(Metrics::new()));
-    Stream::new(client, "out", Route::Enriched, Key::Random, fallback, metrics)
+    let settings = stream::Settings {
+        stream: "out".to_owned(),
+        route: Route::Enriched,
+        name: None,
+        key: Key::Random,
+        form: Form::Own,
+    };
+    Stream::new(client, settings, fallback, metrics)
 }
 
 /// The lines of each request, sorted by the order in which requests came.
@@ -371,8 +379,12 @@ async fn held() -> (Arc<Held>, (Keeper, Leases)) {
 }
 
 fn part(held: &Arc<Held>, texts: &[&str]) -> Arc<Part> {
-    let record =
-        Record { sequence: number(1), sub_sequence: 0, data: bytes::Bytes::from_static(b"x") };
+    let record = Record {
+        sequence: number(1),
+        sub_sequence: 0,
+        arrival: Arrival::default(),
+        data: bytes::Bytes::from_static(b"x"),
+    };
     let shard = ShardId::new("shard-1");
     let batch = Batch { shard, records: vec![record], lag: None, end: after(1, 0) };
     let origin = Origin::of(&batch, held, 0).expect("it has a record");
@@ -380,7 +392,7 @@ fn part(held: &Arc<Held>, texts: &[&str]) -> Arc<Part> {
     for text in texts {
         lines.push_with(|out| out.extend_from_slice(text.as_bytes()));
     }
-    Arc::new(Part { lines, origin })
+    Arc::new(Part { lines, origin, folder: None })
 }
 
 /// An aggregated record, its lengths below 128.

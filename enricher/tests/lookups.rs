@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use enricher::pool::Pool;
 use enricher::resolving::{Attempt, Sources, resolving};
 use enricher::{cores, process};
@@ -79,7 +79,7 @@ fn batch(shard: &str, users: impl Iterator<Item = String>) -> Batch {
         let query = format!("e=pv&p=web&tv=x&{user}");
         let sequence = SequenceNumber::parse(&n.to_string()).expect("a number");
         let data = Bytes::from(requests::record(&requests::get("/i", &query)));
-        Record { sequence, sub_sequence: 0, data }
+        Record { sequence, sub_sequence: 0, arrival: Arrival::default(), data }
     };
     let records = users.enumerate().map(record).collect();
     Batch { shard: ShardId::new(shard), records, lag: None, end: Position::ShardEnd }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use event::bad_row::Processor;
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::{Outcome, Pipeline, Settings};
@@ -94,7 +94,12 @@ fn a_payload_costs_a_bounded_multiple_of_its_size() {
 fn peak(record: Vec<u8>) -> usize {
     let sequence = SequenceNumber::parse("1").expect("a number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let records = vec![Record { sequence, sub_sequence: 0, data: Bytes::from(record) }];
+    let records = vec![Record {
+        sequence,
+        sub_sequence: 0,
+        arrival: Arrival::default(),
+        data: Bytes::from(record),
+    }];
     let batch = Batch { shard: ShardId::new("s"), records, lag: None, end };
     let processor = Processor { artifact: "test".to_owned(), version: "1".to_owned() };
     let pipeline = Pipeline::new(Settings::new(processor), Arc::default());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::parked::{Parked, Reason};
@@ -102,7 +102,8 @@ fn batch() -> Batch {
     let data = requests::record(&requests::post(&body));
     let sequence = SequenceNumber::parse("7").expect("a number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let record = Record { sequence, sub_sequence: 0, data: Bytes::from(data) };
+    let record =
+        Record { sequence, sub_sequence: 0, arrival: Arrival::default(), data: Bytes::from(data) };
     Batch { shard: ShardId::new("shard-1"), records: vec![record], lag: None, end }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use enrichments::{Enrichments, Options};
 use event::bad_row::{BadKind, Processor};
 use event::{Field, thrift, tsv};
@@ -162,6 +162,7 @@ fn batch() -> Batch {
     let record = |(n, data): (usize, Vec<u8>)| Record {
         sequence: sequence.clone(),
         sub_sequence: n as u64,
+        arrival: Arrival::default(),
         data: Bytes::from(data),
     };
     let records = payloads.into_iter().enumerate().map(record).collect();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enricher::batch::{Batch, Record};
+use enricher::batch::{Arrival, Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use event::{json, thrift};
 use lease::{Position, SequenceNumber, ShardId};
@@ -254,6 +254,7 @@ fn process_with(settings: Settings, records: Vec<Vec<u8>>) -> Output {
     let record = |(index, data): (usize, Vec<u8>)| Record {
         sequence: SequenceNumber::parse(&index.to_string()).expect("a number"),
         sub_sequence: 0,
+        arrival: Arrival::default(),
         data: Bytes::from(data),
     };
     let records: Vec<Record> = records.into_iter().enumerate().map(record).collect();

@@ -118,7 +118,7 @@ impl Form {
 
 /// Divides the lines of a route among its destinations.
 pub fn divide(route: Route, both: &Both, wants: &[Want], now_ms: i64) -> Division {
-    let mut shares: Vec<_> = wants.iter().map(|want| Growing::of(want)).collect();
+    let mut shares: Vec<_> = wants.iter().map(Growing::of).collect();
     let mut reach = Reach::default();
     wants.iter().for_each(|want| reach = reach.max(want.reach()));
     let (mut ends, mut unwanted) = (Vec::new(), 0);

@@ -183,6 +183,11 @@ impl Pipeline {
         Pipeline { settings, enrichments }
     }
 
+    /// How it works.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What it adds to events.
     pub fn enrichments(&self) -> &Enrichments {
         &self.enrichments

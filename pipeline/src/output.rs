@@ -23,15 +23,14 @@ pub enum Route {
 }
 
 impl Route {
-    /// All routes.
-    pub const ALL: [Route; 7] = [
+    /// All routes that the pipeline makes lines for: all but the raw one.
+    pub const ALL: [Route; 6] = [
         Route::Enriched,
         Route::Bad,
         Route::Parked,
         Route::Pii,
         Route::Incomplete,
         Route::Oversized,
-        Route::Raw,
     ];
 
     /// The name in object names, metrics and logs.

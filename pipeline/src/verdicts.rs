@@ -52,8 +52,8 @@ impl Writer<'_> {
         self.output.verdicts.push((index, Verdict::Enriched));
     }
 
-    /// Writes the newest line of a route a second time, as flat JSON, where that is wanted; where it
-    /// fails, nothing is left of that.
+    /// Writes the newest line of a route a second time, as flat JSON, where that is wanted; where
+    /// it fails, nothing is left of that.
     pub(super) fn json(&mut self, route: Route, event: &Event<'_>) -> Result<(), FlatError> {
         if !self.pipeline.settings.json.contains(&route) {
             return Ok(());

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use validator::{Explanation, Lookup, Schemas};
 
 use super::enrich::{Transform, TransformArgs, input::Input};
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 use crate::exit::Usage;
 use crate::terminal;
 use asked::Asked;
@@ -105,7 +105,7 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
     let sequence = SequenceNumber::parse(&args.record.to_string());
     let sequence = sequence.expect("a number without leading zeros is a sequence number");
     let end = Position::After { sequence: sequence.clone(), sub_sequence: 0 };
-    let record = Record { sequence, sub_sequence: 0, data };
+    let record = Record { sequence, sub_sequence: 0, arrival: Arrival::default(), data };
     let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
 
     let transform = Transform::new(&args.transform, settings.clone())?;

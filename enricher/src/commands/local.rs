@@ -31,8 +31,9 @@ use crate::sink::Route;
 use crate::sink::local::Folder;
 use crate::sink::object::Compression;
 use crate::source::local::{Local, Put};
+use crate::worker::destinations::Growth;
 use crate::worker::enriching::{self, Renewal};
-use crate::worker::plan::{Growth, Plan};
+use crate::worker::plan::Plan;
 use crate::worker::{Shared, Worker, build};
 use crate::{aws, clock, config, log, terminal};
 use traffic::Generator;
@@ -204,7 +205,10 @@ impl Fleet {
             let plan = Plan::local(config, settings.clone(), &args.dir, GROWTH);
             let shared = Shared::new(Arc::clone(&pool), BUDGET);
             fleet.metrics.push(Arc::clone(&shared.metrics));
-            let (source, sinks) = (Arc::new(stream.clone()), build::sinks(&plan, &shared, None));
+            let (source, sinks) = (
+                Arc::new(stream.clone()),
+                build::sinks(&plan, &shared, &build::Clients::default()),
+            );
             let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared)
                 .with_lookups(Arc::clone(&lookups));
             let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;

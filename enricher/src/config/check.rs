@@ -1,60 +1,136 @@
 //! What no single setting can tell: which of them belong together, and which exclude each other. A
 //! setting that would be ignored is a mistake, and so is what cannot work whatever AWS says.
 
-use super::{Config, InitialPosition, Route};
+use event::fields::FIELDS;
+use pipeline::divide::{Condition, Folder, Mistake};
+
+use super::there::Wrong;
+use super::{Config, Format, InitialPosition, Otherwise, Route, Stream, Text, To, closes_at};
+use crate::places::nearest;
 use crate::sink;
 
 impl Config {
     /// Says what is wrong, and names the section.
-    pub(super) fn check(&self, now_ms: i64) -> Result<(), String> {
+    pub(super) fn check(&self, now_ms: i64) -> Result<(), Wrong> {
         for (route, destinations) in self.routes() {
             self.check_route(route, destinations)?;
         }
         if let InitialPosition::AtTimestamp(ms) = self.source.initial_position
             && ms > now_ms
         {
-            return Err("[source] initial_position: expected a time in the past".to_owned());
+            let what = "[source] initial_position: expected a time in the past";
+            return Err(Wrong::said(what.to_owned()));
         }
-        self.check_assets()
+        self.check_assets().map_err(Wrong::said)
     }
 
-    fn check_route(&self, route: sink::Route, destinations: &Route) -> Result<(), String> {
+    fn check_route(&self, route: sink::Route, destinations: &Route) -> Result<(), Wrong> {
         let name = route.name();
-        if destinations.kinesis.is_none() && destinations.s3.is_none() {
-            return Err(format!(
-                "[{name}] has no destination: add [{name}.kinesis] or [{name}.s3]"
+        let wrong = |what: String| Err(Wrong::said(what));
+        let Route { kinesis, s3, fallback, to, .. } = destinations;
+        if kinesis.is_none() && s3.is_none() && to.is_empty() {
+            return wrong(format!(
+                "[{name}] has no destination: add [{name}.kinesis], [{name}.s3] or [[{name}.to]]"
             ));
         }
-        if destinations.fallback.is_some()
-            && (destinations.kinesis.is_none() || destinations.s3.is_some())
-        {
-            return Err(format!(
+        if fallback.is_some() && (kinesis.is_none() || s3.is_some()) {
+            return wrong(format!(
                 "[{name}.fallback] takes what [{name}.kinesis] cannot: it needs that section \
                  and is of no use beside [{name}.s3], which takes everything"
             ));
         }
-        if let Some(stream) = &destinations.kinesis {
-            if !route.is_of_events() && stream.partition_key.is_column() {
-                return Err(format!(
-                    "[{name}.kinesis] partition_key: only routes of events have columns"
-                ));
-            }
-            if *stream.stream == *self.source.stream {
-                return Err(format!(
-                    "[{name}.kinesis] stream: `{}` is the stream that is read; what is written \
-                     there would be read again, without end",
-                    stream.stream
-                ));
-            }
+        if let Some(stream) = kinesis {
+            self.check_stream(route, stream, &format!("[{name}.kinesis]")).map_err(Wrong::said)?;
         }
         let room = self.worker.bytes_in_flight.get();
-        if destinations.objects().any(|objects| objects.closes_at(room) > room) {
-            return Err(format!(
+        let folders = to.iter().filter_map(|to| to.folder.as_ref());
+        let objects = destinations.objects().map(|objects| objects.object_bytes);
+        let mut sizes = objects.chain(folders.map(|folder| folder.object_bytes));
+        if sizes.any(|bytes| closes_at(bytes, room) > room) {
+            return wrong(format!(
                 "[{name}] object_bytes: an object grows in memory, and [worker] bytes_in_flight \
                  has less room than one; give the one less or the other more"
             ));
         }
+        for (section, objects) in [("s3", s3), ("fallback", fallback)] {
+            let key = objects.as_ref().and_then(|objects| objects.key.as_ref());
+            check_key(route, key, &[name, section], &format!("[{name}.{section}]"))?;
+        }
+        for (at, one) in to.iter().enumerate() {
+            let place = at.to_string();
+            self.check_to(route, one, &to[..at], &[name, "to", &place])?;
+        }
+        check_otherwise(route, destinations).map_err(Wrong::said)
+    }
+
+    fn check_stream(&self, route: sink::Route, to: &Stream, section: &str) -> Result<(), String> {
+        if !route.is_of_events() && to.partition_key.is_column() {
+            return Err(format!("{section} partition_key: only routes of events have columns"));
+        }
+        if *to.stream == *self.source.stream && to.region.is_none() && to.role.is_none() {
+            return Err(format!(
+                "{section} stream: `{}` is the stream that is read; what is written there would \
+                 be read again, without end",
+                to.stream
+            ));
+        }
         Ok(())
+    }
+
+    /// One destination with a name, and those before it.
+    fn check_to(
+        &self,
+        route: sink::Route,
+        to: &To,
+        others: &[To],
+        at: &[&str],
+    ) -> Result<(), Wrong> {
+        let section = format!("[[{}.to]] {}", route.name(), &*to.name);
+        let place = |setting: &str| {
+            let at = at.iter().copied().chain([setting].into_iter().filter(|it| !it.is_empty()));
+            at.map(str::to_owned).collect()
+        };
+        let wrong = |setting: &str, what: &str| {
+            let comma = if setting.is_empty() { "" } else { ", " };
+            let what = format!("{section}{comma}{setting}: {what}");
+            Err(Wrong { at: place(setting), what })
+        };
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+        if to.name.len() > 32 || !to.name.bytes().all(word) {
+            return wrong("name", "expected up to 32 small letters, digits, `-` and `_`");
+        }
+        if others.iter().any(|other| *other.name == *to.name) {
+            return wrong("name", "the name is taken");
+        }
+        if ["kinesis", "s3", "local"].contains(&&*to.name) {
+            return wrong("name", "metrics call destinations without a name so");
+        }
+        let places = [to.kinesis.is_some(), to.s3.is_some(), to.folder.is_some()];
+        if places.into_iter().filter(|there| *there).count() != 1 {
+            return wrong("", "expected one of `kinesis`, `s3` and `folder`");
+        }
+        if to.fallback.is_some() && to.kinesis.is_none() {
+            return wrong("fallback", "it takes what is too large for a stream, and there is none");
+        }
+        if to.format == Format::Json && !route.is_of_events() {
+            return wrong("format", "lines of this route are JSON whatever is said");
+        }
+        if let Some(stream) = &to.kinesis
+            && let Err(what) = self.check_stream(route, stream, &format!("{section}, kinesis"))
+        {
+            return Err(Wrong { at: place("kinesis"), what });
+        }
+        if let Some(condition) = &to.condition
+            && let Err(mistake) = Condition::parse(condition, route)
+        {
+            return wrong("where", &said(&mistake));
+        }
+        for (setting, objects) in [("s3", &to.s3), ("fallback", &to.fallback)] {
+            let key = objects.as_ref().and_then(|objects| objects.key.as_ref());
+            check_key(route, key, &[at, &[setting]].concat(), &section)?;
+        }
+        let key = to.folder.as_ref().and_then(|folder| folder.key.as_ref());
+        check_key(route, key, &[at, &["folder"]].concat(), &section)
     }
 
     fn check_assets(&self) -> Result<(), String> {
@@ -83,5 +159,54 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// A template of folders.
+fn check_key(
+    route: sink::Route,
+    key: Option<&Text>,
+    at: &[&str],
+    section: &str,
+) -> Result<(), Wrong> {
+    let Some(key) = key else { return Ok(()) };
+    let wrong = |what: String| Wrong {
+        at: at.iter().copied().chain(["key"]).map(str::to_owned).collect(),
+        what: format!("{section}, key: {what}"),
+    };
+    let folder = Folder::parse(key, route).map_err(|mistake| wrong(said(&mistake)))?;
+    match at.last() {
+        Some(&"fallback") if folder.has_columns() => {
+            Err(wrong("what is too large for a stream goes by times, not by columns".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where every destination of a route chooses, a line may be wanted by none. Of events and bad rows
+/// there is nothing else, so that has to be meant.
+fn check_otherwise(route: sink::Route, destinations: &Route) -> Result<(), String> {
+    let name = route.name();
+    let named = destinations.to.iter().all(|to| to.condition.is_some());
+    let chooses = destinations.kinesis.is_none() && destinations.s3.is_none() && named;
+    match (chooses && route.has_verdicts(), destinations.otherwise) {
+        (true, None) => Err(format!(
+            "[{name}] every destination has a `where`, and lines that none of them wants would be \
+             lost: add a destination without one, or otherwise = \"drop\""
+        )),
+        (false, Some(Otherwise::Drop)) => Err(format!(
+            "[{name}] otherwise is of lines that no destination wants, and here there are none"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A mistake in an expression, and what was probably meant.
+fn said(mistake: &Mistake) -> String {
+    let columns = FIELDS.map(event::Field::name);
+    let unknown = mistake.unknown.as_deref();
+    match unknown.and_then(|name| nearest(name, columns)) {
+        Some(column) => format!("{mistake}; did you mean `{column}`?"),
+        None => mistake.to_string(),
     }
 }

@@ -41,7 +41,7 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
     })?;
     together(&config.adapters, &config.adapter, text, file)?;
     let checked = config.check(crate::clock::now_ms()).map(|()| config);
-    checked.map_err(|what| Wrong::said(what).in_file(text, file))
+    checked.map_err(|wrong| wrong.in_file(text, file))
 }
 
 impl Wrong {
@@ -214,9 +214,14 @@ bucket = "bucket"
                 "w.toml:8:17: expected `random` or a column, found `user`",
             ),
             (
+                "stream = \"enriched\"",
+                "stream = \"e\"\npartition_key = [\"app_id\", \"usr_id\"]",
+                "w.toml:8:17: unknown column `usr_id`; did you mean `user_id`?",
+            ),
+            (
                 "[bad.s3]\nbucket = \"bucket\"",
                 "[bad]",
-                "w.toml:8:1: [bad] has no destination: add [bad.kinesis] or [bad.s3]",
+                "w.toml:8:1: [bad] has no destination: add [bad.kinesis], [bad.s3] or [[bad.to]]",
             ),
             (
                 "table = \"leases\"",
@@ -304,6 +309,60 @@ bucket = "bucket"
     }
 
     #[test]
+    fn destinations_that_cannot_be_meant_are_named_with_their_place() {
+        const S3: &str = "s3 = { bucket = \"b-1\" }";
+        for (more, expected) in [
+            (
+                format!("[[bad.to]]\nname = \"x\"\nwhere = 'ap_id == \"x\"'\n{S3}"),
+                "w.toml:12:9: [[bad.to]] x, where: column 1: unknown column `ap_id`; did you mean `app_id`?",
+            ),
+            (
+                format!("[[bad.to]]\nname = \"x\"\nwhere = 'app_id = \"x\"'\n{S3}"),
+                "w.toml:12:9: [[bad.to]] x, where: column 8: expected `==`, `!=`, `in` or `starts with`, found `=`",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\ns3 = { bucket = \"b-1\", key = \"{app_d}\" }".to_owned(),
+                "w.toml:12:30: [[bad.to]] x, key: column 2: unknown column `app_d`; did you mean `app_id`?",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\n".to_owned(),
+                "w.toml:10:1: [[bad.to]] x: expected one of `kinesis`, `s3` and `folder`",
+            ),
+            (
+                format!("[[bad.to]]\nname = \"X y\"\n{S3}"),
+                "w.toml:11:8: [[bad.to]] X y, name: expected up to 32 small letters, digits, `-` and `_`",
+            ),
+            (
+                format!("[[bad.to]]\nname = \"x\"\n{S3}\n[[bad.to]]\nname = \"x\"\n{S3}"),
+                "w.toml:14:8: [[bad.to]] x, name: the name is taken",
+            ),
+            (
+                format!("[[bad.to]]\nname = \"x\"\nformat = \"json\"\n{S3}"),
+                "w.toml:12:10: [[bad.to]] x, format: lines of this route are JSON whatever is said",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\nkinesis = { stream = \"raw\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, kinesis stream: `raw` is the stream that is read; what is written there would be read again, without end",
+            ),
+            (
+                format!("[parked]\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"),
+                "w.toml:10:1: [parked] every destination has a `where`, and lines that none of them wants would be lost: add a destination without one, or otherwise = \"drop\"",
+            ),
+            (
+                format!("[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", {S3} }}]"),
+                "w.toml:11:13: [parked] otherwise is of lines that no destination wants, and here there are none",
+            ),
+        ] {
+            let found = error(&format!("{LEAST}{more}\n"));
+            assert_eq!(found, expected);
+        }
+        let right = format!(
+            "[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"
+        );
+        parse(&format!("{LEAST}{right}\n"), "w.toml").expect("it is right");
+    }
+
+    #[test]
     fn the_former_name_of_a_fallback_is_read() {
         for name in ["fallback", "oversized"] {
             let more =
@@ -331,14 +390,18 @@ bucket = "bucket"
         let text = include_str!("../../config/worker.toml");
         parse(text, "worker.toml").expect("the example can be used");
         // Every field is named somewhere, if only in a comment that shows it.
-        let fields = include_str!("../config.rs").lines().filter_map(|line| {
+        let structs = [include_str!("../config.rs"), include_str!("route.rs")];
+        let fields = structs.iter().flat_map(|text| text.lines()).filter_map(|line| {
             let field = line.strip_prefix("    pub ").filter(|line| !line.starts_with("fn "))?;
-            field.split_once(": ").map(|(name, _)| name)
+            let (name, _) = field.split_once(": ")?;
+            Some(if name == "condition" { "where" } else { name })
         });
         for field in fields {
             let shown = |line: &str| {
                 let line = line.trim_start_matches("# ");
-                line.starts_with(&format!("{field} =")) || section(line, field)
+                line.starts_with(&format!("{field} ="))
+                    || line.contains(&format!("{{ {field} ="))
+                    || section(line, field)
             };
             assert!(text.lines().any(shown), "`{field}` is not in the example");
         }

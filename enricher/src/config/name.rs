@@ -42,6 +42,10 @@ pub enum OfPrefix {}
 #[derive(Clone, Copy, Debug)]
 pub enum OfRegion {}
 
+/// A role of AWS that can be taken.
+#[derive(Clone, Copy, Debug)]
+pub enum OfRole {}
+
 /// Where a service answers.
 #[derive(Clone, Copy, Debug)]
 pub enum OfEndpoint {}
@@ -92,6 +96,15 @@ impl Kind for OfRegion {
 
     fn fits(text: &str) -> bool {
         text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+}
+
+impl Kind for OfRole {
+    const EXPECTED: &'static str =
+        "the ARN of a role, as in `arn:aws:iam::123456789012:role/events-writer`";
+
+    fn fits(text: &str) -> bool {
+        is_arn(text) && text.contains(":iam:") && text.contains(":role/")
     }
 }
 
@@ -183,6 +196,10 @@ mod tests {
         );
         check::<OfPrefix>(&["bad", "a/b/c/", "date=x"], &["", "/bad", "s3://events/x", "a\nb"]);
         check::<OfRegion>(&["eu-west-1", "us-gov-east-1"], &["", "eu west", "EU", "eu-west-1:"]);
+        check::<OfRole>(
+            &["arn:aws:iam::123456789012:role/events-writer"],
+            &["", "events-writer", "arn:aws:iam::123456789012:user/me", "arn:aws:s3:::events"],
+        );
         check::<OfEndpoint>(
             &["http://127.0.0.1:4566", "https://kinesis.eu-west-1.amazonaws.com", "http://[::1]:1"],
             &["", "127.0.0.1:4566", "hello world", "ftp://x", "http://", "localhost:4566", "/x"],

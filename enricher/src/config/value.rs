@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat as Format};
 use enrichments::limits::Limits;
 use pipeline::protection::Personal;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::InitialPosition;
 use crate::log::Levels;
@@ -62,8 +62,8 @@ pub struct Bytes<const MIN: u64, const MAX: u64>(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count<const MIN: u64, const MAX: u64>(usize);
 
-/// How records are spread over a stream: `random`, or the name of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How records are spread over a stream: `random`, or the name of a column, or a list of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionKey(pub Key);
 
 /// How long each column may be: the atomic schema's limits, but for the columns that are named.
@@ -110,7 +110,7 @@ impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
 }
 
 impl PartitionKey {
-    pub(super) fn is_column(self) -> bool {
+    pub(super) fn is_column(&self) -> bool {
         self.0 != Key::Random
     }
 }
@@ -232,14 +232,41 @@ impl fmt::Display for Quantity<'_> {
 
 impl<'de> Deserialize<'de> for PartitionKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        if &*text == "random" {
+        deserializer.deserialize_any(ReadPartitionKey)
+    }
+}
+
+struct ReadPartitionKey;
+
+impl<'de> Visitor<'de> for ReadPartitionKey {
+    type Value = PartitionKey;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`random`, a column, or a list of columns")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<PartitionKey, E> {
+        let text = expand(text, environment).map_err(E::custom)?;
+        if text == "random" {
             return Ok(PartitionKey(Key::Random));
         }
         let field = event::Field::from_name(&text);
-        field.map(|field| PartitionKey(Key::Column(field))).ok_or_else(|| {
-            D::Error::custom(format!("expected `random` or a column, found `{}`", &*text))
-        })
+        field
+            .map(|field| PartitionKey(Key::Column(field)))
+            .ok_or_else(|| E::custom(format!("expected `random` or a column, found `{text}`")))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PartitionKey, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(text) = list.next_element::<Text>()? {
+            let field = event::Field::from_name(&text);
+            let wrong = || A::Error::custom(format!("unknown column `{}`", &*text));
+            fields.push(field.ok_or_else(wrong)?);
+        }
+        match fields.len() {
+            0 => Err(A::Error::custom("expected at least one column")),
+            _ => Ok(PartitionKey(Key::Columns(fields))),
+        }
     }
 }
 

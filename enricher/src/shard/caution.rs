@@ -111,7 +111,9 @@ impl Caution {
         let carrier = Arc::clone(worker);
         in_flight.push(async move {
             match origin {
-                Some(origin) => finish(&carrier, output, origin, &mut permit).await.map(|()| end),
+                Some(origin) => {
+                    finish(&carrier, piece, output, origin, &mut permit).await.map(|()| end)
+                }
                 None => Ok(end),
             }
         });

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
+use md5::{Digest, Md5};
+use pipeline::divide::Form;
 use tokio::sync::Semaphore;
 
 use crate::backoff::Backoff;
@@ -17,7 +19,7 @@ use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
 use crate::seam::Pending;
 use crate::seam::join;
-use crate::sink::{Error, Part, Route, Sink, Written, guard};
+use crate::sink::{Error, Part, Route, Sink, Written, called, guard};
 
 /// The most records of one request.
 const REQUEST_RECORDS: usize = 500;
@@ -37,9 +39,7 @@ const REQUESTS: usize = 8;
 /// A stream to write to.
 pub struct Kinesis {
     client: Client,
-    stream: String,
-    route: Route,
-    key: Key,
+    settings: Settings,
     fallback: Fallback,
     requests: Semaphore,
     check: Arc<Check>,
@@ -47,13 +47,30 @@ pub struct Kinesis {
     metrics: Arc<Metrics>,
 }
 
+/// What is written, and where.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The stream's name.
+    pub stream: String,
+    /// Whose lines are written.
+    pub route: Route,
+    /// What the destination is called, where it has a name.
+    pub name: Option<String>,
+    /// How records are spread.
+    pub key: Key,
+    /// What its lines are.
+    pub form: Form,
+}
+
 /// How records are spread over the shards of the stream they are written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     /// Evenly.
     Random,
     /// By one column of an enriched event: equal values go to the same shard.
     Column(event::Field),
+    /// By a hash of several columns: where all are equal, events go to the same shard.
+    Columns(Vec<event::Field>),
 }
 
 /// What becomes of a line that is too large for a record.
@@ -70,17 +87,16 @@ impl Kinesis {
     /// A stream that exists.
     pub fn new(
         client: Client,
-        stream: impl Into<String>,
-        route: Route,
-        key: Key,
+        settings: Settings,
         fallback: Fallback,
         metrics: Arc<Metrics>,
     ) -> Kinesis {
-        let (stream, requests) = (stream.into(), Semaphore::new(REQUESTS));
-        let what = format!("stream {stream} for {}", route.name());
+        let requests = Semaphore::new(REQUESTS);
+        let called = called(settings.route, settings.name.as_deref());
+        let what = format!("stream {} for {called}", settings.stream);
         let check = metrics.health().check(what, Need::WhenUsed);
         let circuit = Circuit::new(Arc::clone(&check));
-        Kinesis { client, stream, route, key, fallback, requests, check, circuit, metrics }
+        Kinesis { client, settings, fallback, requests, check, circuit, metrics }
     }
 
     async fn put(&self, part: Arc<Part>) -> Result<Written, Error> {
@@ -133,7 +149,7 @@ impl Kinesis {
                     let taken = |line: &&[u8]| {
                         let refused = refused.next().unwrap_or(true);
                         if !refused {
-                            self.metrics.wrote(self.route, "kinesis", 1, line.len());
+                            self.metrics.wrote(self.settings.route, self.label(), 1, line.len());
                         }
                         refused
                     };
@@ -150,6 +166,11 @@ impl Kinesis {
             }
         }
         Ok(())
+    }
+
+    /// The destination's name in metrics.
+    fn label(&self) -> &str {
+        self.settings.name.as_deref().unwrap_or("kinesis")
     }
 
     /// One request, when it is its turn. Tells of each entry whether it was refused; `None` when
@@ -169,10 +190,11 @@ impl Kinesis {
             },
             Err(failure) => failure,
         };
+        self.metrics.write_failed(self.settings.route, self.label());
         match turn.failed(&failure) {
             Then::Again => Ok(None),
             Then::GiveUp => {
-                Err(Error::failed(format!("writing to stream {}", self.stream), failure))
+                Err(Error::failed(format!("writing to {}", self.check.what()), failure))
             }
         }
     }
@@ -182,11 +204,11 @@ impl Kinesis {
         let entries = lines.iter().map(|line| {
             PutRecordsRequestEntry::builder()
                 .data(Blob::new(*line))
-                .partition_key(self.key.of(line))
+                .partition_key(self.settings.key.of(line, self.settings.form))
                 .build()
                 .expect("data and key are given")
         });
-        let put = self.client.put_records().stream_name(&self.stream);
+        let put = self.client.put_records().stream_name(&self.settings.stream);
         let answer = put.set_records(Some(entries.collect())).send().await;
         let answer = answer.map_err(|error| Failure::of(PUT_RECORDS, &error))?;
         let records = answer.records();
@@ -208,21 +230,21 @@ impl Kinesis {
     /// any. Whether the stream exists is asked for besides, where that is permitted.
     async fn look_at_stream(&self) -> Result<(), Unfit> {
         let unfit = |failure| Unfit { what: self.check.what().to_owned(), failure };
-        let put = self.client.put_records().stream_name(&self.stream);
+        let put = self.client.put_records().stream_name(&self.settings.stream);
         if let Err(error) = put.set_records(Some(Vec::new())).send().await {
             let failure = Failure::of(PUT_RECORDS, &error);
             if failure.is_refusal() || failure.passing {
                 return Err(unfit(failure));
             }
         }
-        let describe = self.client.describe_stream_summary().stream_name(&self.stream);
+        let describe = self.client.describe_stream_summary().stream_name(&self.settings.stream);
         if let Err(error) = describe.send().await {
             let failure = Failure::of("DescribeStreamSummary", &error);
             if failure.code.as_deref() == Some("ResourceNotFoundException") {
                 // By the name of what is going to fail.
                 return Err(unfit(Failure { action: PUT_RECORDS, ..failure }));
             }
-            let (stream, why) = (&self.stream, failure.to_string());
+            let (stream, why) = (&self.settings.stream, failure.to_string());
             tracing::info!(stream, why, "whether the stream exists cannot be told");
         }
         match &self.fallback {
@@ -235,7 +257,7 @@ impl Kinesis {
         if large.is_empty() {
             return Ok(Written::Durable);
         }
-        self.metrics.fell_back(self.route, large.len());
+        self.metrics.fell_back(self.settings.route, large.len());
         match &self.fallback {
             Fallback::Elsewhere => Ok(Written::Durable),
             Fallback::Sink(sink) => {
@@ -243,10 +265,11 @@ impl Kinesis {
                 for line in large {
                     lines.push_with(|out| out.extend_from_slice(line));
                 }
-                sink.write(Arc::new(Part { lines, origin: part.origin.clone() })).await
+                let (origin, folder) = (part.origin.clone(), None);
+                sink.write(Arc::new(Part { lines, origin, folder })).await
             }
             Fallback::None => {
-                let doing = format!("writing to {}", self.stream);
+                let doing = format!("writing to {}", self.check.what());
                 Err(Error::failed(doing, "a line is too large for a record"))
             }
         }
@@ -262,10 +285,11 @@ fn refusal(code: Option<&str>, message: String) -> Failure {
 }
 
 impl Key {
-    fn of(self, line: &[u8]) -> String {
+    fn of(&self, line: &[u8], form: Form) -> String {
         let value = match self {
             Key::Random => None,
-            Key::Column(field) => line.split(|byte| *byte == b'\t').nth(field as usize),
+            Key::Column(field) => column(*field, line, form),
+            Key::Columns(fields) => return hash(fields, line, form),
         };
         let text = String::from_utf8_lossy(value.unwrap_or_default());
         match text.char_indices().nth(KEY_BYTES / 4) {
@@ -275,6 +299,36 @@ impl Key {
             None => text.into_owned(),
         }
     }
+}
+
+/// A column of an event, in the form that it has.
+fn column(field: event::Field, line: &[u8], form: Form) -> Option<&[u8]> {
+    match form {
+        Form::Own => line.split(|byte| *byte == b'\t').nth(field as usize),
+        Form::Json => {
+            let value = event::json::member(std::str::from_utf8(line).ok()?, field.name())?;
+            let text = value.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            Some(text.unwrap_or(value)).filter(|text| *text != "null").map(str::as_bytes)
+        }
+    }
+}
+
+/// The same text for the same columns; another each time where none is set.
+fn hash(fields: &[event::Field], line: &[u8], form: Form) -> String {
+    let mut hash = Md5::new();
+    let mut any = false;
+    for field in fields {
+        let value = column(*field, line, form).unwrap_or_default();
+        any |= !value.is_empty();
+        // What ends one value cannot be part of it.
+        hash.update(value);
+        hash.update(b"\t");
+    }
+    if !any {
+        return format!("{:016x}", fastrand::u64(..));
+    }
+    let digest: [u8; 16] = hash.finalize().into();
+    format!("{:032x}", u128::from_be_bytes(digest))
 }
 
 impl Sink for Kinesis {
@@ -294,9 +348,24 @@ mod tests {
     #[test]
     fn equal_columns_share_a_key_and_empty_ones_are_spread() {
         let key = Key::Column(event::Field::Platform);
-        assert_eq!(key.of(b"app\tweb\tx"), "web");
-        assert_ne!(key.of(b"app\t\tx"), key.of(b"app\t\tx"));
-        assert_eq!(key.of("app\té".repeat(300).as_bytes()).chars().count(), 4);
-        assert_eq!(Key::Random.of(b"a\tb").len(), 16);
+        let of = |line: &[u8]| key.of(line, Form::Own);
+        assert_eq!(of(b"app\tweb\tx"), "web");
+        assert_ne!(of(b"app\t\tx"), of(b"app\t\tx"));
+        assert_eq!(of("app\té".repeat(300).as_bytes()).chars().count(), 4);
+        assert_eq!(Key::Random.of(b"a\tb", Form::Own).len(), 16);
+        let json = br#"{"app_id":"app","platform":"web","etl_tstamp":null}"#;
+        assert_eq!(key.of(json, Form::Json), "web");
+    }
+
+    #[test]
+    fn several_columns_share_a_key_when_all_are_equal() {
+        let key = Key::Columns(vec![event::Field::AppId, event::Field::Platform]);
+        let of = |line: &[u8]| key.of(line, Form::Own);
+        assert_eq!(of(b"app\tweb\tx"), of(b"app\tweb\ty"));
+        assert_ne!(of(b"app\tweb\tx"), of(b"appw\teb\tx"));
+        assert_ne!(of(b"\tweb\tx"), of(b"web\t\tx"));
+        assert_ne!(of(b"\t\tx"), of(b"\t\tx"), "what has none is spread");
+        let json = br#"{"app_id":"app","platform":"web"}"#;
+        assert_eq!(key.of(json, Form::Json), of(b"app\tweb\tx"), "both forms go together");
     }
 }

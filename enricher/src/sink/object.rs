@@ -1,5 +1,5 @@
-//! The large-file sink: one open object per route, fed by all shards of the worker, compressed as
-//! it grows in memory, and written in one request.
+//! The large-file sink: one open object per destination and folder, fed by all shards of the
+//! worker, compressed as it grows in memory, and written in one request.
 //!
 //! Each batch's lines become one compressed frame (frames of zstd, like members of gzip, may be
 //! strung together), so lines can be left out until the last moment: when a lease is lost, its
@@ -7,14 +7,20 @@
 //! turn of the hour, which its name carries, and whenever somebody calls for hurry. Beside each
 //! object goes a manifest: which records of which shard, in which epoch, it holds.
 //!
+//! Where columns tell the folder, so many objects grow at once, and one more for each hour: what
+//! belongs into yet another folder goes there.
+//!
 //! Where objects go is a [`Storage`]; this module leaves it only the writing of bytes under a name.
 
 pub mod frame;
 pub mod manifest;
 mod upload;
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+use pipeline::divide::{Folder, Form};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -32,8 +38,8 @@ use crate::sink::{Error, Origin, Part, Route, Sink, Written};
 use event::Utc;
 use upload::{Later, Upload};
 
-/// The most objects being written at once for one route: enough to keep a connection busy while
-/// another starts, and few enough that an outage does not open hundreds.
+/// The most objects being written at once for one destination: enough to keep a connection busy
+/// while another starts, and few enough that an outage does not open hundreds.
 const UPLOADS: usize = 4;
 
 /// The most that an open object reserves before it has any bytes: the usual size of an object, of
@@ -45,8 +51,16 @@ const RESERVED: usize = 64 << 20;
 pub struct Settings {
     /// Whose lines the objects hold.
     pub route: Route,
+    /// What the destination is called, where it has a name.
+    pub name: Option<String>,
+    /// What its lines are.
+    pub form: Form,
     /// How names begin: a folder, without the final slash; may be empty.
     pub prefix: String,
+    /// The folders below.
+    pub folder: Folder,
+    /// How many objects grow at once.
+    pub open_objects: usize,
     /// The worker's run, part of every name, so that no two workers share one.
     pub worker: String,
     /// How each frame is compressed.
@@ -59,7 +73,7 @@ pub struct Settings {
 
 /// The sink. Dropping it abandons what is open; whoever waits for it learns so.
 pub struct Objects {
-    frames: mpsc::Sender<(Frame, Vec<u8>)>,
+    frames: mpsc::Sender<Sent>,
     pool: Arc<Pool>,
     compression: Compression,
     upload: Upload,
@@ -74,6 +88,13 @@ struct Frame {
     text_bytes: usize,
     origin: Origin,
     done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// A frame on its way to its object.
+struct Sent {
+    frame: Frame,
+    bytes: Vec<u8>,
+    folder: Option<Arc<str>>,
 }
 
 impl Objects {
@@ -96,7 +117,8 @@ impl Objects {
             frames: receiver,
             calls,
             _hurry: hurry,
-            open: None,
+            open: HashMap::new(),
+            waiting: VecDeque::new(),
             written: 0,
             uploads: JoinSet::new(),
             later: Later::default(),
@@ -105,7 +127,7 @@ impl Objects {
     }
 
     async fn add(&self, part: Arc<Part>) -> Result<Written, Error> {
-        let (origin, lines) = (part.origin.clone(), part.lines.len());
+        let (origin, lines, folder) = (part.origin.clone(), part.lines.len(), part.folder.clone());
         let text_bytes = part.lines.as_bytes().len();
         let compression = self.compression;
         let bytes = self
@@ -116,7 +138,8 @@ impl Objects {
         let held = bytes.len();
         let (done, answer) = oneshot::channel();
         let frame = Frame { bytes: held, lines, text_bytes, origin, done };
-        self.frames.send((frame, bytes)).await.map_err(|_| Error::gone())?;
+        let sent = Sent { frame, bytes, folder };
+        self.frames.send(sent).await.map_err(|_| Error::gone())?;
         Ok(Written::Held { bytes: held, done: answer })
     }
 }
@@ -141,14 +164,17 @@ impl Drop for Objects {
     }
 }
 
-/// The task behind the sink: owns the open object and those being written.
+/// The task behind the sink: owns the open objects and those being written.
 struct Writer {
     upload: Upload,
-    frames: mpsc::Receiver<(Frame, Vec<u8>)>,
+    frames: mpsc::Receiver<Sent>,
     calls: watch::Receiver<u64>,
     /// Keeps the calls' other end alive.
     _hurry: Hurry,
-    open: Option<Open>,
+    /// By folder.
+    open: HashMap<Arc<str>, Open>,
+    /// Closed, and not yet being written.
+    waiting: VecDeque<Open>,
     written: u64,
     uploads: JoinSet<Option<upload::Manifest>>,
     later: Later,
@@ -157,6 +183,7 @@ struct Writer {
 /// An object that still grows.
 #[derive(Debug)]
 struct Open {
+    folder: Arc<str>,
     frames: Vec<Frame>,
     bytes: Vec<u8>,
     hour: i64,
@@ -167,48 +194,69 @@ struct Open {
 impl Writer {
     async fn run(mut self) {
         loop {
-            let close_at = self.open.as_ref().map(|open| open.close_at);
+            let close_at = self.open.values().map(|open| open.close_at).min();
             tokio::select! {
-                frame = self.frames.recv(), if self.uploads.len() < UPLOADS => match frame {
-                    Some((frame, bytes)) => self.add(frame, bytes),
+                sent = self.frames.recv(), if self.uploads.len() < UPLOADS => match sent {
+                    Some(sent) => self.add(sent),
                     None => break,
                 },
-                () = until(close_at) => self.close(),
-                _ = self.calls.changed() => self.close(),
+                () = until(close_at) => {
+                    let now = Instant::now();
+                    self.close(|open| open.close_at <= now);
+                }
+                _ = self.calls.changed() => self.close(|_| true),
                 Some(done) = self.uploads.join_next() => {
+                    self.upload();
                     if let Ok(Some(manifest)) = done {
                         self.later.add(manifest, &self.upload);
                     }
                 }
             }
         }
-        self.close();
-        while self.uploads.join_next().await.is_some() {}
+        self.close(|_| true);
+        while self.uploads.join_next().await.is_some() {
+            self.upload();
+        }
     }
 
-    fn add(&mut self, frame: Frame, bytes: Vec<u8>) {
+    fn add(&mut self, Sent { frame, bytes, folder }: Sent) {
         const HOUR: i64 = 3_600_000;
-        let hour = frame.origin.now_ms.div_euclid(HOUR);
-        if self.open.as_ref().is_some_and(|open| open.hour != hour) {
-            self.close();
-        }
-        let settings = &self.upload.settings;
-        let open = self.open.get_or_insert_with(|| {
-            self.written += 1;
+        let now_ms = frame.origin.now_ms;
+        let hour = now_ms.div_euclid(HOUR);
+        self.close(|open| open.hour != hour);
+        let settings = Arc::clone(&self.upload.settings);
+        let full = self.open.len() >= settings.open_objects;
+        let folder = match folder {
+            Some(folder) if !full || self.open.contains_key(&folder) => folder,
+            _ => Arc::from(settings.folder.rest(now_ms)),
+        };
+        let written = &mut self.written;
+        let open = self.open.entry(folder).or_insert_with_key(|folder| {
+            *written += 1;
             let close_at = Instant::now() + settings.object_age;
-            let reserved = settings.object_bytes.min(RESERVED);
-            let bytes = Vec::with_capacity(reserved);
-            Open { frames: Vec::new(), bytes, hour, close_at, number: self.written }
+            let bytes = Vec::with_capacity(settings.reserved());
+            let (folder, number) = (Arc::clone(folder), *written);
+            Open { folder, frames: Vec::new(), bytes, hour, close_at, number }
         });
         open.bytes.extend_from_slice(&bytes);
         open.frames.push(frame);
         if open.bytes.len() >= settings.object_bytes {
-            self.close();
+            let number = open.number;
+            self.close(|open| open.number == number);
         }
     }
 
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
+    fn close(&mut self, mut which: impl FnMut(&Open) -> bool) {
+        let closed = self.open.extract_if(|_, open| which(open)).map(|(_, open)| open);
+        self.waiting.extend(closed);
+        self.upload();
+    }
+
+    /// Begins to write what is closed, as far as there is room.
+    fn upload(&mut self) {
+        while self.uploads.len() < UPLOADS
+            && let Some(open) = self.waiting.pop_front()
+        {
             self.uploads.spawn(self.upload.clone().write(open));
         }
     }
@@ -222,19 +270,29 @@ async fn until(moment: Option<Instant>) {
 }
 
 impl Settings {
-    /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-enriched-worker-7.tsv.zst`
-    fn name(&self, now_ms: i64, number: u64, version: u32) -> String {
+    /// What an open object reserves before it has any bytes.
+    fn reserved(&self) -> usize {
+        let objects = if self.folder.has_columns() { self.open_objects } else { 1 };
+        self.object_bytes.min(RESERVED) / objects
+    }
+
+    /// The destination's name in metrics; of one without a name, what it is.
+    fn label(&self, storage: &'static str) -> &str {
+        self.name.as_deref().unwrap_or(storage)
+    }
+
+    /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-enriched-worker-7.tsv.zst`, with the
+    /// destination's name after the route's where it has one. Route and destination keep apart the
+    /// objects of one worker; its run keeps them from those of others.
+    fn name(&self, folder: &str, now_ms: i64, number: u64, version: u32) -> String {
         let t = Utc::from_ms(now_ms);
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let version = if version == 0 { String::new() } else { format!(".{version}") };
+        let name = self.name.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
         format!(
-            "{}{slash}date={:04}-{:02}-{:02}/hour={:02}/\
-             {:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{}-{}-{number}{version}.{}{}",
+            "{}{slash}{folder}{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z\
+             -{}{name}-{}-{number}{version}.{}{}",
             self.prefix,
-            t.year,
-            t.month,
-            t.day,
-            t.hour,
             t.year,
             t.month,
             t.day,
@@ -244,9 +302,17 @@ impl Settings {
             t.milli,
             self.route.name(),
             self.worker,
-            if self.route.is_of_events() { "tsv" } else { "jsonl" },
+            self.suffix(),
             self.compression.suffix(),
         )
+    }
+
+    fn suffix(&self) -> &'static str {
+        match (self.route, self.form) {
+            (Route::Raw, _) => "records",
+            (route, Form::Own) if route.is_of_events() => "tsv",
+            _ => "jsonl",
+        }
     }
 
     /// The name of an empty object that shows whether objects may be written: it is written once,

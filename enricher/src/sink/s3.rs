@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use bytes::Bytes;
 
 use crate::aws;
@@ -14,12 +14,19 @@ use crate::sink::put::Put;
 pub struct Bucket {
     client: Client,
     name: String,
+    kms_key: Option<String>,
 }
 
 impl Bucket {
     /// A bucket that exists.
     pub fn new(client: Client, name: impl Into<String>) -> Bucket {
-        Bucket { client, name: name.into() }
+        Bucket { client, name: name.into(), kms_key: None }
+    }
+
+    /// Objects are encrypted with this key of KMS, in place of the bucket's own way.
+    pub fn with_kms_key(mut self, key: Option<String>) -> Bucket {
+        self.kms_key = key;
+        self
     }
 
     /// What it is called, without a prefix.
@@ -38,6 +45,8 @@ impl Bucket {
             .key(name)
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .set_server_side_encryption(self.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(self.kms_key.clone())
             .body(ByteStream::from(body))
             .customize()
             .config_override(timeouts)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 use crate::clock;
 use crate::seam::Pending;
 use crate::source::{Error, Outlet, Reading, Source};
@@ -157,9 +157,10 @@ impl Local {
             let lag = if rows.len() < BATCH_RECORDS { 0 } else { behind };
             let records: Vec<Record> = rows
                 .into_iter()
-                .map(|(n, _, data)| Record {
+                .map(|(n, at, data)| Record {
                     sequence: sequence(n),
                     sub_sequence: 0,
+                    arrival: Arrival { at_ms: Some(at), ..Arrival::default() },
                     data: Bytes::from(data),
                 })
                 .collect();

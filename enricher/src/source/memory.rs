@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
 use tokio::sync::watch;
 
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 use crate::seam::Pending;
 use crate::source::{Error, Outlet, Reading, Source};
 
@@ -51,6 +51,11 @@ impl Memory {
         self.change(|shards| shards.get_mut(shard).expect("the shard was added").closed = true);
     }
 
+    /// All records of a shard.
+    pub fn records(&self, shard: &ShardId) -> Vec<Bytes> {
+        self.get(shard).map(|log| log.records).unwrap_or_default()
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeMap<ShardId, Log>)) {
         change(&mut self.shards.lock().unwrap_or_else(PoisonError::into_inner));
         self.changes.send_modify(|changes| *changes += 1);
@@ -91,7 +96,12 @@ impl Memory {
 fn batch(shard: &ShardId, log: &Log, range: std::ops::Range<usize>, last: bool) -> Batch {
     let sequence = |n: usize| SequenceNumber::parse(&n.to_string()).expect("it is a number");
     let records: Vec<Record> = range
-        .map(|n| Record { sequence: sequence(n), sub_sequence: 0, data: log.records[n].clone() })
+        .map(|n| Record {
+            sequence: sequence(n),
+            sub_sequence: 0,
+            arrival: Arrival::default(),
+            data: log.records[n].clone(),
+        })
         .collect();
     let end = match records.last() {
         Some(record) if !last => {

@@ -1,5 +1,6 @@
 //! A worker's parts, made of its plan: every client and component of a running worker begins here.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use lease::store::dynamo::Dynamo;
 use lookups::Lookups;
 use pipeline::Pipeline;
 
+use super::destinations::{Access, Home, Larger, Objects, To};
 use super::enriching::{self, Renewal};
-use super::plan::{Home, Larger, Objects, Plan, To};
+use super::plan::Plan;
 use super::watched::Watched;
 use super::{Shared, Worker};
 use crate::aws::{self, Aws};
@@ -45,7 +47,13 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     }
     for destination in &plan.destinations {
         let (route, to) = (destination.route.name(), destination.to.to_string());
-        tracing::info!(route, to, implied = destination.section.is_none(), "lines go to");
+        tracing::info!(
+            route,
+            to,
+            implied = destination.implied,
+            name = destination.name,
+            "lines go to"
+        );
     }
     let rules = rules(config);
     let settings_of_aws = aws(&config.aws);
@@ -58,7 +66,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = config.worker.threads.map_or(cores, config::Count::get);
-    let shared = Shared::new(Arc::new(Pool::new(threads)?), config.worker.bytes_in_flight.get());
+    let shared = Shared::new(Arc::new(Pool::new(threads)?), in_flight(config, plan));
     let metrics = &shared.metrics;
     metrics.health().set_patience(config.admin.patience.get());
     let (settings, enrichments) = (plan.pipeline.clone(), &config.enrichments);
@@ -66,7 +74,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
     let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
     let source = Arc::new(source(&config.source, &aws, &shared));
-    let sinks = sinks(plan, &shared, Some(&aws));
+    let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await);
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table));
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
     Ok(Parts {
@@ -75,6 +83,13 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
         renewal,
         admin: config.admin.listen,
     })
+}
+
+/// The bytes that the budget grants. It counts three for each byte read, which lines as columns fit
+/// into; with the same as JSON beside them they are about twice as many.
+fn in_flight(config: &Config, plan: &Plan) -> usize {
+    let bytes = config.worker.bytes_in_flight.get();
+    if plan.pipeline.json.is_empty() { bytes } else { bytes / 2 }
 }
 
 /// Who answers a pipeline's look-ups. Nobody is asked yet.
@@ -136,32 +151,57 @@ fn source(config: &config::Source, aws: &Aws, shared: &Shared) -> source::kinesi
     source::kinesis::Kinesis::new(aws.kinesis(), settings, Arc::clone(&shared.metrics))
 }
 
-/// What takes the lines of each route. A plan with streams or buckets needs clients for them.
-pub fn sinks(plan: &Plan, shared: &Shared, aws: Option<&Aws>) -> Sinks {
-    let aws = || aws.expect("a plan with streams or buckets comes with clients");
+/// Clients of AWS, by where and as whom. Empty where nothing of AWS is written.
+#[derive(Debug, Default)]
+pub struct Clients(HashMap<Access, Aws>);
+
+impl Clients {
+    /// Those that a plan needs. Nobody is asked for anything yet.
+    pub async fn of(plan: &Plan, aws: &Aws) -> Clients {
+        let mut clients = HashMap::new();
+        for access in plan.destinations.iter().flat_map(|destination| destination.to.accesses()) {
+            if !clients.contains_key(access) {
+                let (region, role) = (access.region.as_deref(), access.role.as_deref());
+                clients.insert(access.clone(), aws.elsewhere(region, role).await);
+            }
+        }
+        Clients(clients)
+    }
+
+    fn get(&self, access: &Access) -> &Aws {
+        self.0.get(access).expect("a plan with streams or buckets comes with clients")
+    }
+}
+
+/// What takes the lines of each route.
+pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients) -> Sinks {
     let objects = |Objects { home, settings }: &Objects| {
         let storage = match home {
-            Home::Bucket(name) => Storage::S3(Bucket::new(aws().s3(), name.clone())),
+            Home::Bucket { name, access, kms_key } => {
+                let bucket = Bucket::new(clients.get(access).s3(), name.clone());
+                Storage::S3(bucket.with_kms_key(kms_key.clone()))
+            }
             Home::Folder(path) => Storage::Folder(Folder::new(path)),
         };
         let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
         let hurry = shared.hurry.clone();
         Arc::new(object::Objects::start(storage, settings.clone(), pool, hurry, metrics))
     };
-    let mut sinks = Sinks::default();
+    let mut sinks = Sinks::dividing(Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
     for destination in &plan.destinations {
-        let route = destination.route;
+        let (route, want) = (destination.route, destination.want.clone());
         sinks = match &destination.to {
-            To::Objects(settings) => sinks.with(route, objects(settings)),
-            To::Stream { name, key, larger } => {
+            To::Objects(settings) => sinks.with_want(route, want, objects(settings)),
+            To::Stream { settings, access, larger } => {
                 let fallback = match larger {
                     Larger::Elsewhere => Fallback::Elsewhere,
                     Larger::Objects(settings) => Fallback::Sink(objects(settings)),
                     Larger::None => Fallback::None,
                 };
-                let (client, metrics) = (aws().kinesis(), Arc::clone(&shared.metrics));
-                let stream = Kinesis::new(client, name, route, *key, fallback, metrics);
-                sinks.with(route, Arc::new(stream))
+                let (client, metrics) =
+                    (clients.get(access).kinesis(), Arc::clone(&shared.metrics));
+                let stream = Kinesis::new(client, settings.clone(), fallback, metrics);
+                sinks.with_want(route, want, Arc::new(stream))
             }
         };
     }

@@ -7,17 +7,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use lease::{Position, WorkerId};
 use pipeline::Route;
 use pipeline::load::RecordEncoding;
 
+use super::destinations::{self, Destination, Growth, Run, first_bucket};
 use crate::config::{self, Config, InitialPosition};
 use crate::exit::Usage;
 use crate::process::this_program;
-use crate::sink::kinesis::{Key, LINE_BYTES};
-use crate::sink::object::{Compression, Settings};
+use crate::sink::kinesis::LINE_BYTES;
 
 /// What a worker is going to be.
 #[derive(Clone, Debug)]
@@ -34,62 +33,6 @@ pub struct Plan {
     pub warnings: Vec<&'static str>,
 }
 
-/// A place that takes the lines of a route.
-#[derive(Clone, Debug)]
-pub struct Destination {
-    /// Whose lines go there.
-    pub route: Route,
-    /// The section of the configuration that names it; `None` where it follows from others.
-    pub section: Option<String>,
-    /// What it is.
-    pub to: To,
-}
-
-/// What a destination is.
-#[derive(Clone, Debug)]
-pub enum To {
-    /// A stream of Kinesis.
-    Stream {
-        /// What it is called in its region.
-        name: String,
-        /// How records are spread over its shards.
-        key: Key,
-        /// What becomes of lines that no record can hold.
-        larger: Larger,
-    },
-    /// Objects that grow until they are large or old enough.
-    Objects(Objects),
-}
-
-/// What becomes of lines that are too large for a stream.
-#[derive(Clone, Debug)]
-pub enum Larger {
-    /// The route has objects, too, which take lines of any size.
-    Elsewhere,
-    /// They become objects.
-    Objects(Objects),
-    /// There are none: the pipeline is told the limit.
-    None,
-}
-
-/// Objects of one route.
-#[derive(Clone, Debug)]
-pub struct Objects {
-    /// Where they are kept.
-    pub home: Home,
-    /// When they close, and what they are called.
-    pub settings: Settings,
-}
-
-/// Where objects are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Home {
-    /// A bucket of Amazon S3, by its name.
-    Bucket(String),
-    /// A folder of this machine.
-    Folder(PathBuf),
-}
-
 /// A folder that has to be there, by the setting that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
@@ -97,25 +40,6 @@ pub struct Folder {
     pub setting: &'static str,
     /// The folder.
     pub path: PathBuf,
-}
-
-/// When objects close.
-#[derive(Clone, Copy, Debug)]
-pub struct Growth {
-    /// How they are compressed.
-    pub compression: Compression,
-    /// At so many bytes.
-    pub bytes: usize,
-    /// So long after their first line.
-    pub age: Duration,
-}
-
-/// The run of a worker, as far as its objects are concerned.
-#[derive(Clone, Copy)]
-struct Run<'a> {
-    name: &'a str,
-    /// Bytes that it may have in flight.
-    in_flight: usize,
 }
 
 impl Plan {
@@ -127,12 +51,8 @@ impl Plan {
             id.ok_or_else(|| Usage(format!("[worker] name: `{name}` cannot name a worker")))?;
         let mut warnings = Vec::new();
         let pipeline = settings(config, &mut warnings);
-        let mut destinations = Vec::new();
         let worker = Run { name: &name, in_flight: config.worker.bytes_in_flight.get() };
-        for (route, sections) in config.routes() {
-            named(route, sections, worker, &mut destinations);
-        }
-        implied(config, worker, &mut destinations, &mut warnings);
+        let destinations = destinations::all(config, worker, &mut warnings)?;
         let folders = [
             ("[schemas] folder", &config.schemas.folder),
             ("[enrichments] folder", &config.enrichments.folder),
@@ -153,103 +73,11 @@ impl Plan {
         growth: Growth,
     ) -> Plan {
         let name = leases.worker_id.to_string();
-        let destination = |route: Route| {
-            let home = Home::Folder(folder.to_owned());
-            let to = To::Objects(Objects::of(route, home, route.name(), &name, growth));
-            Destination { route, section: None, to }
-        };
+        let destination =
+            |route: Route| Destination::local(route, folder.to_owned(), &name, growth);
         let destinations = Route::ALL.into_iter().map(destination).collect();
         Plan { leases, pipeline, destinations, folders: Vec::new(), warnings: Vec::new() }
     }
-}
-
-impl Objects {
-    /// Objects of a route, under names that begin with `prefix` and tell the worker.
-    fn of(route: Route, home: Home, prefix: &str, worker: &str, growth: Growth) -> Objects {
-        let settings = Settings {
-            route,
-            prefix: prefix.trim_end_matches('/').to_owned(),
-            worker: worker.to_owned(),
-            compression: growth.compression,
-            object_bytes: growth.bytes,
-            object_age: growth.age,
-        };
-        Objects { home, settings }
-    }
-
-    /// Those of a section, under its own prefix.
-    fn named(route: Route, section: &config::Objects, worker: Run<'_>) -> Objects {
-        Objects::below(route, section, prefix(route, section), worker)
-    }
-
-    /// Those that borrow the bucket of another route's section: in a folder under its prefix, where
-    /// that route may write, hidden from those who read what is its own.
-    fn beside(route: Route, of: Route, section: &config::Objects, worker: Run<'_>) -> Objects {
-        let prefix = format!("{}/_{}", prefix(of, section).trim_end_matches('/'), route.name());
-        Objects::below(route, section, &prefix, worker)
-    }
-
-    fn below(route: Route, section: &config::Objects, prefix: &str, worker: Run<'_>) -> Objects {
-        let Run { name: worker, in_flight } = worker;
-        let growth = Growth {
-            compression: section.compression,
-            bytes: section.closes_at(in_flight),
-            age: section.object_age.get(),
-        };
-        Objects::of(route, Home::Bucket(section.bucket.to_string()), prefix, worker, growth)
-    }
-}
-
-/// The destinations that a route's sections name.
-fn named(route: Route, sections: &config::Route, worker: Run<'_>, all: &mut Vec<Destination>) {
-    let section = |kind: &str| Some(format!("{}.{kind}", route.name()));
-    if let Some(stream) = &sections.kinesis {
-        let larger = match (&sections.s3, &sections.fallback) {
-            (Some(_), _) => Larger::Elsewhere,
-            (None, Some(objects)) => Larger::Objects(Objects::named(route, objects, worker)),
-            (None, None) => Larger::None,
-        };
-        let (name, key) = (stream.stream.to_string(), stream.partition_key.0);
-        let to = To::Stream { name, key, larger };
-        all.push(Destination { route, section: section("kinesis"), to });
-    }
-    if let Some(objects) = &sections.s3 {
-        let to = To::Objects(Objects::named(route, objects, worker));
-        all.push(Destination { route, section: section("s3"), to });
-    }
-}
-
-/// What became a size violation is kept whole in the first bucket there is, as a stream could not
-/// take it, and so is what waits, unless it has a place of its own.
-fn implied(
-    config: &Config,
-    worker: Run<'_>,
-    all: &mut Vec<Destination>,
-    warnings: &mut Vec<&'static str>,
-) {
-    let Some((lender, objects)) = first_bucket(config) else {
-        warnings.push("no bucket is configured: size violations keep a part of their text");
-        return;
-    };
-    let parked = config.parked.is_none().then_some(Route::Parked);
-    for route in [Route::Oversized].into_iter().chain(parked) {
-        let to = To::Objects(Objects::beside(route, lender, objects, worker));
-        all.push(Destination { route, section: None, to });
-    }
-}
-
-/// How names of a section's objects begin.
-fn prefix(route: Route, section: &config::Objects) -> &str {
-    section.prefix.as_deref().unwrap_or(route.name())
-}
-
-/// The bucket that takes what no section was written for, and the route that lends it.
-fn first_bucket(config: &Config) -> Option<(Route, &config::Objects)> {
-    let routes = [(Route::Bad, &config.bad), (Route::Enriched, &config.enriched)];
-    let mut buckets = routes.into_iter().flat_map(|(route, destinations)| {
-        destinations.objects().map(move |objects| (route, objects))
-    });
-    buckets.next()
 }
 
 fn leases(config: &Config, id: WorkerId) -> lease::Config {
@@ -273,7 +101,8 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
     }
     settings.limits = config.validation.atomic_fields_limits.0.clone();
     let narrow = |route: &config::Route| {
-        route.kinesis.is_some() && route.s3.is_none() && route.fallback.is_none()
+        let named = route.to.iter().any(|to| to.kinesis.is_some() && to.fallback.is_none());
+        !route.takes_all() && ((route.kinesis.is_some() && route.fallback.is_none()) || named)
     };
     if config.routes().any(|(_, route)| narrow(route)) {
         // What is larger could go nowhere.
@@ -292,6 +121,8 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
     settings.personal = config.bad_rows.pii;
     settings.pii_events = config.pii.is_some();
     settings.incomplete = config.incomplete.is_some();
+    let json = config.routes().filter(|(route, to)| route.is_of_events() && to.has_json());
+    settings.json = json.map(|(route, _)| route).collect();
     settings
 }
 
@@ -299,36 +130,6 @@ impl fmt::Display for Plan {
     /// A line for each destination.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.destinations.iter().try_for_each(|destination| writeln!(f, "{destination}"))
-    }
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<10} → {}", self.route.name(), self.to)?;
-        if self.section.is_none() { f.write_str(" (implied)") } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for To {
-    /// Two destinations that print alike are one.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            To::Stream { name, larger: Larger::Objects(objects), .. } => {
-                write!(f, "stream {name}, what is too large: {objects}")
-            }
-            To::Stream { name, .. } => write!(f, "stream {name}"),
-            To::Objects(objects) => write!(f, "{objects}"),
-        }
-    }
-}
-
-impl fmt::Display for Objects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = &self.settings.prefix;
-        match &self.home {
-            Home::Bucket(name) => write!(f, "s3://{name}/{prefix}"),
-            Home::Folder(path) => write!(f, "{}", path.join(prefix).display()),
-        }
     }
 }
 
@@ -373,6 +174,60 @@ mod tests {
                 "oversized  → s3://bucket/bad/_oversized (implied)",
             ],
         );
+    }
+
+    #[test]
+    fn destinations_with_names_say_what_they_want() {
+        check(
+            "[[enriched.to]]\nname = \"shop\"\nwhere = \"app_id == 'shop'\"\nformat = \"json\"\ns3 = { \
+             bucket = \"bucket\", role = \"arn:aws:iam::1:role/r\" }\n[[enriched.to]]\nname = \
+             \"here\"\nfolder = { path = \"/events\" }\n[[bad.to]]\nname = \"all\"\nkinesis = { stream = \
+             \"bad\", region = \"eu-west-1\" }\n[oversized.s3]\nbucket = \"large\"\n[archive]\nraw = \
+             \"s3://kept/raw/\"",
+            &[
+                "enriched   → stream out",
+                "enriched   → shop: s3://bucket/enriched/shop as arn:aws:iam::1:role/r, as JSON, \
+                 where app_id == 'shop'",
+                "enriched   → here: /events",
+                "bad        → all: stream bad in eu-west-1",
+                "oversized  → s3://large/oversized",
+                "parked     → s3://bucket/enriched/_parked as arn:aws:iam::1:role/r (implied)",
+                "raw        → s3://kept/raw",
+            ],
+        );
+    }
+
+    #[test]
+    fn two_destinations_that_are_one_place_are_refused() {
+        let check = |more: &str, expected: Option<&str>| {
+            let text = format!(
+                "[source]\nstream = \"in\"\n[leases]\ntable = \"table\"\n[enriched.kinesis]\nstream = \
+                 \"out\"\n[bad.s3]\nbucket = \"bucket\"\n{more}"
+            );
+            let config = config::parse(&text, "worker.toml").expect("it is right");
+            let said = Plan::of(&config, "1").err().map(|error| error.to_string());
+            assert_eq!(said.as_deref(), expected, "{more}");
+        };
+        let to = |route, name, to| format!("[[{route}.to]]\nname = \"{name}\"\n{to}\n");
+        check(
+            &to("enriched", "x", "kinesis = { stream = \"out\" }"),
+            Some(
+                "[enriched] has two destinations that are one place, stream out: the one without \
+                 a name and x; one record goes once to a place",
+            ),
+        );
+        let elsewhere = "kinesis = { stream = \"out\", region = \"eu-west-1\" }";
+        check(&to("enriched", "x", elsewhere), None);
+        let bucket = "s3 = { bucket = \"bucket\", prefix = \"bad/\" }";
+        check(
+            &to("bad", "x", bucket),
+            Some(
+                "[bad] has two destinations that are one place, s3://bucket/bad: the one without \
+                 a name and x; one record goes once to a place",
+            ),
+        );
+        // Names of objects tell the route.
+        check(&to("enriched", "x", bucket), None);
     }
 
     #[test]

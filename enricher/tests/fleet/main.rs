@@ -2,6 +2,7 @@
 //! happens to workers, leases and sinks. That verdicts and lines add up is asserted by the loop
 //! itself, for every batch.
 
+mod destinations;
 mod objects;
 mod stage;
 

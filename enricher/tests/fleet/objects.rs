@@ -11,6 +11,7 @@ use enricher::sink::local::Folder;
 use enricher::sink::object::{Compression, Objects, Settings};
 use enricher::sink::storage::Storage;
 use enricher::sink::{Route, Sinks};
+use pipeline::divide::{Folder as Templates, Form};
 use tokio::task::JoinHandle;
 
 use crate::stage::{PATIENCE, Stage, after, shared, until};
@@ -28,6 +29,10 @@ fn start(stage: &Stage, budget: usize, folder: &Path) -> Holding {
     for route in [Route::Enriched, Route::Bad] {
         let settings = Settings {
             route,
+            name: None,
+            form: Form::Own,
+            folder: Templates::default(),
+            open_objects: 1,
             prefix: route.name().to_owned(),
             worker: "worker".to_owned(),
             compression: Compression::Zstd,

@@ -16,7 +16,7 @@ use super::column::{Column, Seen};
 use super::condition::Mistake;
 use crate::Route;
 
-/// The most bytes of a value, escaped. Values that are longer share their beginning, and so a folder.
+/// The most bytes of a value, escaped. Longer ones share their beginning, and so a folder.
 const VALUE_BYTES: usize = 96;
 
 /// The most bytes of a template that is filled: names of objects have up to 1,024.

@@ -9,7 +9,7 @@ use lease::{Position, SequenceNumber, ShardId};
 use traffic::webhooks::{REQUESTS, Request};
 
 use super::{Measured, TransformBench, measure, median, passes};
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 use crate::commands::enrich::Transform;
 use crate::terminal;
 
@@ -92,7 +92,12 @@ fn batch(request: &Request, records: usize) -> Batch {
         let sequence = SequenceNumber::parse(&index.to_string());
         sequence.expect("a number without leading zeros is a sequence number")
     };
-    let record = |index| Record { sequence: sequence(index), sub_sequence: 0, data: data.clone() };
+    let record = |index| Record {
+        sequence: sequence(index),
+        sub_sequence: 0,
+        arrival: Arrival::default(),
+        data: data.clone(),
+    };
     let records: Vec<_> = (0..records).map(record).collect();
     let end = Position::After { sequence: sequence(records.len()), sub_sequence: 0 };
     Batch { shard: ShardId::new("bench"), records, lag: None, end }

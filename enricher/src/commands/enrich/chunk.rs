@@ -5,7 +5,7 @@ use lease::{Position, ShardId};
 use pipeline::parked::Parked;
 
 use super::input::Input;
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 
 /// Records that are processed together.
 pub struct Chunk {
@@ -59,7 +59,12 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
         room = room.saturating_sub(entry.data.len() + RECORD_BYTES);
         let sequence = lease::SequenceNumber::parse(&number.to_string());
         let sequence = sequence.expect("a number without leading zeros is a sequence number");
-        records.push(Record { sequence, sub_sequence: 0, data: entry.data });
+        records.push(Record {
+            sequence,
+            sub_sequence: 0,
+            arrival: Arrival::default(),
+            data: entry.data,
+        });
     }
     if records.is_empty() {
         return Ok(None);
@@ -72,7 +77,8 @@ fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<
     let sequence = lease::SequenceNumber::parse(&parked.sequence);
     let sequence = sequence.expect("a line with another one is no parked record");
     let bytes = data.len();
-    let record = Record { sequence, sub_sequence: parked.sub_sequence, data };
+    let record =
+        Record { sequence, sub_sequence: parked.sub_sequence, arrival: Arrival::default(), data };
     let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
     Ok(Chunk { first, batch, parked: Some(parked), bytes })
 }

@@ -25,6 +25,22 @@ struct Shard<'a> {
     last: Position<'a>,
     records: usize,
     lines: usize,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "instants")]
+    arrived: Option<(i64, i64)>,
+}
+
+/// When the earliest and the latest record came to the stream.
+fn instants<S: serde::Serializer>(
+    arrived: &Option<(i64, i64)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    arrived.map(|(first, last)| [instant(first), instant(last)]).serialize(serializer)
+}
+
+fn instant(ms: i64) -> String {
+    let mut text = Vec::new();
+    event::time::write_instant_millis(ms, &mut text);
+    String::from_utf8(text).expect("digits and punctuation")
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,10 +66,14 @@ pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<
                 known.last = known.last.clone().max(last);
                 known.records += origin.records;
                 known.lines += frame.lines;
+                known.arrived = match (known.arrived, origin.arrived_ms) {
+                    (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                    (one, other) => one.or(other),
+                };
             }
             None => {
-                let (records, lines) = (origin.records, frame.lines);
-                shards.push(Shard { shard, epoch, first, last, records, lines });
+                let (records, lines, arrived) = (origin.records, frame.lines, origin.arrived_ms);
+                shards.push(Shard { shard, epoch, first, last, records, lines, arrived });
             }
         }
     }

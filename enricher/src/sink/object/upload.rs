@@ -19,7 +19,7 @@ use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
 use crate::sink::put::Put;
 use crate::sink::storage::Storage;
-use crate::sink::{Error, guard};
+use crate::sink::{Error, called, guard};
 
 /// How long those who wait for an object wait for its manifest, too.
 const WITH_ITS_OBJECT: Duration = Duration::from_secs(5);
@@ -55,7 +55,8 @@ struct Name {
 
 impl Upload {
     pub(super) fn new(storage: Storage, settings: Settings, metrics: Arc<Metrics>) -> Upload {
-        let what = format!("{} for {}", storage.called(), settings.route.name());
+        let called = called(settings.route, settings.name.as_deref());
+        let what = format!("{} for {called}", storage.called());
         let manifests = Check::alone(format!("{what}, manifests"));
         Upload {
             objects: Arc::new(Circuit::new(metrics.health().check(what, Need::WhenUsed))),
@@ -76,10 +77,10 @@ impl Upload {
     /// Writes an object and tells everybody who waits for it. Tries as long as the leases are held;
     /// frames of lost ones are left out. Returns its manifest if that is not written yet.
     pub(super) async fn write(self, open: Open) -> Option<Manifest> {
-        let Open { mut frames, bytes, number, .. } = open;
+        let Open { mut frames, bytes, number, folder, .. } = open;
         let mut body = Bytes::from(bytes);
         let mut version = 0;
-        let mut name = self.name(&frames, number, version);
+        let mut name = self.name(&folder, &frames, number, version);
         loop {
             // Other bytes need a name of their own: the last one may be taken.
             let renamed = match self.drop_lost(&mut frames, &mut body) {
@@ -88,7 +89,7 @@ impl Upload {
             };
             if renamed {
                 version += 1;
-                name = self.name(&frames, number, version);
+                name = self.name(&folder, &frames, number, version);
             }
             let put = self.put(&mut name, &body);
             match guard(frames.iter().map(|frame| &frame.origin), put).await {
@@ -101,7 +102,7 @@ impl Upload {
                     let (storage, object) = (self.storage.called(), &name.text);
                     tracing::error!(storage, object, "the name is another's; ours takes the next");
                     version += 1;
-                    name = self.name(&frames, number, version);
+                    name = self.name(&folder, &frames, number, version);
                 }
                 Ok(Ok(Put::Written)) => break,
             }
@@ -132,6 +133,8 @@ impl Upload {
                 Err(failure) => {
                     name.tried = tried || is_unclear(&failure);
                     self.metrics.retried(Retry::Object);
+                    let label = self.settings.label(self.storage.name());
+                    self.metrics.write_failed(self.settings.route, label);
                     if turn.failed(&failure) == Then::GiveUp {
                         let doing = format!("writing {} to {}", name.text, self.objects.what());
                         return Err(Error::failed(doing, failure));
@@ -157,8 +160,8 @@ impl Upload {
         }
     }
 
-    fn name(&self, frames: &[Frame], number: u64, version: u32) -> Name {
-        let text = self.settings.name(frames[0].origin.now_ms, number, version);
+    fn name(&self, folder: &str, frames: &[Frame], number: u64, version: u32) -> Name {
+        let text = self.settings.name(folder, frames[0].origin.now_ms, number, version);
         Name { text, tried: false }
     }
 
@@ -188,7 +191,8 @@ impl Upload {
         let bytes = frames.iter().map(|frame| frame.bytes).sum();
         self.metrics.object_written(route, bytes);
         for frame in frames {
-            self.metrics.wrote(route, self.storage.name(), frame.lines, frame.text_bytes);
+            let label = self.settings.label(self.storage.name());
+            self.metrics.wrote(route, label, frame.lines, frame.text_bytes);
         }
     }
 }

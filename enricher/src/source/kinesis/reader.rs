@@ -22,7 +22,7 @@ use super::pace::Pace;
 use super::{Kinesis, aggregate, failed, number};
 use crate::aws;
 use crate::backoff::Backoff;
-use crate::batch::{Batch, Record};
+use crate::batch::{Arrival, Batch, Record};
 use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
@@ -251,7 +251,9 @@ impl Reader {
             let came = record.approximate_arrival_timestamp;
             let came_ms = came.and_then(|came| came.to_millis().ok());
             self.tell_of_a_gap(&sequence, came_ms);
-            self.add(sequence, Bytes::from(record.data.into_inner()), came_ms);
+            let partition_key = Bytes::from(record.partition_key.unwrap_or_default());
+            let arrival = Arrival { at_ms: came_ms, partition_key };
+            self.add(sequence, Bytes::from(record.data.into_inner()), &arrival);
             if self.gathered.bytes >= self.stream.settings.batch_bytes {
                 self.hand_over().await?;
             }
@@ -290,7 +292,7 @@ impl Reader {
     }
 
     /// Adds one record of the stream with all that is in it, but for what was done before.
-    fn add(&mut self, sequence: SequenceNumber, data: Bytes, came_ms: Option<i64>) {
+    fn add(&mut self, sequence: SequenceNumber, data: Bytes, arrival: &Arrival) {
         let parts = aggregate::split(&data).unwrap_or_else(|| vec![data]);
         let last = parts.len().saturating_sub(1) as u64;
         let whole = Position::After { sequence: sequence.clone(), sub_sequence: last };
@@ -298,13 +300,13 @@ impl Reader {
             return;
         }
         self.gathered.since.get_or_insert_with(Instant::now);
-        self.gathered.came_ms = self.gathered.came_ms.or(came_ms);
+        self.gathered.came_ms = self.gathered.came_ms.or(arrival.at_ms);
         for (sub_sequence, data) in (0..).zip(parts) {
             let place = Position::After { sequence: sequence.clone(), sub_sequence };
             if place > self.from {
                 self.gathered.bytes += data.len();
-                let sequence = sequence.clone();
-                self.gathered.records.push(Record { sequence, sub_sequence, data });
+                let (sequence, arrival) = (sequence.clone(), arrival.clone());
+                self.gathered.records.push(Record { sequence, sub_sequence, arrival, data });
             }
         }
         self.from = whole;
