@@ -9,6 +9,7 @@ mod lag;
 mod latest;
 mod leases;
 mod logs;
+mod lookups;
 mod memory;
 mod names;
 mod outages;

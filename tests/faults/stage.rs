@@ -108,6 +108,14 @@ impl<'a> Stage<'a> {
         Ok(command.args(["worker", "--check", "--config"]).arg(file).output()?)
     }
 
+    /// The same with `--online`.
+    pub(crate) fn check_online(&self, config: &Config, mut command: Command) -> Result<Output> {
+        command.args(["worker", "--online"]);
+        let file = self.scratch.join("checked.toml");
+        std::fs::write(&file, config.named("checked", emulators::free_address()?))?;
+        Ok(command.args(["--check", "--config"]).arg(file).output()?)
+    }
+
     /// A producer of numbered events into the stream.
     pub(crate) fn producer(&self) -> Producer {
         Producer::new(&self.aws.kinesis, PAYLOADS)

@@ -58,8 +58,12 @@ async fn work(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             terminal::line(&format!("{:<10} → {}", "look-up", told(lookup, config)));
         }
         let reached = !args.online || reach(&parts.worker.lookups).await;
+        if !reached {
+            terminal::line("the configuration can be read, but not all it asks can be reached");
+            return Ok(ExitCode::from(EXIT_UNAVAILABLE));
+        }
         terminal::line("the configuration can be used");
-        return Ok(if reached { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) });
+        return Ok(ExitCode::SUCCESS);
     }
     let stop = Stop::default();
     let listener = admin::bind(parts.admin)
