@@ -5,6 +5,7 @@
 pub mod build;
 pub mod destinations;
 pub mod enriching;
+pub mod examples;
 pub mod plan;
 pub mod watched;
 

@@ -14,7 +14,7 @@ mod tree;
 mod useragent;
 mod why;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
@@ -29,8 +29,10 @@ use validator::{Explanation, Lookup, Schemas};
 
 use super::enrich::{Transform, TransformArgs, input::Input};
 use crate::batch::{Arrival, Batch, Record};
+use crate::config;
 use crate::exit::Usage;
 use crate::terminal;
+use crate::worker::{examples, plan::Plan};
 use asked::Asked;
 use pipeline::road::{End, Passage, STEPS, Tools};
 use pipeline::schema_check::{SchemaCheck, Stop};
@@ -65,6 +67,9 @@ pub struct Args {
     /// Print one JSON object with everything, instead of text.
     #[arg(long)]
     json: bool,
+    /// A worker's configuration: say to which of its destinations the lines go, and why.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     transform: TransformArgs,
 }
@@ -97,6 +102,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 /// Explains a record.
 fn record(args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.transform.settings()?;
+    let plan = args.config.as_deref().map(planned).transpose()?;
     let data = match args.request.record()? {
         Some(record) => record,
         None if args.input.is_none() => args.script.page_view().expect("clap wants one of them"),
@@ -136,8 +142,12 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
         tree::by_column(&mut became);
     }
     account.insert("became".to_owned(), became);
+    if let Some(plan) = &plan {
+        let ways = examples::ways(plan, &output, transform.now());
+        account.insert("destinations".to_owned(), ways);
+    }
     // Who tries a script wants to see what it did, and what it printed before it failed.
-    let whole = args.all || args.transform.rules.own_script.is_some();
+    let whole = args.all || plan.is_some() || args.transform.rules.own_script.is_some();
     match (args.json, whole, short::text(&why)) {
         (true, _, _) => terminal::line(&Value::Object(account).to_string()),
         (false, false, Some(short)) => short::print(&short),
@@ -147,6 +157,12 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a worker of that configuration would write.
+fn planned(file: &Path) -> Result<Plan, Usage> {
+    let config = config::load(file).map_err(|error| Usage(error.to_string()))?;
+    Plan::of(&config, "explain")
 }
 
 /// What the registries said, and say.

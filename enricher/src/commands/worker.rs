@@ -53,7 +53,11 @@ async fn work(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     plan.leases.latest_ms = Some(begun);
     let parts = build::build(config, &plan).await?;
     if args.check {
-        plan.to_string().lines().for_each(terminal::line);
+        for destination in &plan.destinations {
+            terminal::line(&destination.to_string());
+            let examples = destination.examples(begun);
+            examples.iter().for_each(|name| terminal::line(&format!("{:<12} as {name}", "")));
+        }
         for lookup in parts.worker.lookups.names() {
             terminal::line(&format!("{:<10} → {}", "look-up", told(lookup, config)));
         }

@@ -284,7 +284,7 @@ impl Settings {
     /// `prefix/date=2026-01-31/hour=09/20260131T095959.123Z-enriched-worker-7.tsv.zst`, with the
     /// destination's name after the route's where it has one. Route and destination keep apart the
     /// objects of one worker; its run keeps them from those of others.
-    fn name(&self, folder: &str, now_ms: i64, number: u64, version: u32) -> String {
+    pub(crate) fn name(&self, folder: &str, now_ms: i64, number: u64, version: u32) -> String {
         let t = Utc::from_ms(now_ms);
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let version = if version == 0 { String::new() } else { format!(".{version}") };
