@@ -24,13 +24,17 @@ pub struct Worker {
 }
 
 /// The binary under test, with credentials that the emulators take. `SNOWMELT_BINARY` names another
-/// than the release build, such as one for development.
+/// than the build that ships, such as one for development.
 pub fn snowmelt() -> Result<Command> {
     let binary = match std::env::var_os("SNOWMELT_BINARY") {
         Some(binary) => PathBuf::from(binary),
-        None => repository::target().join("release/snowmelt"),
+        None => repository::target().join("dist/snowmelt"),
     };
-    ensure!(binary.exists(), "{} is missing: cargo build --release -p enricher", binary.display());
+    ensure!(
+        binary.exists(),
+        "{} is missing: cargo build --profile dist -p enricher",
+        binary.display()
+    );
     let mut command = Command::new(binary);
     command
         .env("AWS_ACCESS_KEY_ID", "test")
