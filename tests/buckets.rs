@@ -1,5 +1,5 @@
 //! What is read from buckets, against an emulator of S3: schemas by the commands, assets by what
-//! keeps them fresh in a worker.
+//! keeps them fresh in a worker; and how what is written there is encrypted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use enricher::assets::{Assets, Settings};
 use enricher::batch::{Arrival, Batch, Record};
 use enricher::metrics::Metrics;
 use enricher::process::this_program;
+use enricher::sink::s3::Bucket;
 use enrichments::{Configuration, Enrichments, Options};
 use event::Field;
 use lease::{Position, SequenceNumber, ShardId};
@@ -56,6 +57,27 @@ async fn enrich_fetches_assets_from_a_bucket() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn enrich_reads_objects_like_files() -> Result<()> {
     scratch::run(async |scratch| enrich_objects(scratch).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_encrypted_with_the_key_that_is_named() -> Result<()> {
+    scratch::run(async |scratch| encrypt_objects(scratch).await).await
+}
+
+/// An object says with which key it was encrypted; one without a key of ours has the bucket's way.
+async fn encrypt_objects(scratch: &Path) -> Result<()> {
+    const KMS_KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef";
+    let aws = Emulators::start(scratch).await?;
+    aws.create_bucket(BUCKET).await?;
+    for key in [None, Some(KMS_KEY)] {
+        let bucket = Bucket::new(aws.s3.clone(), BUCKET).with_kms_key(key.map(str::to_owned));
+        let name = format!("object-{}", key.is_some());
+        let put = bucket.put(&name, Bytes::from_static(b"x")).await;
+        ensure!(put.is_ok(), "{put:?}");
+        let head = aws.s3.head_object().bucket(BUCKET).key(&name).send().await?;
+        ensure!(head.ssekms_key_id() == key, "{name}: {head:?}");
+    }
+    Ok(())
 }
 
 async fn read_bucket_of_schemas(scratch: &Path) -> Result<()> {
