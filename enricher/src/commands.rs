@@ -4,6 +4,7 @@ pub mod bench;
 pub mod enrich;
 pub mod explain;
 pub mod generate;
+pub mod import;
 pub mod init;
 pub mod leases;
 pub mod local;
@@ -38,6 +39,8 @@ enum Command {
     Explain(explain::Args),
     /// Write a folder of configuration to start from.
     Init(init::Args),
+    /// Turn the configuration of OpenSnowcat, or of one alike, into ours.
+    Import(import::Args),
     /// Read a Kinesis stream as one of a fleet.
     Worker(worker::Args),
     /// Make synthetic payloads.
@@ -64,6 +67,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let code = match cli.command {
         Command::Enrich(args) => enrich::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Import(args) => import::run(args),
         Command::Init(args) => init::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),

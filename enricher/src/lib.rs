@@ -21,6 +21,7 @@ pub mod cores;
 pub mod exit;
 pub mod fleet;
 pub mod health;
+pub mod hocon;
 pub mod in_order;
 pub mod life;
 pub mod log;

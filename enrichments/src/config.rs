@@ -28,7 +28,7 @@ use crate::{
     anon_ip, asn_lookups, bot_detection, campaign, cookies, fingerprint, headers, iab, ip_lookups,
     javascript, pii, referer, ua_parser, yauaa,
 };
-pub use allowed::check_allowed;
+pub use allowed::{check_allowed, runs};
 
 /// What a folder of configurations cannot say about itself.
 #[derive(Clone, Debug, Default)]

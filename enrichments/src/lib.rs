@@ -54,7 +54,7 @@ use event::{Bump, Entity, Event, Failure, Field, RawEvent};
 
 pub use assets::Asset;
 pub use caches::Caches;
-pub use config::{Configuration, Options, check_allowed};
+pub use config::{Configuration, Options, check_allowed, runs};
 use lookup::currency::Known;
 use lookup::{Answers, Asked, Lookup};
 pub use mistake::ConfigError;

@@ -31,6 +31,11 @@ pub fn check_allowed(name: &str, folder: Option<&Path>) -> Result<(), String> {
     Err(format!("unknown enrichment `{name}`, expected one of {}", names.join(", ")))
 }
 
+/// Whether configurations of that name run here; the name is the schema's.
+pub fn runs(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.name == name && matches!(known.fate, Fate::Run { .. }))
+}
+
 /// What to say of the names that need not be allowed.
 pub(super) fn needless(names: &[String]) -> impl Iterator<Item = String> {
     let runs = |name: &&String| {
