@@ -23,7 +23,7 @@ use pipeline::protection::Personal;
 use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
-pub use lookups::OnUnavailable;
+pub use lookups::{Lookups, OnUnavailable};
 pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfRole, OfStream, OfTable};
 pub use place::Place;
 pub use route::{Folders, Format, Objects, Otherwise, Route, Stream, To, closes_at, folder};

@@ -166,6 +166,14 @@ impl Book {
         keys
     }
 
+    /// Forgets what is no schema; answers with the keys of the rest.
+    pub(super) fn schemas_only(&mut self) -> Vec<SchemaKey> {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| entry.is_found());
+        self.behind |= self.entries.len() < before;
+        self.entries.values().map(|entry| entry.key.clone()).collect()
+    }
+
     /// Makes room if there are too many entries.
     pub(super) fn sweep(&mut self, terms: &Terms) {
         let length = self.entries.len();

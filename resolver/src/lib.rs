@@ -172,6 +172,13 @@ impl Resolver {
         self.each(due, |inner, key| async move { inner.ask_again(key).await }).await;
     }
 
+    /// Asks again for every schema there is, and forgets what was said of all other keys: for
+    /// whoever knows that a registry changed. A schema that cannot be had again stays.
+    pub async fn ask_all_again(&self) {
+        let known = self.inner.book().schemas_only();
+        self.each(known, |inner, key| async move { inner.ask_again(key).await }).await;
+    }
+
     /// The registries whose last answer was none, for whoever tells people.
     pub fn failing(&self) -> Vec<Failing> {
         self.inner.registries.iter().filter_map(Registered::failing).collect()

@@ -1,7 +1,8 @@
 //! The embedded stream: an ordered log per shard in a SQLite file, for the processes of one
-//! machine. What was put is there after the death of any process.
+//! machine. What was put is there after the death of any process, until what is done is dropped.
 //!
-//! Whoever puts a record says what should become of it, so that a run can be checked against it.
+//! Whoever puts a record says what should become of it where that is known, so that a run can be
+//! checked against it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +37,17 @@ CREATE TABLE IF NOT EXISTS records (
   bad INTEGER NOT NULL,
   data BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS by_shard ON records (shard, sequence);";
+CREATE INDEX IF NOT EXISTS by_shard ON records (shard, sequence);
+CREATE TABLE IF NOT EXISTS dropped (
+  records INTEGER NOT NULL,
+  unforetold INTEGER NOT NULL,
+  good INTEGER NOT NULL,
+  bad INTEGER NOT NULL
+) STRICT;
+INSERT INTO dropped SELECT 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM dropped);";
+
+/// The most records that one transaction drops: readers and writers wait for it, for milliseconds.
+const DROPPED_AT_ONCE: usize = 2000;
 
 /// A stream in a SQLite file.
 #[derive(Clone, Debug)]
@@ -53,15 +64,17 @@ pub struct Put {
     pub data: Vec<u8>,
     /// How many events of it should be enriched.
     pub good: usize,
-    /// How many bad rows should be made of it.
+    /// How many bad rows should be made of it. Neither of both: nobody knows.
     pub bad: usize,
 }
 
 /// What was put so far, and what should become of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many records there are.
+    /// How many records there were.
     pub records: u64,
+    /// How many of them nobody foretold anything of.
+    pub unforetold: u64,
     /// Events that should be enriched.
     pub good: u64,
     /// Bad rows that should be made.
@@ -75,6 +88,8 @@ impl Local {
     pub fn open(file: &Path, shards: usize) -> rusqlite::Result<Local> {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(BUSY)?;
+        // Counts for a file that is new: what is dropped makes the file smaller.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let setup = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -119,14 +134,60 @@ impl Local {
         .await
     }
 
-    /// What was put so far.
+    /// What was put so far, dropped records included.
     pub async fn sum(&self) -> Result<Sum, Error> {
         self.run("counting records", |connection| {
-            let counts = "SELECT count(*), total(good), total(bad) FROM records";
+            let counts = "SELECT d.records + r.n, d.unforetold + r.unforetold, d.good + r.good,
+                d.bad + r.bad FROM dropped d, (SELECT count(*) n,
+                coalesce(sum(good + bad = 0), 0) unforetold,
+                coalesce(sum(good), 0) good, coalesce(sum(bad), 0) bad FROM records) r";
             connection.query_row(counts, [], |row| {
-                let total = |n| row.get::<_, f64>(n).map(|total| total as u64);
-                Ok(Sum { records: row.get(0)?, good: total(1)?, bad: total(2)? })
+                let [records, unforetold, good, bad] =
+                    [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+                Ok(Sum { records, unforetold, good, bad })
             })
+        })
+        .await
+    }
+
+    /// Drops records of a shard that a position has passed and that came before a time. They stay
+    /// in the sum. Answers with how many are gone; there may be more.
+    pub async fn drop_done(
+        &self,
+        shard: &ShardId,
+        done: &Position,
+        before_ms: i64,
+    ) -> Result<usize, Error> {
+        // No other position says that something is done.
+        let done = match done {
+            Position::After { .. } => done.clone(),
+            _ => Position::TrimHorizon,
+        };
+        let shard = shard.clone();
+        self.run("dropping records", move |connection| {
+            let last = last_done(connection, &shard, &done)?;
+            let all = connection.transaction()?;
+            let those = "(SELECT sequence FROM records WHERE shard = ?1 AND sequence <= ?2
+                         AND at < ?3 ORDER BY sequence LIMIT ?4)";
+            let of = params![shard.as_str(), last, before_ms, DROPPED_AT_ONCE];
+            let count = format!(
+                "UPDATE dropped SET (records, unforetold, good, bad) = (SELECT
+                 dropped.records + count(*),
+                 dropped.unforetold + coalesce(sum(r.good + r.bad = 0), 0),
+                 dropped.good + coalesce(sum(r.good), 0), dropped.bad + coalesce(sum(r.bad), 0)
+                 FROM records r WHERE r.sequence IN {those})"
+            );
+            all.execute(&count, of)?;
+            let gone =
+                all.execute(&format!("DELETE FROM records WHERE sequence IN {those}"), of)?;
+            all.commit()?;
+            if gone > 0 {
+                // Each row of its answer is a page that went.
+                let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
+                let mut pages = vacuum.query([])?;
+                while pages.next()?.is_some() {}
+            }
+            Ok(gone)
         })
         .await
     }
@@ -229,5 +290,55 @@ impl Source for Local {
 
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading {
         Box::pin(self.clone().read_on(shard, from, outlet))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_done_is_dropped_and_stays_in_the_sum() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("stream.db");
+        let stream = Local::open(&file, 2).expect("it opens");
+        let [one, other] =
+            <[ShardId; 2]>::try_from(stream.shard_ids().await.expect("they are there"))
+                .expect("there are two");
+        let put = |shard: &ShardId, good, bad| Put {
+            shard: shard.clone(),
+            data: vec![7; 10_000],
+            good,
+            bad,
+        };
+        for n in 0..DROPPED_AT_ONCE {
+            let shard = if n % 2 == 0 { &one } else { &other };
+            stream.put(vec![put(shard, n % 3, 0)]).await.expect("it is written");
+        }
+        let before = stream.sum().await.expect("it is read");
+        let large = std::fs::metadata(&file).expect("it is there").len();
+        let after = |n| Position::After { sequence: sequence(n), sub_sequence: 0 };
+        let half = DROPPED_AT_ONCE as i64 / 2;
+        // What came later than asked for stays, and so does what is not done.
+        assert_eq!(stream.drop_done(&one, &after(half), 0).await.expect("it is read"), 0);
+        for position in [Position::TrimHorizon, Position::Latest, Position::ShardEnd] {
+            assert_eq!(stream.drop_done(&one, &position, i64::MAX).await.expect("it is read"), 0);
+        }
+        let gone = stream.drop_done(&one, &after(half), i64::MAX).await.expect("it is written");
+        assert_eq!(gone as i64, half / 2);
+        assert_eq!(stream.sum().await.expect("it is read"), before);
+        let left = stream.left(&one, &Position::TrimHorizon).await.expect("it is read");
+        assert_eq!(left as i64, half / 2);
+        let all = after(2 * half);
+        stream.drop_done(&one, &all, i64::MAX).await.expect("it is written");
+        stream.drop_done(&other, &all, i64::MAX).await.expect("it is written");
+        assert_eq!(stream.sum().await.expect("it is read"), before);
+        drop(stream);
+        let small = std::fs::metadata(&file).expect("it is there").len();
+        assert!(small * 10 < large.max(1_000_000), "{large} bytes became {small}");
+        // Numbers go on: no position is ever given twice.
+        let stream = Local::open(&file, 2).expect("it opens");
+        stream.put(vec![put(&one, 1, 0)]).await.expect("it is written");
+        assert_eq!(stream.left(&one, &all).await.expect("it is read"), 1);
     }
 }

@@ -101,7 +101,8 @@ pub fn lookups(
     Ok(Arc::new(opened.map_err(|error| Usage(error.to_string()))?))
 }
 
-fn rules(config: &Config) -> Rules {
+/// What events are checked against and enriched with.
+pub fn rules(config: &Config) -> Rules {
     let limits = Limits {
         steps: config.enrichments.script_steps.get() as u64,
         memory: config.enrichments.script_memory.get(),

@@ -1,4 +1,4 @@
-//! The account at the end of a demo: what was sent against what is in the output files, read back
+//! The account at the end of a run: what was sent against what is in the output files, read back
 //! from there. Nothing that a worker counted enters into it.
 
 use std::collections::{BTreeMap, HashSet};
@@ -27,7 +27,7 @@ pub(super) struct Account {
     objects: u64,
 }
 
-/// Reads all outputs in a demo's folder.
+/// Reads all outputs in a run's folder.
 pub(super) fn take(dir: &Path, sent: Sum, left: u64) -> anyhow::Result<Account> {
     let mut account = Account { sent, left, ..Account::default() };
     let mut ids = HashSet::new();
@@ -75,11 +75,16 @@ impl Account {
     /// Whether nothing is missing and nothing is there that should not be. Bad rows carry no id of
     /// their own, so surplus ones are repetitions.
     pub(super) fn adds_up(&self) -> bool {
-        self.left > 0 || (self.missing() == 0 && self.enriched <= self.sent.good)
+        let surplus = self.sent.unforetold == 0 && self.enriched > self.sent.good;
+        self.left > 0 || (self.missing() == 0 && !surplus)
     }
 
     fn bad(&self) -> u64 {
         self.bad.values().sum()
+    }
+
+    fn foretold(&self) -> bool {
+        self.sent.good + self.sent.bad > 0
     }
 
     fn missing(&self) -> u64 {
@@ -87,28 +92,38 @@ impl Account {
     }
 
     fn duplicates(&self) -> u64 {
-        self.repeated + self.bad().saturating_sub(self.sent.bad)
+        match self.sent.unforetold {
+            0 => self.repeated + self.bad().saturating_sub(self.sent.bad),
+            // Nobody knows how many bad rows there should be.
+            _ => self.repeated,
+        }
     }
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "events sent        {:>10}", self.sent.good + self.sent.bad)?;
-        writeln!(f, "  to be enriched   {:>10}", self.sent.good)?;
-        writeln!(f, "  to be bad rows   {:>10}", self.sent.bad)?;
+        if self.sent.unforetold > 0 {
+            writeln!(f, "requests received  {:>10}", self.sent.unforetold)?;
+        }
+        if self.foretold() || self.sent.unforetold == 0 {
+            writeln!(f, "events sent        {:>10}", self.sent.good + self.sent.bad)?;
+            writeln!(f, "  to be enriched   {:>10}", self.sent.good)?;
+            writeln!(f, "  to be bad rows   {:>10}", self.sent.bad)?;
+        }
         writeln!(f, "enriched           {:>10}", self.enriched)?;
         writeln!(f, "bad rows           {:>10}", self.bad())?;
         for (kind, count) in &self.bad {
             writeln!(f, "  {count:>7} {kind}")?;
         }
         writeln!(f, "duplicates         {:>10}", self.duplicates())?;
-        if self.left == 0 {
+        if self.left == 0 && self.sent.unforetold == 0 {
             writeln!(f, "missing            {:>10}", self.missing())?;
-        } else {
+        } else if self.left > 0 {
             writeln!(f, "not worked on yet  {:>10} records", self.left)?;
         }
         writeln!(f, "output files       {:>10}", self.objects)?;
         let verdict = match (self.left, self.adds_up()) {
+            (0, true) if self.sent.unforetold > 0 => "all that was received is in the outputs",
             (0, true) => "adds up: every event sent is in the outputs",
             (0, false) => "DOES NOT ADD UP",
             _ => "stopped early: run again with the same --dir to go on",
