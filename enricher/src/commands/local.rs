@@ -11,9 +11,11 @@ mod collector;
 mod feed;
 mod fleet;
 mod intake;
+mod ledger;
 mod live;
 mod request;
 mod settings;
+mod spelling;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,13 +33,13 @@ use crate::exit::{EXIT_GRACE, Usage};
 use crate::life::End;
 use crate::rules::Rules;
 use crate::signal::Stop;
-use crate::sink::Route;
-use crate::sink::local::Folder;
 use crate::source::local::Local;
 use crate::{admin, log, terminal};
+use account::Account;
 use collector::Collector;
 use fleet::{Fleet, LEASE};
 use intake::Watched;
+use ledger::Ledger;
 use settings::Settings;
 
 /// What `snowmelt local` was asked for.
@@ -121,6 +123,7 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
         fleet::reset(dir)?;
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let ledger = Ledger::open(dir)?;
     let (resolver, schemas) = settings.resolver(dir)?;
     let stream = Local::open(&dir.join("stream.db"), args.shards.into())?;
     let leases = Arc::new(Sqlite::open(&dir.join("leases.db"))?);
@@ -145,6 +148,7 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
         tokio::select! {
             code = run_fleet(&mut fleet, &args, parts, &stop, &end) => code,
             never = renewal.keep_fresh() => never,
+            never = ledger.keep() => match never? {},
         }
     };
     let code = tokio::select! {
@@ -157,9 +161,9 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     }
     fleet::drop_done(&stream, leases.as_ref(), i64::MAX).await?;
     let left = fleet::backlog(&stream, leases.as_ref()).await?;
-    let account = account::take(dir, stream.sum().await?, left)?;
+    let account = Account { sent: stream.sum().await?, left, counts: ledger.close().await? };
     terminal::line(&account.to_string());
-    terminal::line(&next(dir)?);
+    terminal::line(&account::next(dir)?);
     Ok(if account.adds_up() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -265,22 +269,4 @@ fn welcome(dir: &Path, address: SocketAddr) -> String {
          enriched events: {place}/enriched, bad rows: {place}/bad\n\
          schemas of your own: {place}/schemas/VENDOR/NAME/jsonschema/1-0-0\n"
     )
-}
-
-/// What can be looked at, and what to do next.
-fn next(dir: &Path) -> anyhow::Result<String> {
-    let shown = |route: Route| -> anyhow::Result<String> {
-        let newest = Folder::new(dir).objects(route.name())?.into_iter().next_back();
-        Ok(newest
-            .map_or(String::new(), |path| format!("\n  zstd -dc {} | head -n 1", path.display())))
-    };
-    let (enriched, bad) = (shown(Route::Enriched)?, shown(Route::Bad)?);
-    Ok(format!(
-        "outputs are in {place}/enriched and {place}/bad:{enriched}{bad}\n\
-         again, with other events: the same command; all over: --reset\n\
-         schemas of your own:      {place}/schemas/VENDOR/NAME/jsonschema/1-0-0\n\
-         with your own payloads:   snowmelt enrich --input FILE --output DIR\n\
-         with your own streams:    snowmelt init DIR",
-        place = dir.display()
-    ))
 }

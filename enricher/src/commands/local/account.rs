@@ -1,86 +1,37 @@
-//! The account at the end of a run: what was sent against what is in the output files, read back
-//! from there. Nothing that a worker counted enters into it.
+//! The account at the end of a run: what was sent against what is in the output files.
 
-use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
-
-use crate::sink::local::Folder;
-use crate::sink::object::Compression;
-use crate::source::local::Sum;
 use pipeline::Route;
 
-/// The column of an enriched line that holds the event's id.
-const EVENT_ID: usize = event::Field::EventId as usize;
+use super::ledger::Counts;
+use crate::sink::local::Folder;
+use crate::source::local::Sum;
 
 /// What was sent, and what became of it.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    sent: Sum,
+    pub(super) sent: Sum,
     /// Records of the stream that are not worked on yet.
-    left: u64,
-    enriched: u64,
-    repeated: u64,
-    bad: BTreeMap<String, u64>,
-    objects: u64,
-}
-
-/// Reads all outputs in a run's folder.
-pub(super) fn take(dir: &Path, sent: Sum, left: u64) -> anyhow::Result<Account> {
-    let mut account = Account { sent, left, ..Account::default() };
-    let mut ids = HashSet::new();
-    each_line(dir, Route::Enriched, &mut account.objects, |line| {
-        let id = line.split(|byte| *byte == b'\t').nth(EVENT_ID).context("a line without an id")?;
-        if ids.insert(id.to_vec()) {
-            account.enriched += 1
-        } else {
-            account.repeated += 1
-        }
-        Ok(())
-    })?;
-    each_line(dir, Route::Bad, &mut account.objects, |line| {
-        let row: serde_json::Value = serde_json::from_slice(line).context("a bad row")?;
-        let schema = row["schema"].as_str().context("a bad row without a schema")?;
-        let kind = schema.split('/').nth(1).unwrap_or(schema);
-        *account.bad.entry(kind.to_owned()).or_default() += 1;
-        Ok(())
-    })?;
-    Ok(account)
-}
-
-fn each_line(
-    dir: &Path,
-    route: Route,
-    objects: &mut u64,
-    mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    for path in Folder::new(dir).objects(route.name())? {
-        let name = path.to_string_lossy();
-        let failed = || format!("cannot read {name}");
-        let frames = std::fs::read(&path).with_context(failed)?;
-        let lines = Compression::of(&name).lines(&frames).with_context(failed)?;
-        let lines = lines.strip_suffix(b"\n").with_context(failed)?;
-        for line in lines.split(|byte| *byte == b'\n') {
-            ensure!(!line.is_empty(), "an empty line in {name}");
-            each(line).with_context(failed)?;
-        }
-        *objects += 1;
-    }
-    Ok(())
+    pub(super) left: u64,
+    pub(super) counts: Counts,
 }
 
 impl Account {
     /// Whether nothing is missing and nothing is there that should not be. Bad rows carry no id of
-    /// their own, so surplus ones are repetitions.
+    /// their own, so surplus ones are repetitions; what is parked may be any of both.
     pub(super) fn adds_up(&self) -> bool {
-        let surplus = self.sent.unforetold == 0 && self.enriched > self.sent.good;
-        self.left > 0 || (self.missing() == 0 && !surplus)
+        let surplus = self.sent.unforetold == 0 && self.counts.enriched > self.sent.good;
+        self.left > 0 || ((self.missing() == 0 || self.parked() > 0) && !surplus)
     }
 
     fn bad(&self) -> u64 {
-        self.bad.values().sum()
+        self.counts.bad.values().sum()
+    }
+
+    fn parked(&self) -> u64 {
+        self.counts.others.get(Route::Parked.name()).copied().unwrap_or_default()
     }
 
     fn foretold(&self) -> bool {
@@ -88,46 +39,104 @@ impl Account {
     }
 
     fn missing(&self) -> u64 {
-        self.sent.good.saturating_sub(self.enriched) + self.sent.bad.saturating_sub(self.bad())
+        let enriched = self.sent.good.saturating_sub(self.counts.enriched);
+        enriched + self.sent.bad.saturating_sub(self.bad())
     }
 
     fn duplicates(&self) -> u64 {
         match self.sent.unforetold {
-            0 => self.repeated + self.bad().saturating_sub(self.sent.bad),
+            0 => self.counts.repeated + self.bad().saturating_sub(self.sent.bad),
             // Nobody knows how many bad rows there should be.
-            _ => self.repeated,
+            _ => self.counts.repeated,
+        }
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (self.left, self.adds_up()) {
+            (0, true) if self.parked() > 0 => {
+                "some records wait in parked/ for what could not be asked: a schema registry, or\n\
+                 a look-up. Take them up with `snowmelt enrich`"
+            }
+            (0, true) if self.sent.unforetold > 0 => "all that was received is in the outputs",
+            (0, true) => "adds up: every event sent is in the outputs",
+            (0, false) => "DOES NOT ADD UP",
+            _ => "stopped early: run again with the same --dir to go on",
         }
     }
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, count: u64| writeln!(f, "{name:<18} {count:>10}");
         if self.sent.unforetold > 0 {
-            writeln!(f, "requests received  {:>10}", self.sent.unforetold)?;
+            row("requests received", self.sent.unforetold)?;
         }
         if self.foretold() || self.sent.unforetold == 0 {
-            writeln!(f, "events sent        {:>10}", self.sent.good + self.sent.bad)?;
-            writeln!(f, "  to be enriched   {:>10}", self.sent.good)?;
-            writeln!(f, "  to be bad rows   {:>10}", self.sent.bad)?;
+            row("events sent", self.sent.good + self.sent.bad)?;
+            row("  to be enriched", self.sent.good)?;
+            row("  to be bad rows", self.sent.bad)?;
         }
-        writeln!(f, "enriched           {:>10}", self.enriched)?;
-        writeln!(f, "bad rows           {:>10}", self.bad())?;
-        for (kind, count) in &self.bad {
+        row("enriched", self.counts.enriched)?;
+        row("bad rows", self.bad())?;
+        for (kind, count) in &self.counts.bad {
             writeln!(f, "  {count:>7} {kind}")?;
         }
-        writeln!(f, "duplicates         {:>10}", self.duplicates())?;
-        if self.left == 0 && self.sent.unforetold == 0 {
-            writeln!(f, "missing            {:>10}", self.missing())?;
+        let mut row = |name: &str, count: u64| writeln!(f, "{name:<18} {count:>10}");
+        for (route, lines) in &self.counts.others {
+            row(route, *lines)?;
+        }
+        row("duplicates", self.duplicates())?;
+        if self.left == 0 && self.sent.unforetold == 0 && self.parked() == 0 {
+            row("missing", self.missing())?;
         } else if self.left > 0 {
             writeln!(f, "not worked on yet  {:>10} records", self.left)?;
         }
-        writeln!(f, "output files       {:>10}", self.objects)?;
-        let verdict = match (self.left, self.adds_up()) {
-            (0, true) if self.sent.unforetold > 0 => "all that was received is in the outputs",
-            (0, true) => "adds up: every event sent is in the outputs",
-            (0, false) => "DOES NOT ADD UP",
-            _ => "stopped early: run again with the same --dir to go on",
-        };
-        write!(f, "{verdict}")
+        writeln!(f, "output files       {:>10}", self.counts.objects)?;
+        f.write_str(self.verdict())
+    }
+}
+
+/// What can be looked at, of each route that has anything, and what to do next.
+pub(super) fn next(dir: &Path) -> anyhow::Result<String> {
+    let (folder, place) = (Folder::new(dir), dir.display());
+    let mut said = format!("outputs, a folder for each in {place}, and the newest file of each:");
+    for route in Route::ALL {
+        if let Some(newest) = folder.objects(route.name())?.last() {
+            said += &format!("\n  zstd -dc {} | head -n 1", newest.display());
+        }
+    }
+    said += &format!(
+        "\n\
+         again, with other events: the same command; all over: --reset\n\
+         schemas of your own:      {place}/schemas/VENDOR/NAME/jsonschema/1-0-0\n\
+         with your own payloads:   snowmelt enrich --input FILE --output DIR\n\
+         with your own streams:    snowmelt init DIR"
+    );
+    Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_output_is_in_the_account_and_what_waits_is_no_loss() {
+        let sent = Sum { records: 9, good: 9, bad: 1, unforetold: 0 };
+        let bad = [("schema_violations".to_owned(), 1)].into();
+        let counts = Counts { enriched: 9, bad, objects: 3, ..Counts::default() };
+        let mut account = Account { sent, left: 0, counts };
+        assert!(account.adds_up() && account.to_string().ends_with("is in the outputs"));
+        account.counts.enriched = 8;
+        assert!(
+            !account.adds_up() && account.to_string().contains("missing                     1")
+        );
+        account.counts.others = [("parked".to_owned(), 1), ("incomplete".to_owned(), 4)].into();
+        let said = account.to_string();
+        assert!(account.adds_up() && said.contains("wait in parked/"), "{said}");
+        assert!(said.contains("parked                      1\n"), "{said}");
+        assert!(said.contains("incomplete                  4\n"), "{said}");
+        assert!(said.lines().all(|line| line.len() <= 80), "{said}");
+        account.counts.enriched = 10;
+        assert!(!account.adds_up(), "there is more than was sent");
     }
 }

@@ -3,7 +3,7 @@
 //! A request is answered once its record is durable. Hosts that are no address and no name of this
 //! machine are refused: a page of a stranger must not reach what listens here by a name of its own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::intake::Intake;
 use super::request::{COOKIE_NAME, Request, User, takes_events, without_port};
+use super::spelling::{Peer, Spelled};
 use crate::clock;
 
 /// The largest body: four times what a stream's record may have, and far more than trackers send.
@@ -74,9 +75,9 @@ impl Collector {
             .fallback(collect)
             .layer(middleware::from_fn_with_state(self.clone(), known_host))
             .with_state(self)
-            .into_make_service_with_connect_info::<SocketAddr>();
+            .into_make_service_with_connect_info::<Peer>();
         let stopped = async move { stop.cancelled().await };
-        axum::serve(listener, routes).with_graceful_shutdown(stopped).await
+        axum::serve(Spelled(listener), routes).with_graceful_shutdown(stopped).await
     }
 }
 
@@ -107,7 +108,7 @@ fn is_ours(host: &str, names: &[String]) -> bool {
 
 async fn collect(
     State(collector): State<Collector>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: Incoming,
 ) -> Response {
     let (head, body) = request.into_parts();
@@ -137,16 +138,16 @@ impl Collector {
         uri: &axum::http::Uri,
         headers: &HeaderMap,
         body: Body,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> Result<Response, Response> {
+        let names = peer.names();
         let _room = self.inner.bodies.acquire().await.expect("it is never closed");
         let body = to_bytes(body, BODY_BYTES).await.map_err(|_| {
             let why = format!("a body has at most {BODY_BYTES} bytes\n");
             (StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
         })?;
-        let peer = peer.ip();
-        let now_ms = clock::now_ms();
-        let request = Request { method, uri, headers, body: &body, peer, now_ms };
+        let (names, peer, now_ms) = (&names, peer.address.ip(), clock::now_ms());
+        let request = Request { method, uri, headers, body: &body, names, peer, now_ms };
         let target = match uri.path().starts_with("/r/") {
             true => Some(target(&request).ok_or_else(|| {
                 let why = "a redirect needs a parameter u with an http or https address\n";

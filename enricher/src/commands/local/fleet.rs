@@ -146,7 +146,7 @@ pub(super) fn reset(dir: &Path) -> anyhow::Result<()> {
     }
     let files = ["stream.db", "leases.db"]
         .map(|name| ["", "-wal", "-shm"].map(|end| format!("{name}{end}")));
-    for file in files.concat() {
+    for file in files.concat().into_iter().chain([super::ledger::FILE.to_owned()]) {
         match std::fs::remove_file(dir.join(&file)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot delete {file}"));

@@ -29,6 +29,8 @@ pub(super) struct Request<'r> {
     pub(super) uri: &'r Uri,
     pub(super) headers: &'r HeaderMap,
     pub(super) body: &'r [u8],
+    /// How the names of headers were spelt, where that is known.
+    pub(super) names: &'r [String],
     /// Who is at the other end of the connection.
     pub(super) peer: IpAddr,
     pub(super) now_ms: i64,
@@ -122,13 +124,20 @@ impl Request<'_> {
         }
     }
 
-    /// Each `Name: value`. The case of a name is lost on the way in; servers know no difference.
+    /// Each `Name: value`.
     fn headers(&self) -> impl Iterator<Item = String> {
         let hidden = |name: &HeaderName| self.anonymous() && TELLING.contains(&name.as_str());
         let shown = self.headers.iter().filter(move |(name, _)| !hidden(name));
         shown.map(|(name, value)| {
-            format!("{}: {}", usual_case(name.as_str()), String::from_utf8_lossy(value.as_bytes()))
+            let name = self.spelt(name.as_str());
+            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
         })
+    }
+
+    /// A name as it came, or as most write it.
+    fn spelt(&self, name: &str) -> Cow<'_, str> {
+        let spelt = self.names.iter().find(|spelt| spelt.eq_ignore_ascii_case(name));
+        spelt.map_or_else(|| usual_case(name).into(), |spelt| spelt.as_str().into())
     }
 
     fn text(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>> {

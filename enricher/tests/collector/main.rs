@@ -1,105 +1,13 @@
 //! The development collector as trackers and browsers meet it: the binary, requests over a socket,
 //! and what the workers made of them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+mod captures;
+mod run;
 
-use enricher::sink::local::Folder;
-use enricher::sink::object::Compression;
+use run::{Local, column, lines, wait_for_lines};
 
 const USER: &str = "3734601f-5c3d-47c5-b367-0883e1ed74e6";
 const EVENT: &str = "2a410e9a-eee3-4fb1-bc07-2a12d7c4e1ff";
-
-/// A collector of its own, on a port of its own.
-struct Local {
-    child: Child,
-    address: String,
-}
-
-impl Local {
-    fn start(dir: &Path, more: &[&str]) -> Local {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
-        command.args(["local", "--port", "0", "--shards", "2", "--dir"]).arg(dir).args(more);
-        let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("the binary runs");
-        let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut first = String::new();
-        said.read_line(&mut first).expect("it says something");
-        let address = first.trim().rsplit_once("http://").unwrap_or_else(|| {
-            let mut more = String::new();
-            said.read_to_string(&mut more).expect("it is text");
-            panic!("no address: {first}{more}")
-        });
-        let address = address.1.to_owned();
-        // What it says later must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Local { child, address }
-    }
-
-    /// Sends a request as it is, and reads the answer.
-    fn ask(&self, head: &str, body: &str) -> String {
-        let mut socket = TcpStream::connect(&self.address).expect("it listens");
-        let host = match head.contains("Host: ") {
-            true => String::new(),
-            false => format!("Host: {}\r\n", self.address),
-        };
-        let length = match body {
-            "" => String::new(),
-            body => format!("Content-Length: {}\r\n", body.len()),
-        };
-        let request = format!("{head}\r\n{host}{length}Connection: close\r\n\r\n{body}");
-        // A body that is refused early is not read to its end.
-        let _ = socket.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// Ends it as Ctrl-C does; answers with what it printed.
-    fn end(mut self) -> String {
-        let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-INT", &pid]).status();
-        assert!(asked.expect("kill runs").success());
-        let mut said = String::new();
-        let mut output = self.child.stdout.take().expect("it is piped");
-        output.read_to_string(&mut said).expect("it is text");
-        assert!(self.child.wait().expect("it is ours").success(), "{said}");
-        said
-    }
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-/// The lines of a route.
-fn lines(dir: &Path, route: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    for path in Folder::new(dir).objects(route).expect("a folder") {
-        let frames = std::fs::read(&path).expect("a file");
-        let text = Compression::of(&path.to_string_lossy()).lines(&frames).expect("whole frames");
-        all.extend(String::from_utf8(text).expect("text").lines().map(str::to_owned));
-    }
-    all
-}
-
-/// Waits until a route has so many lines.
-#[allow(clippy::disallowed_methods, reason = "files tell nobody that they are there")]
-fn wait_for_lines(dir: &Path, route: &str, count: usize) {
-    let came = (0..3000).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        lines(dir, route).len() >= count
-    });
-    assert!(came, "{route} never came to {count}");
-}
-
-fn column(line: &str, field: event::Field) -> &str {
-    line.split('\t').nth(field as usize).expect("131 columns")
-}
 
 #[test]
 fn what_trackers_send_comes_out_column_for_column() {
@@ -268,4 +176,85 @@ fn a_run_that_begins_anew_has_nothing_of_the_last() {
     assert!(said.contains("requests received           1"), "{said}");
     assert_eq!(lines(dir.path(), "enriched").len(), 1);
     assert!(kept.is_dir(), "schemas are the user's");
+}
+
+/// A worker's configuration. Nothing listens at its endpoint: who asked for a stream, a bucket or
+/// a table would fail.
+const CONFIG: &str = r#"
+[aws]
+region = "eu-west-1"
+endpoint_url = "http://127.0.0.1:1"
+[source]
+stream = "payloads"
+[leases]
+table = "leases"
+[enriched.s3]
+bucket = "events"
+[bad.kinesis]
+stream = "bad"
+[schemas]
+folder = "ours"
+[validation.atomic_fields_limits]
+app_id = 4
+[[adapter]]
+path = "com.acme/v7"
+schema = "iglu:com.acme/step/jsonschema/1-0-0"
+[enrichments]
+folder = "configured"
+"#;
+
+#[test]
+fn what_a_workers_configuration_says_of_data_counts_and_its_streams_do_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("ours");
+        std::fs::write(file, text).expect("ours");
+    };
+    let schema = |kind: &str| {
+        format!(
+            r#"{{"self":{{"vendor":"com.acme","name":"step","format":"jsonschema","version":"1-0-0"}},
+            "type":"object","properties":{{"n":{{"type":"{kind}"}}}}}}"#
+        )
+    };
+    let place = "schemas/com.acme/step/jsonschema/1-0-0";
+    write("w.toml", CONFIG);
+    write(&format!("ours/{place}"), &schema("integer"));
+    write(&format!("other/{place}"), &schema("string"));
+    write(
+        "configured/anon_ip.json",
+        r#"{"schema":"iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-1",
+        "data":{"name":"anon_ip","vendor":"com.snowplowanalytics.snowplow","enabled":true,
+        "parameters":{"anonOctets":2,"anonSegments":2}}}"#,
+    );
+    let (file, run) = (dir.path().join("w.toml"), dir.path().join("run"));
+    let config = ["--config", file.to_str().expect("text")];
+    let webhook = "POST /com.acme/v7 HTTP/1.1\r\nContent-Type: application/json";
+
+    let local = Local::start(&run, &config);
+    local.ask("GET /i?e=pv&p=web&tv=t&aid=shop&ip=198.51.100.9 HTTP/1.1", "");
+    local.ask("GET /i?e=pv&p=web&tv=t&aid=shops HTTP/1.1", "");
+    local.ask(webhook, r#"{"n":1}"#);
+    let said = local.end();
+    let mut enriched = lines(&run, "enriched");
+    enriched.sort_by_key(|line| column(line, event::Field::EventName).to_owned());
+    assert_eq!(enriched.len(), 2, "{said}");
+    assert_eq!(column(&enriched[0], event::Field::UserIpaddress), "198.51.x.x");
+    assert_eq!(column(&enriched[1], event::Field::EventName), "step");
+    let bad = lines(&run, "bad");
+    assert!(bad.len() == 1 && bad[0].contains("app_id"), "{bad:?}");
+
+    // An argument goes before it.
+    let other = dir.path().join("other");
+    let line = [&config[..], &["--schemas", other.to_str().expect("text")]].concat();
+    let local = Local::start(&run, &line);
+    local.ask(webhook, r#"{"n":2}"#);
+    let said = local.end();
+    assert!(said.contains("requests received           4"), "{said}");
+    let bad = lines(&run, "bad");
+    assert!(bad.iter().any(|row| row.contains("integer found, string expected")), "{bad:?}");
+    for route in ["enriched", "bad"] {
+        let newest = said.lines().find(|line| line.contains(&format!("run/{route}/")));
+        assert!(newest.is_some_and(|line| line.trim().starts_with("zstd -dc ")), "{said}");
+    }
 }
