@@ -38,4 +38,5 @@ pub mod signal;
 pub mod sink;
 pub mod source;
 pub mod terminal;
+pub mod witness;
 pub mod worker;

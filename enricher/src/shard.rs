@@ -139,6 +139,9 @@ async fn finish(
     permit: &mut Permit,
 ) -> Result<(), Error> {
     let started = Instant::now();
+    if let Some(witness) = &worker.witness {
+        witness.tell(&batch, &output, origin.now_ms).await;
+    }
     if worker.sinks.archives() {
         let stream = worker.pipeline.borrow().settings().stream.clone();
         output.raw = worker.pool.run(move || batch.archived(&stream)).await?;

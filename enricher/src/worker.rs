@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::sink::Sinks;
 use crate::source::Source;
+use crate::witness::Witness;
 
 /// Everything a shard's loop uses, shared by all of them.
 pub struct Worker {
@@ -42,6 +43,8 @@ pub struct Worker {
     pub hurry: Hurry,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Who is told what becomes of batches.
+    pub witness: Option<Witness>,
 }
 
 /// What the sinks use, too.
@@ -77,12 +80,30 @@ impl Worker {
     ) -> Worker {
         let Shared { pool, budget, hurry, metrics } = shared;
         let (caution, lookups) = (tokio::sync::Mutex::default(), Arc::default());
-        Worker { source, pipeline, resolver, lookups, pool, sinks, budget, caution, hurry, metrics }
+        Worker {
+            source,
+            pipeline,
+            resolver,
+            lookups,
+            pool,
+            sinks,
+            budget,
+            caution,
+            hurry,
+            metrics,
+            witness: None,
+        }
     }
 
     /// The same with those who answer its pipeline's look-ups.
     #[must_use]
     pub fn with_lookups(self, lookups: Arc<Lookups>) -> Worker {
         Worker { lookups, ..self }
+    }
+
+    /// The same, and somebody is told what becomes of batches.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness) -> Worker {
+        Worker { witness: Some(witness), ..self }
     }
 }

@@ -16,6 +16,8 @@ mod live;
 mod request;
 mod settings;
 mod spelling;
+#[cfg_attr(not(test), expect(dead_code, reason = "what asks it comes with the page"))]
+mod store;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ use fleet::{Fleet, LEASE};
 use intake::Watched;
 use ledger::Ledger;
 use settings::Settings;
+use store::Store;
 
 /// What `snowmelt local` was asked for.
 #[derive(Debug, clap::Args)]
@@ -132,6 +135,8 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     tell_start(dir, address, leases.as_ref()).await?;
     let (intake, taken) = intake::open();
     let collector = Collector::new(intake, args.hosts.clone(), welcome(dir, address));
+    let store = Store::new();
+    let (seen, keeping) = store.open();
     let watched = Watched::new(vec![schemas], resolver.clone());
     let serving = async {
         let served = collector.serve(listener, stop.drain.clone());
@@ -144,11 +149,14 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     let working = async {
         let parts = (&stream, &leases);
         let end = Stop::default();
-        let (mut fleet, renewal) = Fleet::start(&args, &settings, &resolver, parts, &end).await?;
+        let (mut fleet, renewal) =
+            Fleet::start(&args, &settings, &resolver, parts, seen, &end).await?;
         tokio::select! {
             code = run_fleet(&mut fleet, &args, parts, &stop, &end) => code,
             never = renewal.keep_fresh() => never,
             never = ledger.keep() => match never? {},
+            // It ends with the workers, of which the account is still to be given.
+            never = async { keeping.await; std::future::pending().await } => never,
         }
     };
     let code = tokio::select! {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, WorkerId};
 use resolver::Resolver;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Args;
@@ -18,6 +19,7 @@ use crate::pool::Pool;
 use crate::signal::Stop;
 use crate::sink::object::Compression;
 use crate::source::local::Local;
+use crate::witness::{Seen, Witness};
 use crate::worker::destinations::Growth;
 use crate::worker::enriching::{self, Renewal};
 use crate::worker::plan::Plan;
@@ -57,6 +59,7 @@ impl Fleet {
         settings: &Settings,
         resolver: &Resolver,
         (stream, leases): (&Local, &Arc<Sqlite>),
+        seen: mpsc::Sender<Seen>,
         stop: &Stop,
     ) -> anyhow::Result<(Fleet, Renewal)> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -86,7 +89,8 @@ impl Fleet {
                 build::sinks(&plan, &shared, &build::Clients::default()),
             );
             let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared)
-                .with_lookups(Arc::clone(&lookups));
+                .with_lookups(Arc::clone(&lookups))
+                .with_witness(Witness::of(&name, seen.clone()));
             let store: Arc<dyn LeaseStore> = Arc::clone(leases) as _;
             let life = life::run(Arc::new(worker), store, plan.leases, GRACE, stop.clone());
             fleet.workers.spawn(life);
