@@ -62,12 +62,37 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), FlatError> {
 
 /// Appends an enriched line as one JSON object.
 pub fn write_line(line: &str, out: &mut Vec<u8>) -> Result<(), FlatError> {
+    write(&read_line(line)?, out)
+}
+
+fn read_line(line: &str) -> Result<Event<'_>, FlatError> {
     let columns = tsv::columns(line).ok_or(FlatError::Columns)?;
     let mut event = Event::new();
     for (field, text) in crate::fields::FIELDS.into_iter().zip(columns) {
         event.set(field, Some(text).filter(|text| !text.is_empty()));
     }
-    write(&event, out)
+    Ok(event)
+}
+
+/// Appends an enriched line as one JSON object of its 131 columns: values have their types, JSON
+/// stands as it is, and lists of entities that are not there are empty objects.
+pub fn write_columns(line: &str, out: &mut Vec<u8>) -> Result<(), FlatError> {
+    let mut separator = b'{';
+    for (field, text) in read_line(line)?.iter() {
+        out.push(separator);
+        write_key(field.name(), out);
+        match (field.kind(), field, text) {
+            (Kind::Json, _, Some(json)) => out.extend_from_slice(json.as_bytes()),
+            (Kind::Json, Field::Contexts | Field::DerivedContexts, None) => out.extend(b"{}"),
+            (Kind::Json, _, None) => out.extend(b"null"),
+            (_, field, text) => {
+                write_value(field, text, out).ok_or(FlatError::Unreadable(field))?;
+            }
+        }
+        separator = b',';
+    }
+    out.push(b'}');
+    Ok(())
 }
 
 const fn type_name(field: Field) -> &'static str {
@@ -313,6 +338,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn columns_stand_in_their_order_with_their_types() {
+        let entities = r#"{"schema":"iglu:a/contexts/jsonschema/1-0-0","data":[]}"#;
+        let fields = [
+            (Field::Contexts, entities),
+            (Field::BrCookies, "1"),
+            (Field::PageUrlport, "8000"),
+            (Field::DvceCreatedTstamp, "2024-05-01 10:11:11.748"),
+        ];
+        let mut line = Vec::new();
+        tsv::write(&event(&fields), &mut line);
+        let line = String::from_utf8(line).expect("text");
+        let mut out = Vec::new();
+        write_columns(&line, &mut out).expect("it is an event");
+        let json: serde_json::Map<String, Value> = serde_json::from_slice(&out).expect("JSON");
+        let names: Vec<_> = json.keys().map(String::as_str).collect();
+        assert_eq!(names, crate::fields::FIELDS.map(Field::name));
+        let expected = json!({
+            "contexts": {"schema": "iglu:a/contexts/jsonschema/1-0-0", "data": []},
+            "derived_contexts": {}, "unstruct_event": null, "br_cookies": true,
+            "page_urlport": 8000, "dvce_created_tstamp": "2024-05-01T10:11:11.748Z",
+            "app_id": null,
+        });
+        for (name, value) in expected.as_object().expect("an object") {
+            assert_eq!(&json[name], value, "{name}");
+        }
+        let not_a_number = line.replacen("8000", "eighty", 1);
+        let error = write_columns(&not_a_number, &mut Vec::new());
+        assert_eq!(error, Err(FlatError::Unreadable(Field::PageUrlport)));
+    }
 
     const ENVELOPE: &str = "iglu:com.snowplowanalytics.snowplow";
 

@@ -14,6 +14,7 @@ mod intake;
 mod ledger;
 mod live;
 mod request;
+mod rest;
 mod settings;
 mod spelling;
 #[cfg_attr(not(test), expect(dead_code, reason = "what asks it comes with the page"))]
@@ -42,6 +43,7 @@ use collector::Collector;
 use fleet::{Fleet, LEASE};
 use intake::Watched;
 use ledger::Ledger;
+use rest::Rest;
 use settings::Settings;
 use store::Store;
 
@@ -136,10 +138,12 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     let (intake, taken) = intake::open();
     let collector = Collector::new(intake, args.hosts.clone(), welcome(dir, address));
     let store = Store::new();
+    store.reached().begin_after(stream.newest().await?);
     let (seen, keeping) = store.open();
+    let rest = Rest::new(store, &stream, &resolver, &settings, &stop.drain).routes();
     let watched = Watched::new(vec![schemas], resolver.clone());
     let serving = async {
-        let served = collector.serve(listener, stop.drain.clone());
+        let served = collector.serve(rest, listener, stop.drain.clone());
         tokio::try_join!(async { served.await.context("the collector") }, async {
             Ok(taken.write(&stream, watched).await?)
         })?;

@@ -134,6 +134,15 @@ impl Local {
         .await
     }
 
+    /// The number of the newest record there ever was; numbers follow one another without gaps.
+    pub async fn newest(&self) -> Result<u64, Error> {
+        self.run("looking for the newest record", |connection| {
+            let newest = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'";
+            connection.query_row(newest, [], |row| row.get(0))
+        })
+        .await
+    }
+
     /// What was put so far, dropped records included.
     pub async fn sum(&self) -> Result<Sum, Error> {
         self.run("counting records", |connection| {

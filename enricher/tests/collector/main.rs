@@ -2,6 +2,7 @@
 //! and what the workers made of them.
 
 mod captures;
+mod rest;
 mod run;
 
 use run::{Local, column, lines, wait_for_lines};

@@ -62,9 +62,10 @@ impl Collector {
         Collector { inner: Arc::new(Inner { intake, hosts, welcome, bodies }) }
     }
 
-    /// Answers until asked to stop, and finishes what it has begun.
+    /// Answers until asked to stop, and finishes what it has begun; other paths, too.
     pub(super) async fn serve(
         self,
+        others: Router,
         listener: TcpListener,
         stop: CancellationToken,
     ) -> std::io::Result<()> {
@@ -73,8 +74,9 @@ impl Collector {
             .route("/health", get(|| async { "ok" }))
             .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
             .fallback(collect)
-            .layer(middleware::from_fn_with_state(self.clone(), known_host))
-            .with_state(self)
+            .with_state(self.clone())
+            .merge(others)
+            .layer(middleware::from_fn_with_state(self, known_host))
             .into_make_service_with_connect_info::<Peer>();
         let stopped = async move { stop.cancelled().await };
         axum::serve(Spelled(listener), routes).with_graceful_shutdown(stopped).await

@@ -39,6 +39,8 @@ impl Settings {
         };
         settings.rules = over(settings.rules, args.rules.clone());
         settings.pipeline.stream = "local".to_owned();
+        // Whoever looks at a failed event wants to see it as far as it came.
+        settings.pipeline.incomplete = true;
         args.tolerance.apply(&mut settings.pipeline);
         let (dir, rules) = (&args.dir, &mut settings.rules);
         if rules.enrichments.is_none() {

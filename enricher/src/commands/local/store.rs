@@ -6,6 +6,7 @@
 
 mod filter;
 mod kept;
+mod reached;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +20,7 @@ use pipeline::{Route, Verdict};
 pub(super) use filter::Filter;
 pub(super) use kept::Kept;
 use kept::New;
+use reached::Reached;
 
 /// So many events are kept.
 const EVENTS: usize = 100_000;
@@ -37,6 +39,7 @@ pub(super) struct Store {
 
 struct Inner {
     most: Most,
+    reached: Reached,
     events: Mutex<Events>,
     /// The number of the newest event.
     newest: watch::Sender<u64>,
@@ -109,7 +112,8 @@ impl Store {
 
     fn with(most: Most) -> Store {
         let (newest, _) = watch::channel(0);
-        Store { inner: Arc::new(Inner { most, events: Mutex::default(), newest }) }
+        let (reached, events) = (Reached::default(), Mutex::default());
+        Store { inner: Arc::new(Inner { most, reached, events, newest }) }
     }
 
     /// Where workers tell what they see, and the task that keeps it, which ends when they have.
@@ -140,6 +144,12 @@ impl Store {
         let newest = events.newest;
         drop(events);
         self.inner.newest.send_replace(newest);
+        self.inner.reached.saw(&seen.batch);
+    }
+
+    /// How far the workers have come whose batches are kept here.
+    pub(super) fn reached(&self) -> &Reached {
+        &self.inner.reached
     }
 
     /// How many events came to which end.
@@ -173,17 +183,13 @@ impl Store {
         found.take(page.most).collect()
     }
 
-    /// The events that a filter lets through, once there are so many, newest first. Who does not
-    /// want to wait for ever drops it.
-    pub(super) async fn wait(&self, filter: &Filter, events: usize) -> Vec<Arc<Kept>> {
+    /// The events above a number that a filter lets through, once there are so many, newest first.
+    /// Who does not want to wait for ever drops it.
+    pub(super) async fn wait(&self, filter: &Filter, after: u64, events: usize) -> Vec<Arc<Kept>> {
         let mut newest = self.newest();
-        let (mut found, mut until) = (VecDeque::new(), 0);
+        let (mut found, mut until) = (VecDeque::new(), after);
         loop {
             let now = *newest.borrow_and_update();
-            if now < until {
-                // All was forgotten.
-                found.clear();
-            }
             let (store, filter) = (self.clone(), filter.clone());
             let page = Page { after: until, ..Page::default() };
             let more = tokio::task::spawn_blocking(move || store.find(&filter, page)).await;

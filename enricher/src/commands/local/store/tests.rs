@@ -234,7 +234,9 @@ async fn who_waits_is_answered_when_there_are_so_many() {
         }
         drop(told);
     };
-    let (found, (), ()) = tokio::join!(store.wait(&filter, 3), telling, keeping);
+    let (found, (), ()) = tokio::join!(store.wait(&filter, 0, 3), telling, keeping);
     assert_eq!(ids(&found), ["two", "one", "before"]);
-    assert_eq!(store.wait(&filter, 2).await.len(), 3, "they are there already");
+    assert_eq!(store.wait(&filter, 0, 2).await.len(), 3, "they are there already");
+    let first = found.last().expect("three").number;
+    assert_eq!(ids(&store.wait(&filter, first, 2).await), ["two", "one"]);
 }
