@@ -5,6 +5,8 @@
 mod comments;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/ways_out.rs"]
+mod ways_out;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -125,144 +127,6 @@ fn only_the_keeper_writes_leases() {
     let keeper = repository::root().join(KEEPER);
     let keeper = std::fs::read_to_string(keeper).expect("the keeper is there");
     assert!(writes.iter().all(|write| keeper.contains(write)), "the keeper writes otherwise now");
-}
-
-/// Every `continue` and `return` of the sources, and what becomes of the records in hand there. A
-/// batch is done only when every record of it has a verdict, so none may fall out on its way.
-const WAYS_OUT: [(&str, &str, &str); 32] = [
-    ("source.rs", "return Ok(Some(next));", "the batch is handed on"),
-    ("source.rs", "return lag;", "no record is in hand"),
-    ("source/kinesis.rs", "return Ok(shards);", "a listing has no records"),
-    ("source/local.rs", "continue;", "nothing was read; the position stays"),
-    (
-        "source/local.rs",
-        "return Ok(());",
-        "nobody takes the batch: it is read again from the lease's position",
-    ),
-    (
-        "source/local.rs",
-        "return number.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));",
-        "a position that is none of ours is an error",
-    ),
-    ("source/local.rs", "Position::ShardEnd => return Ok(i64::MAX),", "all of it was done"),
-    (
-        "source/local.rs",
-        "Position::TrimHorizon | Position::AtTimestamp(None) => return Ok(0),",
-        "from the first record on",
-    ),
-    (
-        "source/memory.rs",
-        "let Some(log) = self.get(&shard) else { return Ok(()) };",
-        "there is no such shard",
-    ),
-    ("source/memory.rs", "return Ok(());", "nobody takes the batch, or it was the last"),
-    ("source/kinesis/aggregate.rs", "return None;", "the record stays whole"),
-    ("source/kinesis/aggregate.rs", "_ => return None,", "the record stays whole"),
-    ("source/kinesis/aggregate.rs", "return Some(value);", "a number inside a record"),
-    ("source/kinesis/number.rs", "return None;", "no time is known; the record is not asked for"),
-    ("source/kinesis/pace.rs", "return LEAST_INTERVAL;", "no record is in hand"),
-    (
-        "source/kinesis/reader.rs",
-        "None => return self.gone_with_its_records().await,",
-        "what was gathered is handed over; what was not is counted",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "continue;",
-        "no page is in hand: the next iterator starts behind what was gathered",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "Page::Renew => continue,",
-        "no page is in hand: the next iterator starts behind what was gathered",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "Page::Gone => return self.gone_with_its_records().await,",
-        "what was gathered is handed over; what was not is counted",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "Err(Stop::Closed) => return Ok(()),",
-        "nobody takes batches: they are read again from the lease's position",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "Err(Stop::Unusable(error)) => return Err(error),",
-        "the shard stops before the record",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "return self.end().await;",
-        "the page was gathered; what was gathered is handed over",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "return Ok(());",
-        "nobody takes batches: they are read again from the lease's position",
-    ),
-    ("source/kinesis/reader.rs", "Position::ShardEnd => return Ok(None),", "all of it was done"),
-    (
-        "source/kinesis/reader.rs",
-        "Ok(answer) => return Ok(answer.shard_iterator),",
-        "it starts behind what was gathered",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "Some(\"ResourceNotFoundException\") if self.gone().await => return Ok(None),",
-        "the stream no longer knows the shard",
-    ),
-    ("source/kinesis/reader.rs", "return Ok(Page::Records(page));", "the page is gathered"),
-    ("source/kinesis/reader.rs", "return Ok(Page::Gone);", "the stream no longer knows the shard"),
-    (
-        "source/kinesis/reader.rs",
-        "return Err(failed(doing, failure));",
-        "the shard stops; nothing was handed over beyond what was read",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "return Err(Stop::Unusable(self.unusable(&record.sequence_number)));",
-        "the shard stops before the record",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "let Position::After { sequence: last, .. } = &self.from else { return };",
-        "the gap is told; the record goes on",
-    ),
-    (
-        "source/kinesis/reader.rs",
-        "return;",
-        "done before, or not after a gap: the position covers it",
-    ),
-];
-
-#[test]
-fn sources_pass_over_no_record() {
-    let mut known: BTreeSet<(&str, &str)> =
-        WAYS_OUT.iter().map(|(file, line, _)| (*file, *line)).collect();
-    let sources: Vec<(String, String)> = production()
-        .filter_map(|(file, text)| {
-            let name = file.path.strip_prefix("enricher/src/")?;
-            name.starts_with("source").then(|| (name.to_owned(), text))
-        })
-        .collect();
-    let mut faults = Vec::new();
-    for (file, text) in &sources {
-        for (at, line) in without_tests(text).lines().enumerate() {
-            let code = line.trim();
-            let way_out =
-                !code.starts_with("//") && (mentions(code, "continue") || mentions(code, "return"));
-            if !way_out {
-                continue;
-            }
-            known.remove(&(file.as_str(), code));
-            if !WAYS_OUT.iter().any(|(of, line, _)| of == file && *line == code) {
-                faults.push(format!("{file}:{}: what becomes of records here: {code}", at + 1));
-            }
-        }
-    }
-    let stale = known.iter().map(|(file, line)| format!("{file} has no longer: {line}"));
-    none(faults.into_iter().chain(stale));
 }
 
 #[test]

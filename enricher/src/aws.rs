@@ -11,6 +11,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, Connector, proxy, tls};
 
@@ -91,24 +92,12 @@ pub struct Aws {
 impl Aws {
     /// Reads credentials and region as all AWS programs do.
     pub async fn load(settings: Settings) -> Aws {
-        let http = Builder::new().build_with_connector_fn(|settings, components| {
-            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-            // Ring and the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-            let mut connector = Connector::builder().proxy_config(proxy::ProxyConfig::from_env());
-            if let Some(settings) = settings {
-                connector = connector.connector_settings(settings.clone());
-            }
-            if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-                connector = connector.sleep_impl(sleep);
-            }
-            connector.tls_provider(ring).build()
-        });
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);
         if let Some(region) = &settings.region {
@@ -167,6 +156,12 @@ impl Aws {
         aws_sdk_kinesis::Client::from_conf(config.build())
     }
 
+    /// A client of Kinesis whose connections are used by nobody else.
+    pub fn kinesis_apart(&self) -> aws_sdk_kinesis::Client {
+        let config = self.config.to_builder().http_client(http()).build();
+        Aws { config, settings: self.settings.clone() }.kinesis()
+    }
+
     /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
@@ -185,6 +180,22 @@ impl Aws {
         let config = config.force_path_style(self.settings.s3_path_style);
         aws_sdk_s3::Client::from_conf(config.build())
     }
+}
+
+/// A pool of connections of its own.
+fn http() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        // Ring and the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+        let mut connector = Connector::builder().proxy_config(proxy::ProxyConfig::from_env());
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+            connector = connector.sleep_impl(sleep);
+        }
+        connector.tls_provider(ring).build()
+    })
 }
 
 impl Failure {

@@ -24,7 +24,9 @@ use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, parse};
 pub use lookups::{Lookups, OnUnavailable};
-pub use name::{Name, OfBucket, OfEndpoint, OfPrefix, OfRegion, OfRole, OfStream, OfTable};
+pub use name::{
+    Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfStream, OfTable,
+};
 pub use place::Place;
 pub use route::{Folders, Format, Objects, Otherwise, Route, Stream, To, closes_at, folder};
 pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
@@ -131,6 +133,11 @@ pub struct Source {
     /// Where to start where nobody has read yet.
     #[serde(default)]
     pub initial_position: InitialPosition,
+    /// How its shards are read.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Who subscribes to shards, by name or ARN; named as the lease table if absent.
+    pub consumer: Option<Name<OfConsumer>>,
     /// Between two requests to a shard that has records, but no more of them.
     #[serde(default = "poll_interval")]
     pub poll_interval: Span<250, 60_000>,
@@ -147,6 +154,17 @@ pub struct Source {
     /// Takes records that are not Thrift as Base64 of it.
     #[serde(default)]
     pub base64: bool,
+}
+
+/// How shards are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They are asked for records.
+    #[default]
+    Polling,
+    /// They push records to a consumer that subscribes to them.
+    FanOut,
 }
 
 /// Where to start where nobody has read yet.

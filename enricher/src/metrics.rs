@@ -7,6 +7,7 @@ mod answering;
 mod lookups;
 mod make;
 mod progress;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use prometheus::{
 use resolver::Figures;
 
 pub use progress::{InFlight, Reading};
+pub use source::{ReadBy, Subscription};
 
 use answering::Answering;
 use make::{counter, counters, gauge, gauges, seconds};
@@ -39,8 +41,6 @@ pub struct Metrics {
     lag_millis: IntGaugeVec,
     undurable_seconds: IntGaugeVec,
     batches: IntCounter,
-    trimmed: IntCounterVec,
-    trimmed_seconds: IntCounterVec,
     enriched: IntCounter,
     parked: IntCounter,
     dropped: IntCounter,
@@ -68,6 +68,7 @@ pub struct Metrics {
     lookups: lookups::LookupMetrics,
     assets: AssetMetrics,
     log_lines_dropped: IntCounter,
+    source: source::SourceMetrics,
     progress: Arc<Progress>,
     answering: Arc<Answering>,
     health: Arc<Health>,
@@ -148,18 +149,6 @@ impl Metrics {
                 &["shard"],
             ),
             batches: counter(r, "batches_read_total", "Batches read."),
-            trimmed: counters(
-                r,
-                "trimmed_positions_total",
-                "Positions that were no longer in the stream.",
-                &["shard"],
-            ),
-            trimmed_seconds: counters(
-                r,
-                "trimmed_seconds_total",
-                "Time between such positions and the records after them.",
-                &["shard"],
-            ),
             enriched: counter(r, "events_enriched_total", "Events enriched."),
             parked: counter(r, "events_parked_total", "Events whose verdict waits."),
             dropped: counter(r, "events_dropped_total", "Events that a script made vanish."),
@@ -197,6 +186,7 @@ impl Metrics {
             ),
             lookups: lookups::LookupMetrics::new(r),
             log_lines_dropped: counter(r, "log_lines_dropped_total", "Lines nobody could take."),
+            source: source::SourceMetrics::new(r),
             progress: Arc::default(),
             answering: Arc::default(),
             health: Arc::default(),
@@ -220,14 +210,6 @@ impl Metrics {
         self.records.with_label_values(&shard).inc_by(batch.records.len() as u64);
         self.record_bytes.with_label_values(&shard).inc_by(batch.bytes() as u64);
         self.batches.inc();
-    }
-
-    /// A position was no longer in the stream; where it is known, the time until the oldest record
-    /// that still is.
-    pub fn trimmed(&self, shard: &str, gap: Option<Duration>) {
-        self.trimmed.with_label_values(&[shard]).inc();
-        let seconds = gap.unwrap_or_default().as_secs();
-        self.trimmed_seconds.with_label_values(&[shard]).inc_by(seconds);
     }
 
     /// A shard is no longer ours: its lag is somebody else's to tell.

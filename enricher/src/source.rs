@@ -150,8 +150,9 @@ impl Outlet {
     }
 
     /// Waits until the budget has room for a page.
-    pub async fn room(&self, bytes: usize) -> Permit {
-        self.budget.take_page(bytes).await
+    pub fn room(&self, bytes: usize) -> impl Future<Output = Permit> + use<> {
+        let budget = Arc::clone(&self.budget);
+        async move { budget.take_page(bytes).await }
     }
 
     /// Says how far behind its tip the shard is read.

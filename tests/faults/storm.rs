@@ -24,21 +24,28 @@ const CALM: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_faults_loses_nothing() -> Result<()> {
-    scratch::run(async |scratch| weather(scratch).await).await
+    scratch::run(async |scratch| weather(scratch, "polling").await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_over_subscriptions_loses_nothing() -> Result<()> {
+    scratch::run(async |scratch| weather(scratch, "fan_out").await).await
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-async fn weather(scratch: &Path) -> Result<()> {
+async fn weather(scratch: &Path, mode: &str) -> Result<()> {
     let minutes = number("SNOWMELT_STORM_MINUTES").unwrap_or(3);
     let seed = number("SNOWMELT_STORM_SEED").unwrap_or(2026);
     let long = minutes >= 30;
     let (shards, per_second) = if long { (64, 300) } else { (8, 100) };
-    println!("a storm of {minutes} minutes, {shards} shards, {per_second} events/s, seed {seed}");
+    println!(
+        "a storm of {minutes} minutes, {mode}, {shards} shards, {per_second} events/s, seed {seed}"
+    );
     let stage = Stage::set(scratch, shards).await?;
-    let config = stage.config().with("bad.kinesis.stream", BAD);
+    let config = stage.config().with("bad.kinesis.stream", BAD).with("source.mode", mode);
     let mut storm = Storm::over(&stage, config, seed).await?;
     let healthy = storm.calm_minute(per_second).await?;
     let end = Instant::now() + Duration::from_secs(minutes * 60);
@@ -191,6 +198,7 @@ impl<'a> Storm<'a> {
         let actions = [
             "GetRecords",
             "GetShardIterator",
+            "SubscribeToShard",
             "ListShards",
             "PutRecords",
             "PutObject",
@@ -207,7 +215,7 @@ impl<'a> Storm<'a> {
         let busy = Fault::Answer(503, "text/html", "<html>busy</html>");
         let expired = Fault::Refuse(400, "ExpiredIteratorException", "too old");
         let late = Fault::Delay(Duration::from_millis(self.chance.u64(100..3000)));
-        match self.chance.u8(..15) {
+        match self.chance.u8(..16) {
             0 => ("throttled", of(Fault::Throttle)),
             1 => ("broken", of(Fault::BROKEN)),
             2 => ("busy", of(busy)),
@@ -222,6 +230,7 @@ impl<'a> Storm<'a> {
             11 => ("iterators expired", Trouble::Rules(vec![Rule::of("GetRecords", expired)])),
             12 => ("killed", Trouble::Kill),
             13 => ("stopped", Trouble::Stop),
+            14 => ("silent", Trouble::Rules(vec![Rule::of("SubscribeToShard", Fault::Silence(2))])),
             _ => ("split", Trouble::Split),
         }
     }

@@ -73,13 +73,7 @@ impl Emulators {
 
     /// Makes a stream and waits until it can be written.
     pub async fn create_stream(&self, name: &str, shards: i32) -> Result<()> {
-        self.kinesis.create_stream().stream_name(name).shard_count(shards).send().await?;
-        wait::until(&format!("stream {name}"), Duration::from_secs(10), async || {
-            let stream = self.kinesis.describe_stream_summary().stream_name(name).send().await?;
-            let summary = stream.stream_description_summary().context("no description")?;
-            Ok((summary.stream_status().as_str() == "ACTIVE").then_some(()))
-        })
-        .await
+        create_stream(&self.kinesis, name, shards).await
     }
 
     /// Makes a bucket in the region.
@@ -91,6 +85,49 @@ impl Emulators {
     }
 }
 
+/// Kinesis alone.
+pub struct Streams {
+    /// Where it answers.
+    pub kinesis_url: String,
+    /// A client of it.
+    pub kinesis: aws_sdk_kinesis::Client,
+    _servers: JoinSet<()>,
+}
+
+impl Streams {
+    /// Serves it from this process.
+    pub async fn start() -> Result<Streams> {
+        let mut servers = JoinSet::new();
+        let kinesis_url = serve_kinesis(&mut servers).await?;
+        let kinesis = kinesis_at(&kinesis_url).await;
+        Ok(Streams { kinesis_url, kinesis, _servers: servers })
+    }
+}
+
+/// A client of Kinesis with connections of its own.
+pub async fn kinesis_at(url: &str) -> aws_sdk_kinesis::Client {
+    let config = aws_sdk_kinesis::config::Builder::from(&sdk_config().await).endpoint_url(url);
+    aws_sdk_kinesis::Client::from_conf(config.build())
+}
+
+/// Makes a stream and waits until it can be written.
+pub async fn create_stream(
+    kinesis: &aws_sdk_kinesis::Client,
+    name: &str,
+    shards: i32,
+) -> Result<()> {
+    kinesis.create_stream().stream_name(name).shard_count(shards).send().await?;
+    wait::until(&format!("stream {name}"), Duration::from_secs(10), async || {
+        let stream = kinesis.describe_stream_summary().stream_name(name).send().await?;
+        let summary = stream.stream_description_summary().context("no description")?;
+        Ok((summary.stream_status().as_str() == "ACTIVE").then_some(()))
+    })
+    .await
+}
+
+// Five minutes with AWS. Many come to their end in a test.
+const SUBSCRIPTION_MS: u64 = 2_000;
+
 async fn serve_kinesis(servers: &mut JoinSet<()>) -> Result<String> {
     let options = ferrokinesis::store::StoreOptions {
         create_stream_ms: 0,
@@ -98,6 +135,7 @@ async fn serve_kinesis(servers: &mut JoinSet<()>) -> Result<String> {
         update_stream_ms: 0,
         // Every stream of a test counts against one limit, and a reshard adds to it.
         shard_limit: 1000,
+        subscribe_to_shard_session_ms: SUBSCRIPTION_MS,
         ..Default::default()
     };
     let (service, _store) = ferrokinesis::create_app(options);

@@ -63,6 +63,11 @@ struct State {
 impl Faults {
     /// Puts a layer without rules before emulators.
     pub async fn before(aws: &Emulators, seed: u64) -> Result<Faults> {
+        Faults::over([&aws.kinesis_url, &aws.dynamodb_url, &aws.s3_url], seed).await
+    }
+
+    /// Puts a layer without rules before Kinesis, DynamoDB and S3 at these addresses.
+    pub async fn over([kinesis, dynamodb, s3]: [&str; 3], seed: u64) -> Result<Faults> {
         let state = State {
             rules: Vec::new(),
             chance: fastrand::Rng::with_seed(seed),
@@ -72,11 +77,9 @@ impl Faults {
         let desk = Arc::new(Desk(Mutex::new(state)));
         let mut servers = JoinSet::new();
         let mut urls = Vec::new();
-        for (service, upstream) in [
-            (Api::Kinesis, &aws.kinesis_url),
-            (Api::Dynamodb, &aws.dynamodb_url),
-            (Api::S3, &aws.s3_url),
-        ] {
+        for (service, upstream) in
+            [(Api::Kinesis, kinesis), (Api::Dynamodb, dynamodb), (Api::S3, s3)]
+        {
             urls.push(proxy::serve(&mut servers, service, upstream, Arc::clone(&desk)).await?);
         }
         let [kinesis_url, dynamodb_url, s3_url] = urls.try_into().expect("there are three");

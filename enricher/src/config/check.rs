@@ -4,8 +4,12 @@
 use event::fields::FIELDS;
 use pipeline::divide::{Condition, Folder, Mistake};
 
+use super::name::Kind;
 use super::there::Wrong;
-use super::{Config, Format, InitialPosition, Otherwise, Route, Stream, Text, To, closes_at};
+use super::{
+    Config, Format, InitialPosition, Mode, OfConsumer, Otherwise, Route, Stream, Text, To,
+    closes_at,
+};
 use crate::places::nearest;
 use crate::sink;
 
@@ -21,7 +25,23 @@ impl Config {
             let what = "[source] initial_position: expected a time in the past";
             return Err(Wrong::said(what.to_owned()));
         }
+        self.check_source().map_err(Wrong::said)?;
         self.check_assets().map_err(Wrong::said)
+    }
+
+    fn check_source(&self) -> Result<(), String> {
+        match (self.source.mode, &self.source.consumer) {
+            (Mode::Polling, Some(_)) => {
+                Err("[source] consumer: it subscribes to shards, and these \
+                                             are polled; add mode = \"fan_out\", or leave it out"
+                    .to_owned())
+            }
+            (Mode::FanOut, None) if OfConsumer::fits(&self.leases.table) => Ok(()),
+            (Mode::FanOut, None) => Err("[source] consumer: without it the consumer is named as \
+                                         [leases] table, which cannot be the name of one"
+                .to_owned()),
+            _ => Ok(()),
+        }
     }
 
     fn check_route(&self, route: sink::Route, destinations: &Route) -> Result<(), Wrong> {

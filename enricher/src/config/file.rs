@@ -180,7 +180,7 @@ bucket = "bucket"
             (
                 "stream = \"raw\"",
                 "strem = \"raw\"",
-                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`; did you mean `stream`?",
+                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `mode`, `consumer`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`; did you mean `stream`?",
             ),
             (
                 "table = \"leases\"",
@@ -251,6 +251,21 @@ bucket = "bucket"
                 "stream = \"raw\"",
                 "stream = \"raw\"\ninitial_position = \"9999-01-01T00:00:00Z\"",
                 "w.toml:4:20: [source] initial_position: expected a time in the past",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nconsumer = \"shop\"",
+                "w.toml:4:12: [source] consumer: it subscribes to shards, and these are polled; add mode = \"fan_out\", or leave it out",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nmode = \"fan-out\"",
+                "w.toml:4:8: unknown variant `fan-out`, expected `polling` or `fan_out`; did you mean `fan_out`?",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nmode = \"fan_out\"\nconsumer = \"arn:aws:kinesis:eu-west-1:1:stream/raw\"",
+                "w.toml:5:12: expected the name of a consumer (up to 128 letters, digits and any of `_.-`) or its ARN, found `arn:aws:kinesis:eu-west-1:1:stream/raw`",
             ),
             (
                 "stream = \"raw\"",

@@ -26,6 +26,10 @@ pub trait Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum OfStream {}
 
+/// A consumer of a stream.
+#[derive(Clone, Copy, Debug)]
+pub enum OfConsumer {}
+
 /// A table of DynamoDB.
 #[derive(Clone, Copy, Debug)]
 pub enum OfTable {}
@@ -56,6 +60,16 @@ impl Kind for OfStream {
 
     fn fits(text: &str) -> bool {
         text.len() <= 128 && text.bytes().all(is_word)
+    }
+}
+
+impl Kind for OfConsumer {
+    const EXPECTED: &'static str =
+        "the name of a consumer (up to 128 letters, digits and any of `_.-`) or its ARN";
+
+    fn fits(text: &str) -> bool {
+        let arn = is_arn(text) && text.contains(":stream/") && text.contains("/consumer/");
+        arn || (text.len() <= 128 && text.bytes().all(is_word))
     }
 }
 

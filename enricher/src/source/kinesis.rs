@@ -1,8 +1,10 @@
-//! A Kinesis data stream, read by polling.
+//! A Kinesis data stream, read by polling or by enhanced fan-out.
 //!
-//! This module lists the stream's shards; [`reader`] reads one of them.
+//! This module lists the stream's shards; [`reader`] reads one of them, and [`fan_out`] knows the
+//! consumer that subscribes to them.
 
 pub mod aggregate;
+pub mod fan_out;
 mod number;
 mod pace;
 mod reader;
@@ -20,6 +22,7 @@ use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::Metrics;
 use crate::seam::Pending;
 use crate::source::{Error, Outlet, Reading, Source};
+use fan_out::FanOut;
 use reader::Reader;
 
 /// A stream to read.
@@ -27,6 +30,8 @@ use reader::Reader;
 pub struct Kinesis {
     client: Client,
     settings: Settings,
+    /// How shards are subscribed to; without it they are polled.
+    fan_out: Option<Arc<FanOut>>,
     /// Whether shards can be listed.
     listing: Arc<Check>,
     /// Whether records can be read.
@@ -59,7 +64,21 @@ impl Kinesis {
         let listing = metrics.health().check(listing, Need::Always);
         let reading = metrics.health().check(format!("stream {stream}, reading"), Need::WhenUsed);
         let describing = Check::alone(format!("stream {stream}, when it was created"));
-        Kinesis { client, settings, listing, reading, describing, metrics }
+        Kinesis { client, settings, fan_out: None, listing, reading, describing, metrics }
+    }
+
+    /// The same, read by subscriptions.
+    #[must_use]
+    pub fn with_fan_out(self, fan_out: FanOut) -> Kinesis {
+        Kinesis { fan_out: Some(Arc::new(fan_out)), ..self }
+    }
+
+    /// The stream's ARN, which consumers are registered by.
+    async fn arn(&self) -> Result<String, Failure> {
+        let describe = self.client.describe_stream_summary().stream_name(&self.settings.stream);
+        let answer = describe.send().await;
+        let answer = answer.map_err(|error| Failure::of("DescribeStreamSummary", &error))?;
+        Ok(answer.stream_description_summary.map(|summary| summary.stream_arn).unwrap_or_default())
     }
 
     async fn list(&self) -> Result<Vec<Shard>, Error> {
@@ -129,8 +148,19 @@ async fn look(stream: &Kinesis) -> Result<(), Unfit> {
         }
     }
     match looked {
-        Err(failure) if failure.is_refusal() || failure.passing => Err(unfit(failure)),
-        _ => Ok(()),
+        Err(failure) if failure.is_refusal() || failure.passing => return Err(unfit(failure)),
+        _ => {}
+    }
+    match &stream.fan_out {
+        // Registers it, so that it may subscribe when there are leases. A limit, or one that is not
+        // ready, is no reason to wait: shards are polled meanwhile.
+        Some(fan_out) => match fan_out.arn(stream).await {
+            Err(failure) if failure.is_refusal() => {
+                Err(Unfit { what: fan_out.check.what().to_owned(), failure })
+            }
+            _ => Ok(()),
+        },
+        None => Ok(()),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::sink::s3::Bucket;
 use crate::sink::storage::Storage;
 use crate::sink::{Sinks, object};
 use crate::source;
+use crate::source::kinesis::fan_out::{Consumer, FanOut};
 
 /// A worker with what it needs besides.
 pub struct Parts {
@@ -73,7 +74,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     let (pipeline, renewal) =
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
     let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
-    let source = Arc::new(source(&config.source, &aws, &shared));
+    let source = Arc::new(source(config, &aws, &shared));
     let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await);
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table));
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
@@ -141,7 +142,8 @@ pub fn aws(config: &config::Aws) -> aws::Settings {
     }
 }
 
-fn source(config: &config::Source, aws: &Aws, shared: &Shared) -> source::kinesis::Kinesis {
+fn source(config: &Config, aws: &Aws, shared: &Shared) -> source::kinesis::Kinesis {
+    let Config { source: config, leases, .. } = config;
     let settings = source::kinesis::Settings {
         stream: config.stream.to_string(),
         poll_interval: config.poll_interval.get(),
@@ -149,7 +151,18 @@ fn source(config: &config::Source, aws: &Aws, shared: &Shared) -> source::kinesi
         batch_bytes: config.batch_bytes.get(),
         batch_age: config.batch_age.get(),
     };
-    source::kinesis::Kinesis::new(aws.kinesis(), settings, Arc::clone(&shared.metrics))
+    let metrics = Arc::clone(&shared.metrics);
+    let source = source::kinesis::Kinesis::new(aws.kinesis(), settings, metrics);
+    if config.mode == config::Mode::Polling {
+        return source;
+    }
+    let consumer = match config.consumer.as_deref() {
+        Some(arn) if arn.starts_with("arn:") => Consumer::Arn(arn.to_owned()),
+        name => Consumer::Named(name.unwrap_or(&leases.table).to_owned()),
+    };
+    let aws = aws.clone();
+    let connect = Box::new(move || aws.kinesis_apart());
+    source.with_fan_out(FanOut::new(&config.stream, consumer, connect))
 }
 
 /// Clients of AWS, by where and as whom. Empty where nothing of AWS is written.

@@ -27,6 +27,7 @@ locals {
       enriched_stream = var.enriched_stream
       input_stream    = var.input_stream
       lease_table     = aws_dynamodb_table.leases.name
+      mode            = var.fan_out ? "fan_out" : "polling"
       more            = var.config_toml
       region          = local.region
     })

@@ -30,6 +30,23 @@ data "aws_iam_policy_document" "worker" {
     resources = ["${local.kinesis}/${var.input_stream}"]
   }
 
+  dynamic "statement" {
+    for_each = var.fan_out ? [var.input_stream] : []
+
+    content {
+      sid = "SubscribeToShards"
+      actions = [
+        "kinesis:DescribeStreamConsumer",
+        "kinesis:RegisterStreamConsumer",
+        "kinesis:SubscribeToShard",
+      ]
+      resources = [
+        "${local.kinesis}/${statement.value}",
+        "${local.kinesis}/${statement.value}/consumer/*",
+      ]
+    }
+  }
+
   statement {
     sid = "WriteEvents"
     # Described at the start, so that a stream that is not there is found before a lease is taken.

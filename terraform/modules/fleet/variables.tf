@@ -180,6 +180,12 @@ variable "bucket_prefix" {
   }
 }
 
+variable "fan_out" {
+  description = "Whether shards are read by enhanced fan-out, which costs by consumer, shard and volume."
+  type        = bool
+  default     = false
+}
+
 variable "read_buckets" {
   description = "Buckets that schemas and enrichments' assets are read from; none by default."
   type        = list(string)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use hyper::http::request;
@@ -58,6 +59,9 @@ async fn converse(stream: TcpStream, proxy: Arc<Proxy>) {
     let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
 }
 
+/// What a subscription brings before it is cut.
+const FRAMES: usize = 3;
+
 /// What is sent back. An error closes the connection.
 type Answer = BoxBody<Bytes, std::io::Error>;
 
@@ -96,6 +100,9 @@ impl Proxy {
             }
             _ => {}
         }
+        if action == "SubscribeToShard" {
+            return self.subscribe(head, body, fault).await;
+        }
         let (answer, body) = self.pass_on(head, body).await?;
         self.note_iterator(&action, shard, &body);
         match fault {
@@ -106,18 +113,49 @@ impl Proxy {
         }
     }
 
-    async fn pass_on(
+    /// Passes on a subscription, whose answer has no end for a long while.
+    async fn subscribe(
         &self,
-        mut head: request::Parts,
+        head: request::Parts,
         body: Bytes,
-    ) -> Result<(hyper::http::response::Parts, Bytes)> {
+        fault: Option<Fault>,
+    ) -> Result<Response<Answer>> {
+        let answer = self.client.request(self.forwarded(head, body)?).await?;
+        let (mut answer, body) = answer.into_parts();
+        answer.headers.remove(TRANSFER_ENCODING);
+        let body = body.map_err(std::io::Error::other);
+        let body: Answer = match fault {
+            Some(Fault::LoseAnswer) => bail!("the answer is lost"),
+            Some(Fault::Silence(frames)) => {
+                let never = futures_util::stream::pending();
+                BodyExt::boxed(StreamBody::new(BodyStream::new(body).take(frames).chain(never)))
+            }
+            Some(Fault::CutAnswer) => {
+                let end = futures_util::stream::iter([Err(std::io::Error::other("cut"))]);
+                BodyExt::boxed(StreamBody::new(BodyStream::new(body).take(FRAMES).chain(end)))
+            }
+            _ => body.boxed(),
+        };
+        Ok(Response::from_parts(answer, body))
+    }
+
+    /// A request as the service is to get it.
+    fn forwarded(&self, mut head: request::Parts, body: Bytes) -> Result<Request<Full<Bytes>>> {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         head.uri = format!("{}{path}", self.upstream).parse::<Uri>()?;
         // The body is whole here; hyper says anew how long it is.
         for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
             head.headers.remove(name);
         }
-        let request = Request::from_parts(head, Full::new(body));
+        Ok(Request::from_parts(head, Full::new(body)))
+    }
+
+    async fn pass_on(
+        &self,
+        head: request::Parts,
+        body: Bytes,
+    ) -> Result<(hyper::http::response::Parts, Bytes)> {
+        let request = self.forwarded(head, body)?;
         let (mut answer, body) = match self.client.request(request).await {
             Ok(answer) => answer.into_parts(),
             Err(error) => {

@@ -17,6 +17,8 @@ pub enum Fault {
     Delay(Duration),
     /// There is no answer, and the connection stays open.
     Hang,
+    /// A subscription brings so many frames, and then nothing, on an open connection.
+    Silence(usize),
     /// The connection closes; nothing has arrived.
     Reset,
     /// It is done, and the connection closes before an answer.

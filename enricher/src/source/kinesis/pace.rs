@@ -1,5 +1,5 @@
-//! How often a shard is asked for records, and how much room an answer needs: pure, from what the
-//! last answers were.
+//! How often a shard is asked for records, how much room an answer needs, and how long a shard is
+//! polled that cannot be subscribed to: pure, from what the last answers were.
 
 use std::time::Duration;
 
@@ -86,6 +86,50 @@ impl Pace {
     }
 }
 
+/// AWS refuses a subscription within so long of the one before it, and one that another reader of
+/// the shard, which has just lost it, began within this time.
+const FIRST_SPELL: Duration = Duration::from_secs(5);
+
+/// As long as a subscription lasts: what is repaired is found out soon enough.
+const LONGEST_SPELL: Duration = Duration::from_secs(300);
+
+/// How long a shard is polled that cannot be subscribed to: twice as long each time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spells {
+    first: Duration,
+    refused: u32,
+}
+
+impl Default for Spells {
+    fn default() -> Spells {
+        Spells::new(FIRST_SPELL)
+    }
+}
+
+impl Spells {
+    /// The first of so long.
+    pub(super) fn new(first: Duration) -> Spells {
+        Spells { first, refused: 0 }
+    }
+
+    /// The time until the next attempt, after one that failed.
+    pub(super) fn next(&mut self) -> Duration {
+        let spell = self.first.saturating_mul(1 << self.refused.min(16)).min(LONGEST_SPELL);
+        self.refused = self.refused.saturating_add(1);
+        spell
+    }
+
+    /// A subscription has ended after so long, and had events. Whether another may be asked for at
+    /// once.
+    pub(super) fn ended(&mut self, lasted: Duration) -> bool {
+        let whole = lasted >= self.first;
+        if whole {
+            self.refused = 0;
+        }
+        whole
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +177,16 @@ mod tests {
         pace.after(true, false);
         assert_eq!(pace.room(Duration::from_millis(1500)), 3 * BYTES_PER_SECOND * COST);
         assert_eq!(pace.room(Duration::from_secs(3600)), PAGE_BYTES * COST);
+    }
+
+    #[test]
+    fn what_is_refused_again_is_polled_for_longer() {
+        let mut spells = Spells::default();
+        let seconds: Vec<u64> = (0..8).map(|_| spells.next().as_secs()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert!(!spells.ended(Duration::from_secs(4)), "the next would be refused");
+        assert_eq!(spells.next().as_secs(), 300);
+        assert!(spells.ended(Duration::from_secs(5)));
+        assert_eq!(spells.next().as_secs(), 5);
     }
 }

@@ -1,24 +1,26 @@
-//! The reader of one shard.
+//! The reader of one shard: what it gathers, where it stands, and when it changes its way.
 //!
-//! It keeps to what AWS grants all readers of a shard together (five requests a second), asks less
-//! often while nothing comes, gathers pages into batches, and starts over with a new iterator
-//! whenever one expires. Aggregated records are taken apart; a batch ends at the end of a record of
-//! the stream, never inside an aggregated one. A position is resumed by asking for its record again
-//! and leaving out what was done of it. No record is passed over: one that cannot be used ends the
-//! reading with that reason.
+//! Records come by [`polling`] or by [`subscription`]; what cannot be subscribed is polled for a
+//! while. Either way they are gathered into batches here. Aggregated records are taken apart; a
+//! batch ends at the end of a record of the stream, never inside an aggregated one. A position is
+//! resumed by asking for its record again and leaving out what was done of it. No record is passed
+//! over: one that cannot be used ends the reading with that reason.
+
+mod polling;
+mod subscription;
 
 use std::time::Duration;
 
+use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Config;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{Record as Sent, ShardIteratorType};
 use bytes::Bytes;
 use lease::{Position, SequenceNumber, Shard, ShardId};
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::pace::{Pace, Spells};
 use super::{Kinesis, aggregate, failed, number};
 use crate::aws;
 use crate::backoff::Backoff;
@@ -27,9 +29,13 @@ use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
 use crate::source::{Closed, Error, Outlet};
+use subscription::Followed;
 
 /// Failures in a row that do not pass by themselves before the shard is given up.
 const LASTING_FAILURES: u32 = 8;
+
+/// A subscription has an event at least so often, with records or without, as AWS does it.
+const EVENTS: Duration = Duration::from_secs(5);
 
 /// The reading of one shard.
 pub(super) struct Reader {
@@ -43,9 +49,25 @@ pub(super) struct Reader {
     /// Failures that do not pass, since the last success.
     lasting: u32,
     pace: Pace,
+    /// How long to poll what cannot be subscribed.
+    spells: Spells,
+    /// A connection of this shard's own, once it is subscribed to.
+    line: Option<Client>,
+    /// Where the last subscription would go on, which may be further than `from`.
+    continuation: Option<String>,
     progress: Reading,
     /// The record at `from` is no longer in the stream.
     trimmed: bool,
+}
+
+/// How the reading of a shard comes to its end.
+enum Last {
+    /// Nobody takes batches any more.
+    Unwanted,
+    /// The shard is closed, and all of it was gathered.
+    Closed,
+    /// The stream no longer knows the shard.
+    Gone,
 }
 
 /// A batch in the making.
@@ -59,17 +81,6 @@ struct Gathered {
     came_ms: Option<i64>,
     /// The room of the pages that these records are from.
     room: Vec<Permit>,
-}
-
-/// What a request for records came to.
-enum Page {
-    Records(GetRecordsOutput),
-    /// The same request may succeed now.
-    Again,
-    /// Another iterator is needed.
-    Renew,
-    /// The shard is no longer in the stream.
-    Gone,
 }
 
 /// Why the reading of a page stopped.
@@ -90,7 +101,9 @@ impl Reader {
     pub(super) fn new(stream: Kinesis, shard: ShardId, from: Position, outlet: Outlet) -> Reader {
         let settings = &stream.settings;
         let pace = Pace::new(settings.poll_interval, settings.idle_poll_interval);
-        let progress = stream.metrics.reading(shard.as_str(), pace.slowest());
+        let spells = stream.fan_out.as_ref().map_or_else(Spells::default, |fan_out| fan_out.spells);
+        let every = if stream.fan_out.is_some() { EVENTS } else { Duration::ZERO };
+        let progress = stream.metrics.reading(shard.as_str(), pace.slowest().max(every));
         Reader {
             stream,
             shard,
@@ -100,119 +113,77 @@ impl Reader {
             backoff: Backoff::default(),
             lasting: 0,
             pace,
+            spells,
+            line: None,
+            continuation: None,
             progress,
             trimmed: false,
         }
     }
 
     pub(super) async fn run(mut self) -> Result<(), Error> {
-        let mut iterator = None;
-        let mut answered = Instant::now();
-        loop {
-            let Some(current) = iterator.take() else {
-                match self.iterator().await? {
-                    Some(fresh) => iterator = Some(fresh),
-                    None => return self.gone_with_its_records().await,
+        let last = loop {
+            let Some(fan_out) = self.stream.fan_out.clone() else {
+                if let Some(last) = self.poll(None).await? {
+                    break last;
                 }
                 continue;
             };
-            let room = self.outlet.room(self.pace.room(answered.elapsed())).await;
-            let asked = Instant::now();
-            let mut page = match self.page(&current).await? {
-                Page::Records(page) => page,
-                Page::Again => {
-                    iterator = Some(current);
-                    continue;
-                }
-                Page::Renew => continue,
-                Page::Gone => return self.gone_with_its_records().await,
+            let poll_for = match self.follow(&fan_out).await? {
+                Followed::Last(last) => break last,
+                Followed::Refused => self.spells.next(),
             };
-            answered = Instant::now();
-            iterator = page.next_shard_iterator.take();
-            let closed = !page.child_shards().is_empty();
-            let behind = page.millis_behind_latest().unwrap_or(0) > 0;
-            let records = !page.records.is_empty();
-            match self.gather(page, room).await {
-                Ok(()) => {}
-                Err(Stop::Closed) => return Ok(()),
-                Err(Stop::Unusable(error)) => return Err(error),
+            let _polled = self.stream.metrics.reads_by("polling");
+            if let Some(last) = self.poll(Some(Instant::now() + poll_for)).await? {
+                break last;
             }
-            if iterator.is_none() && (closed || self.closed().await) {
-                return self.end().await;
-            }
-            let interval = self.pace.after(records, behind);
-            if self.gathered.due(interval, self.stream.settings.batch_age)
-                && self.hand_over().await.is_err()
-            {
-                return Ok(());
-            }
-            tokio::time::sleep_until(asked + interval).await;
-        }
-    }
-
-    /// An iterator that continues after what was gathered; `None` when the shard is gone.
-    async fn iterator(&mut self) -> Result<Option<String>, Error> {
-        loop {
-            let get = self.stream.client.get_shard_iterator();
-            let get = get.stream_name(&self.stream.settings.stream).shard_id(self.shard.as_str());
-            let get = match &self.from {
-                Position::After { .. } if self.trimmed => {
-                    get.shard_iterator_type(ShardIteratorType::TrimHorizon)
-                }
-                Position::After { sequence, .. } => get
-                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                    .starting_sequence_number(sequence.as_str()),
-                Position::Latest => get.shard_iterator_type(ShardIteratorType::Latest),
-                Position::ShardEnd => return Ok(None),
-                Position::AtTimestamp(Some(ms)) => get
-                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                    .timestamp(DateTime::from_millis(*ms)),
-                // Where no time is known, the oldest record leaves nothing out.
-                Position::TrimHorizon | Position::AtTimestamp(None) => {
-                    get.shard_iterator_type(ShardIteratorType::TrimHorizon)
-                }
-            };
-            let error = match get.customize().config_override(timeouts(1)).send().await {
-                Ok(answer) => return Ok(answer.shard_iterator),
-                Err(error) => error,
-            };
-            match error.code() {
-                Some("ResourceNotFoundException") if self.gone().await => return Ok(None),
-                Some("InvalidArgumentException")
-                    if matches!(self.from, Position::After { .. }) && !self.trimmed =>
-                {
-                    self.trimmed = true;
-                }
-                _ => self.retry("GetShardIterator", &error).await?,
-            }
-        }
-    }
-
-    async fn page(&mut self, iterator: &str) -> Result<Page, Error> {
-        let (limit, too_long) = self.pace.attempt();
-        let get = self.stream.client.get_records().shard_iterator(iterator).limit(limit);
-        let error = match get.customize().config_override(timeouts(too_long)).send().await {
-            Ok(page) => {
-                self.pace.answered(page.records().len());
-                self.backoff.reset();
-                self.lasting = 0;
-                self.stream.reading.succeeded();
-                return Ok(Page::Records(page));
-            }
-            Err(error) => error,
         };
-        if aws::took_too_long(&error) {
-            self.pace.took_too_long();
+        match last {
+            Last::Unwanted => Ok(()),
+            Last::Closed => self.end().await,
+            Last::Gone => self.gone_with_its_records().await,
         }
-        let code = error.code();
-        if code == Some("ResourceNotFoundException") && self.gone().await {
-            return Ok(Page::Gone);
-        }
-        self.retry("GetRecords", &error).await?;
-        Ok(match code {
-            Some("ExpiredIteratorException" | "InvalidArgumentException") => Page::Renew,
-            _ => Page::Again,
+    }
+
+    /// Where to go on after what was gathered, in the stream's words; `None` at the shard's end.
+    fn place(&self) -> Option<(ShardIteratorType, Option<&str>, Option<DateTime>)> {
+        Some(match &self.from {
+            Position::After { sequence, .. } if !self.trimmed => {
+                (ShardIteratorType::AtSequenceNumber, Some(sequence.as_str()), None)
+            }
+            Position::Latest => (ShardIteratorType::Latest, None, None),
+            Position::AtTimestamp(Some(ms)) => {
+                (ShardIteratorType::AtTimestamp, None, Some(DateTime::from_millis(*ms)))
+            }
+            // Where no time is known, the oldest record leaves nothing out.
+            Position::After { .. } | Position::TrimHorizon | Position::AtTimestamp(None) => {
+                (ShardIteratorType::TrimHorizon, None, None)
+            }
+            Position::ShardEnd => return None,
         })
+    }
+
+    /// Takes note that the position is no longer in the stream, if that is what a refusal says.
+    fn is_trimmed(&mut self, code: Option<&str>) -> bool {
+        let trimmed = code == Some("InvalidArgumentException")
+            && matches!(self.from, Position::After { .. })
+            && !self.trimmed;
+        self.trimmed |= trimmed;
+        trimmed
+    }
+
+    /// Waits for room, and no longer than the batch in the making may wait: its bytes may be what
+    /// others wait for.
+    async fn room(&mut self, bytes: usize) -> Result<Permit, Closed> {
+        let mut room = std::pin::pin!(self.outlet.room(bytes));
+        loop {
+            let due = self.gathered.due_at(self.stream.settings.batch_age);
+            tokio::select! {
+                biased;
+                room = &mut room => return Ok(room),
+                () = at(due) => self.hand_over().await?,
+            }
+        }
     }
 
     /// Waits before another attempt, or gives up.
@@ -237,14 +208,18 @@ impl Reader {
     }
 
     /// Takes the records of a page in, and hands batches over as they become complete.
-    async fn gather(&mut self, page: GetRecordsOutput, mut room: Permit) -> Result<(), Stop> {
-        let lag = page.millis_behind_latest().and_then(|ms| u64::try_from(ms).ok());
-        let lag = lag.map(Duration::from_millis);
+    async fn gather(
+        &mut self,
+        records: Vec<Sent>,
+        millis_behind: Option<i64>,
+        mut room: Permit,
+    ) -> Result<(), Stop> {
+        let lag = millis_behind.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         self.gathered.lag = lag;
         self.progress.answered(lag.unwrap_or_default());
         self.outlet.behind(lag.unwrap_or_default());
-        room.shrink_to(page.records().iter().map(|record| record.data().as_ref().len()).sum());
-        for record in page.records {
+        room.shrink_to(bytes(&records));
+        for record in records {
             let Some(sequence) = SequenceNumber::parse(&record.sequence_number) else {
                 return Err(Stop::Unusable(self.unusable(&record.sequence_number)));
             };
@@ -368,6 +343,18 @@ impl Reader {
     }
 }
 
+/// Waits until then; for ever, where there is no such time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn bytes(records: &[Sent]) -> usize {
+    records.iter().map(|record| record.data().as_ref().len()).sum()
+}
+
 fn timeouts(too_long: u32) -> aws_sdk_kinesis::config::Builder {
     Config::builder().timeout_config(aws::page_timeouts(too_long))
 }
@@ -376,5 +363,10 @@ impl Gathered {
     /// Whether the batch should not wait for another page that comes after this interval.
     fn due(&self, interval: Duration, age: Duration) -> bool {
         self.since.is_some_and(|since| since.elapsed() + interval > age)
+    }
+
+    /// When it should wait no longer.
+    fn due_at(&self, age: Duration) -> Option<Instant> {
+        self.since.map(|since| since + age)
     }
 }
