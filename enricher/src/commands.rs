@@ -8,6 +8,7 @@ pub mod import;
 pub mod init;
 pub mod leases;
 pub mod local;
+pub mod replay;
 pub mod schemas;
 pub mod tolerance;
 pub mod worker;
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Enrich payloads from files or standard input.
     Enrich(enrich::Args),
+    /// Process once more what was archived, parked or refused.
+    Replay(replay::Args),
     /// Show what every step makes of one payload.
     Explain(explain::Args),
     /// Write a folder of configuration to start from.
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     let code = match cli.command {
         Command::Enrich(args) => enrich::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Init(args) => init::run(args),

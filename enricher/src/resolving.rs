@@ -12,7 +12,7 @@ use std::sync::Arc;
 use enrichments::lookup::Answers;
 use event::SchemaKey;
 use lookups::{Lookups, Told};
-use pipeline::parked::Parked;
+use pipeline::replay::Replay;
 use pipeline::{Known, Outcome, Output, Pipeline, Suspended};
 use resolver::Resolver;
 use validator::Schemas;
@@ -41,20 +41,20 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Has a pipeline try a batch, or the part of it that waits; of a parked record, the events
-    /// that it names.
+    /// Has a pipeline try a batch, or the part of it that waits; in a replay, the events that are
+    /// meant.
     pub fn run(
         self,
         pipeline: &Pipeline,
         batch: &pipeline::Batch<'_>,
-        parked: Option<&Parked>,
+        replay: Option<&Replay>,
         now_ms: i64,
     ) -> Outcome {
         let answers = self.told.as_deref().map(|told| told as &dyn Answers);
         let known = Known { schemas: &self.schemas, answers };
-        match (self.suspended, parked) {
-            (Some(suspended), _) => pipeline.resume(suspended, (batch, parked), known, now_ms),
-            (None, Some(parked)) => pipeline.replay(parked, batch, known, now_ms),
+        match (self.suspended, replay) {
+            (Some(suspended), _) => pipeline.resume(suspended, (batch, replay), known, now_ms),
+            (None, Some(replay)) => pipeline.replay(replay, batch, known, now_ms),
             (None, None) => pipeline.process(batch, known, now_ms),
         }
     }

@@ -96,7 +96,10 @@ impl Rules {
 
     /// The same with a folder of assets: unless there is one, what the configurations name is
     /// fetched once, into a temporary folder if none is given to keep it.
-    pub async fn with_assets(&self) -> anyhow::Result<(Rules, Option<Temporary>)> {
+    pub async fn with_assets(
+        &self,
+        aws: &aws::Settings,
+    ) -> anyhow::Result<(Rules, Option<Temporary>)> {
         let mut rules = self.clone();
         let names_any = |configuration: Configuration| !configuration.assets().is_empty();
         if rules.assets.is_some() || !rules.configuration()?.is_some_and(names_any) {
@@ -110,7 +113,7 @@ impl Rules {
         let folder = folder.expect("it is given or temporary");
         // Nobody asks again.
         let settings = Settings { folder: folder.clone(), refresh: Duration::MAX, max_age: None };
-        rules.fetch(settings, &aws::Settings::default(), &Arc::default()).await?;
+        rules.fetch(settings, aws, &Arc::default()).await?;
         rules.assets = Some(folder);
         Ok((rules, temporary))
     }

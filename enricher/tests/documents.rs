@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use enricher::rules::Rules;
 use lease::store::{dynamo::Dynamo, sqlite::Sqlite};
 use lease::{Lease, LeaseStore, Position, ShardId};
+use pipeline::archive::Archived;
 use serde_json::json;
 
 /// A fenced block of a document.
@@ -122,7 +123,33 @@ impl Stage {
             assert!(output.status.success(), "{setting}: {}", said(&output));
         }
         stage.write_files();
+        stage.write_archive();
         stage
+    }
+
+    /// The payloads as a raw archive.
+    fn write_archive(&self) {
+        let payloads = std::fs::read(self.folder.path().join("payloads.bin")).expect("it is there");
+        let (mut rest, mut archive, mut number) = (payloads.as_slice(), Vec::new(), 0);
+        while let Some((length, after)) = rest.split_first_chunk() {
+            let (data, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+            let sequence = number.to_string();
+            let record = Archived {
+                stream: "raw",
+                shard: "shardId-000000000007",
+                sequence: &sequence,
+                sub_sequence: 0,
+                arrived_ms: Some(1_714_558_272_345 + number),
+                partition_key: "",
+                data,
+            };
+            record.write(&mut archive);
+            (rest, number) = (after, number + 1);
+        }
+        let folder = self.folder.path().join("raw/date=2024-05-01/hour=10");
+        std::fs::create_dir_all(&folder).expect("ours");
+        let packed = zstd::encode_all(&*archive, 1).expect("into memory");
+        std::fs::write(folder.join("x.records.zst"), packed).expect("ours");
     }
 
     async fn fill_leases(&self) {

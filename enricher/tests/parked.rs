@@ -9,6 +9,7 @@ use enricher::batch::{Arrival, Batch, Record};
 use event::bad_row::{BadKind, Processor};
 use lease::{Position, SequenceNumber, ShardId};
 use pipeline::parked::{Parked, Reason};
+use pipeline::replay::Replay;
 use pipeline::{Outcome, Output, Pipeline, Settings, Unavailable, Verdict};
 use resolver::Resolver;
 use traffic::requests;
@@ -34,7 +35,8 @@ fn an_event_waits_alone_and_is_replayed_under_its_id() {
     let folder = tempfile::tempdir().expect("a folder");
     let resolver = Resolver::embedded().with_folder(with_thing(folder.path()));
     let other = Pipeline::new(Settings::new(processor()), Arc::default());
-    let replayed = resolving(&resolver, |schemas| other.replay(&parked, &batch.view(), schemas, 1));
+    let replay = Replay::from(&parked);
+    let replayed = resolving(&resolver, |schemas| other.replay(&replay, &batch.view(), schemas, 1));
     assert_eq!(replayed.verdicts, [(0, Verdict::Enriched)]);
     assert_eq!(event_id(&replayed, 0), waiting[0].event_id);
 
@@ -52,7 +54,8 @@ fn what_still_cannot_be_had_is_parked_again_as_it_was() {
     let batch = batch();
     let output = resolving(&down(), |schemas| pipeline.process(&batch.view(), schemas, 1));
     let parked = Parked::parse(output.parked.last()).expect("a parked line");
-    let again = resolving(&down(), |schemas| pipeline.replay(&parked, &batch.view(), schemas, 1));
+    let replay = Replay::from(&parked);
+    let again = resolving(&down(), |schemas| pipeline.replay(&replay, &batch.view(), schemas, 1));
     assert_eq!(again.verdicts, [(0, Verdict::Parked)]);
     assert_eq!(again.parked.as_bytes(), output.parked.as_bytes());
 }

@@ -24,7 +24,10 @@ impl Writer<'_> {
         let id = &*arena.alloc_str(&identity::pii_event_id(*origin, *index));
         let now = time::format_ms(self.stamp.now_ms, arena);
         let event = self.pipeline.enrichments.pii_event(parent, changes, id, now, arena);
-        if let Some(event) = event {
+        if let Some(mut event) = event {
+            if self.pipeline.settings.tag.is_some() {
+                event.set(Field::EtlTags, parent.get(Field::EtlTags));
+            }
             self.companion(Route::Pii, &event);
         }
     }

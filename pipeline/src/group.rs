@@ -18,6 +18,7 @@ use super::adapt::{self, Adapted, Refused};
 use super::failed::Failed;
 use super::known::Known;
 use super::parked::{self, Missing, Parking, Waiting};
+use super::replay::Replay;
 use super::road::{End, Passage, Tools};
 use super::schema_check::{SchemaCheck, Stop};
 use super::suspended::{Gap, What};
@@ -156,21 +157,27 @@ impl<'r> Pass<'r> {
         'r: 'a,
     {
         let record = &self.work.batch.records[index as usize];
+        let replay = self.work.replay;
+        // What has no events is about nothing that could have been asked for.
+        let about_all = replay.is_none_or(|replay| replay.about.is_everything());
         self.confined(index, caches, |pass, caches| match loaded {
             Loaded::Events(Adapted { events, refused }) => {
                 pass.events((index, record), &events, fingerprints, caches, arena);
-                // Of a parked record only events wait; what was refused has its row.
-                if let Some(refused) = refused.filter(|_| pass.work.only.is_none()) {
+                // Where single events are meant, what was refused has its row.
+                let all = replay.is_none_or(Replay::means_all);
+                if let Some(refused) = refused.filter(|_| all) {
                     pass.writer.refused(index, &refused, arena);
                 }
             }
+            Loaded::Unreadable(_) | Loaded::Refused(..) if !about_all => {}
             Loaded::Unreadable(reasons) => pass.writer.unreadable(index, record, &reasons),
             Loaded::Refused(payload, reasons) => {
                 pass.writer.refused(index, &Refused { payload, reasons }, arena);
             }
             Loaded::Undecided(Some(schemas)) => {
                 let reason = parked::Reason::SchemasUnavailable(schemas);
-                pass.writer.park(index, record, reason, None);
+                let events = replay.and_then(|replay| replay.events.clone());
+                pass.writer.park(index, record, reason, events);
             }
             // The whole batch comes again once these schemas were asked for.
             Loaded::Undecided(None) => {}
@@ -191,11 +198,12 @@ impl<'r> Pass<'r> {
         let (origin, gaps) = (self.work.origin(record), self.gaps.len());
         for (place, raw) in (0..).zip(events) {
             let fingerprint = fingerprints.next();
-            if self.work.only.is_some_and(|parked| !parked.names(place)) {
+            if self.work.replay.is_some_and(|replay| !replay.means(place, raw)) {
                 continue;
             }
             self.confined(index, caches, |pass, caches| {
-                let passage = Passage::new(raw.clone(), origin, place, fingerprint, arena);
+                let mut passage = Passage::new(raw.clone(), origin, place, fingerprint, arena);
+                passage.known_id = pass.work.replay.and_then(|replay| replay.id(place));
                 pass.event(index, passage, caches, arena);
             });
         }

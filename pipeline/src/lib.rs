@@ -29,6 +29,7 @@ pub mod parameters;
 pub mod parked;
 pub mod protection;
 pub mod proven;
+pub mod replay;
 mod resume;
 pub mod road;
 pub mod schema_check;
@@ -52,9 +53,9 @@ use group::Pass;
 pub use known::Known;
 use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
-use parked::Parked;
 use protection::Personal;
 use proven::Proven;
+use replay::Replay;
 use suspended::Filling;
 pub use suspended::Suspended;
 use transform::Start;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub pii_events: bool,
     /// Whether failed events are written a second time, in the shape of enriched ones.
     pub incomplete: bool,
+    /// What `etl_tags` says of every event.
+    pub tag: Option<String>,
 }
 
 /// What becomes of an event with a field longer than the atomic schema allows.
@@ -161,6 +164,7 @@ impl Settings {
             personal: Personal::default(),
             pii_events: true,
             incomplete: false,
+            tag: None,
         }
     }
 }
@@ -203,16 +207,16 @@ impl Pipeline {
         self.begin(self.work(batch, None), known.into(), now_ms)
     }
 
-    /// Processes what a parked record stands for: a batch of that one record, of which only the
-    /// events named there are looked at, under the ids they would have had.
+    /// Processes records once more: of each of them only the events that are meant, under the ids
+    /// they had or would have had. A record none of whose events is meant has no verdict.
     pub fn replay<'k>(
         &self,
-        parked: &Parked,
+        replay: &Replay,
         batch: &Batch<'_>,
         known: impl Into<Known<'k>>,
         now_ms: i64,
     ) -> Outcome {
-        self.begin(self.work(batch, Some(parked)), known.into(), now_ms)
+        self.begin(self.work(batch, Some(replay)), known.into(), now_ms)
     }
 
     /// Goes on with a batch of which some events waited: begins these alone anew, with more that
@@ -220,11 +224,11 @@ impl Pipeline {
     pub fn resume<'k>(
         &self,
         suspended: Suspended,
-        (batch, parked): (&Batch<'_>, Option<&Parked>),
+        (batch, replay): (&Batch<'_>, Option<&Replay>),
         known: impl Into<Known<'k>>,
         now_ms: i64,
     ) -> Outcome {
-        let work = self.work(batch, parked);
+        let work = self.work(batch, replay);
         let filling = self.pass(work, known.into(), now_ms, |pass, bench| {
             let begins = pass.resume(&suspended.gaps, bench);
             let (output, gaps) =
@@ -235,9 +239,9 @@ impl Pipeline {
         suspended.fill(filling).outcome()
     }
 
-    fn work<'r>(&'r self, batch: &'r Batch<'r>, parked: Option<&'r Parked>) -> Work<'r> {
-        let stream = parked.map_or(&self.settings.stream, |parked| &parked.stream);
-        Work { batch, stream, only: parked }
+    fn work<'r>(&'r self, batch: &'r Batch<'r>, replay: Option<&'r Replay>) -> Work<'r> {
+        let stream = replay.map_or(&self.settings.stream, |replay| &replay.stream);
+        Work { batch, stream, replay }
     }
 
     fn begin(&self, work: Work<'_>, known: Known<'_>, now_ms: i64) -> Outcome {
@@ -268,7 +272,7 @@ impl Pipeline {
         over: impl FnOnce(&mut Pass<'_>, &mut Bench) -> T,
     ) -> T {
         let texts = Bump::new();
-        let start = Start::new(&self.settings.processor, now_ms, &texts);
+        let start = Start::new(&self.settings, now_ms, &texts);
         BENCH.with_borrow_mut(|bench| {
             let mut pass = Pass::new(self, work, known, start, now_ms);
             pass.check.proven = std::mem::take(&mut bench.proven);
@@ -305,8 +309,8 @@ struct Work<'r> {
     batch: &'r Batch<'r>,
     /// The stream that the records were read from.
     stream: &'r str,
-    /// Where only some events of the records are meant.
-    only: Option<&'r Parked>,
+    /// Where they are processed once more.
+    replay: Option<&'r Replay>,
 }
 
 impl<'r> Work<'r> {

@@ -152,11 +152,6 @@ impl Parked {
     pub fn write(&self, out: &mut Vec<u8>) {
         serde_json::to_writer(out, self).expect("text, numbers and lists are always JSON");
     }
-
-    /// Whether a replay processes the event of that index.
-    pub fn names(&self, index: u32) -> bool {
-        self.events.as_ref().is_none_or(|events| events.iter().any(|event| event.index == index))
-    }
 }
 
 fn instant(ms: i64) -> String {

@@ -69,7 +69,9 @@ impl<'r> Pass<'r> {
                     None => self.resume_event(index, *place, events, caches, arena),
                     Some(None) => self.gap(index, gap.what.clone()),
                     Some(Some(schemas)) => {
-                        let event_id = identity::event_id(self.work.origin(record), *place);
+                        let known = self.work.replay.and_then(|replay| replay.id(*place));
+                        let derived = || identity::event_id(self.work.origin(record), *place);
+                        let event_id = known.map_or_else(derived, str::to_owned);
                         let event = Waiting { index: *place, event_id };
                         self.parking.add(event, Missing::Schemas(schemas.clone()));
                     }
@@ -97,7 +99,9 @@ impl<'r> Pass<'r> {
         let origin = self.work.origin(record);
         let raw = events[place as usize].clone();
         self.confined(index, caches, |pass, caches| {
-            pass.event(index, Passage::new(raw, origin, place, None, arena), caches, arena);
+            let mut passage = Passage::new(raw, origin, place, None, arena);
+            passage.known_id = pass.work.replay.and_then(|replay| replay.id(place));
+            pass.event(index, passage, caches, arena);
         });
     }
 }

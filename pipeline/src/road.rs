@@ -31,6 +31,8 @@ pub struct Passage<'a> {
     pub event: Event<'a>,
     /// Its moments.
     pub times: Times,
+    /// The id that it is given if it brings none, where one is known.
+    pub known_id: Option<&'a str>,
     /// Its fingerprint, where that was made beforehand.
     pub fingerprint: Option<&'a str>,
     /// The valid self-describing JSON that came with it.
@@ -124,6 +126,7 @@ impl<'a> Passage<'a> {
             index,
             event: Event::new(),
             times: Times { collector, created: None, sent: None, true_time: None },
+            known_id: None,
             fingerprint,
             found: Entities { contexts: BumpVec::new_in(arena), unstruct: None },
             derived: BumpVec::new_in(arena),
@@ -149,8 +152,9 @@ fn fields<'a>(passage: &mut Passage<'a>, tools: &mut Tools<'_, '_, 'a>) -> Resul
     let Passage { raw, event, times, .. } = passage;
     let failures = transform::event(raw, tools.start, (&mut *event, times), tools.arena);
     if event.get(Field::EventId).is_none() {
-        let id = identity::event_id(passage.origin, passage.index);
-        event.set(Field::EventId, Some(tools.arena.alloc_str(&id)));
+        let derived =
+            || &*tools.arena.alloc_str(&identity::event_id(passage.origin, passage.index));
+        event.set(Field::EventId, Some(passage.known_id.unwrap_or_else(derived)));
     }
     if failures.is_empty() { Ok(()) } else { Err(End::failed(failures, &JSON)) }
 }

@@ -5,12 +5,12 @@
 //! field. `tnuid` is applied last, so it beats every other network user id.
 
 use enrichments::Times;
-use event::bad_row::Processor;
 use event::convert::{self, TimestampError};
 use event::json::{self, SyntaxError};
 use event::reason::{Failure, Reason, Words};
 use event::{Bump, Event, Field, RawEvent, base64, time};
 
+use super::Settings;
 use super::parameters::{Parameter, Rule};
 
 /// What every event of a batch starts with.
@@ -20,16 +20,20 @@ pub struct Start<'a> {
     pub v_etl: &'a str,
     /// `etl_tstamp`.
     pub etl_tstamp: &'a str,
-    /// The same time, in milliseconds since the epoch.
+    /// `etl_tags`.
+    pub etl_tags: Option<&'a str>,
+    /// The time of `etl_tstamp`, in milliseconds since the epoch.
     pub now_ms: i64,
 }
 
 impl<'a> Start<'a> {
-    /// Of a batch that this program processes at that time.
-    pub fn new(processor: &Processor, now_ms: i64, arena: &'a Bump) -> Start<'a> {
+    /// Of a batch that is processed with these settings at that time.
+    pub fn new(settings: &Settings, now_ms: i64, arena: &'a Bump) -> Start<'a> {
+        let Settings { processor, tag, .. } = settings;
         let v_etl = arena.alloc_str(&format!("{}-{}", processor.artifact, processor.version));
         let v_etl = convert::tsv_safe(v_etl, arena).unwrap_or_default();
-        Start { v_etl, etl_tstamp: time::format_ms(now_ms, arena), now_ms }
+        let tag = tag.as_deref().and_then(|tag| convert::tsv_safe(arena.alloc_str(tag), arena));
+        Start { v_etl, etl_tstamp: time::format_ms(now_ms, arena), etl_tags: tag, now_ms }
     }
 }
 
@@ -117,6 +121,7 @@ fn initialise<'a>(
     event.set(Field::VCollector, collector);
     event.set(Field::VEtl, Some(start.v_etl));
     event.set(Field::EtlTstamp, Some(start.etl_tstamp));
+    event.set(Field::EtlTags, start.etl_tags);
     event.set(Field::NetworkUserid, payload.network_userid);
     event.set(Field::Useragent, payload.useragent.map(|agent| one_line(agent, arena)));
     // Separators without an address are no address.

@@ -12,6 +12,7 @@ use event::bad_row::{BadKind, Processor};
 use event::{SchemaKey, base64};
 use fastrand::Rng;
 use pipeline::parked::{Parked, Reason};
+use pipeline::replay::Replay;
 use pipeline::{Batch, Known, Outcome, Output, Pipeline, Record, Route, Settings, Verdict};
 use traffic::requests;
 use validator::{Schemas, embedded};
@@ -277,7 +278,8 @@ fn what_is_parked_by_an_outage_is_replayed_alone() {
     });
     let (schemas, up) = (schemas(&asked), Up(world));
     let known = Known { schemas: &schemas, answers: Some(&up) };
-    let Outcome::Done(replayed) = pipeline.replay(&line, &batch, known, NOW_MS) else {
+    let Outcome::Done(replayed) = pipeline.replay(&Replay::from(&line), &batch, known, NOW_MS)
+    else {
         panic!("everything is known");
     };
     assert_eq!(replayed.verdicts, [enriched, enriched]);

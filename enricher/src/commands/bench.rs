@@ -91,7 +91,7 @@ impl TransformBench {
 
 fn transform(args: TransformBench) -> anyhow::Result<()> {
     ensure!(args.passes > 0 && args.runs > 0, "the counts start at 1");
-    let transform = Transform::new(&args.transform, args.settings()?)?;
+    let transform = Transform::new(args.transform.setup(args.settings()?))?;
     let batches = batches(Input::open(&args.input)?)?;
     let bytes: usize = batches.iter().map(Batch::bytes).sum();
 

@@ -3,50 +3,38 @@
 //! [`input`] reads payload records, threads process chunks of them, [`output`] writes what they
 //! became in the records' order, and [`account`] says at the end what it all came to.
 
-mod account;
-mod chunk;
+pub(super) mod account;
+pub(super) mod chunk;
 pub mod input;
 mod outcomes;
-mod output;
+pub(super) mod output;
+pub(super) mod transform;
 
-use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
-use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use enrichments::Enrichments;
-use event::SchemaKey;
 use event::bad_row::Processor;
-use lookups::{Lookups, Told};
-use resolver::{RegistryFigures, Resolver};
-use validator::Schemas;
 
 use crate::aws;
-use crate::batch::Batch;
 use crate::causes::chain;
-use crate::clock;
 use crate::commands::tolerance::Tolerance;
 use crate::config::{self, OnUnavailable};
 use crate::exit::{EXIT_FAULTS, EXIT_GRACE, EXIT_UNAVAILABLE, Usage};
 use crate::process::this_program;
-use crate::resolving::{Attempt, Sources, resolving};
 use crate::rules::Rules;
 use crate::signal;
-use crate::terminal::{self, Loudness};
-use crate::worker::build;
+use crate::terminal;
 use account::Account;
 pub use chunk::{Chunk, next_chunk};
 use input::Input;
 use output::{Destination, Writer};
-use pipeline::parked::Parked;
+use pipeline::Settings;
 use pipeline::protection::Personal;
-use pipeline::{Output, Pipeline, Settings};
+pub use transform::{Setup, Transform};
 
 /// What `snowmelt enrich` was asked for.
 #[derive(Debug, clap::Args)]
@@ -148,14 +136,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Destination { folder: args.output, compression: args.compress, force: args.force };
     destination.check()?;
     let input = Input::open(&args.input)?;
-    let transform = Transform::new(&args.transform, settings)?;
+    let transform = Transform::new(args.transform.setup(settings))?;
     let halt = signal::halt().context("cannot listen to signals")?;
-    let input = input.until(Arc::clone(&halt));
+    let mut input = input.until(Arc::clone(&halt));
     let mut writer = Writer::open(args.format, &destination)?;
     let mut account = Account::start();
     account.follow(input.bytes());
     let mut unwritten = false;
-    let processed = transform.all(input, args.threads.into(), &halt, |chunk, output| {
+    let next = || next_chunk(&mut input);
+    let processed = transform.all(next, args.threads.into(), &halt, |chunk: Chunk, output| {
         account.add(&chunk, &output);
         let written = writer.write(chunk.first, &chunk.batch, &output);
         unwritten = written.is_err();
@@ -221,6 +210,24 @@ fn left_out(lines_alone: bool, waiting: u64) -> Option<String> {
 }
 
 impl TransformArgs {
+    /// The time that is stamped on the results, where it was given.
+    pub fn now(&self) -> Option<i64> {
+        self.now
+    }
+
+    /// What a transform with these settings is made of.
+    pub fn setup(&self, settings: Settings) -> Setup {
+        let then = self.on_unavailable.then();
+        Setup {
+            settings,
+            rules: self.rules.clone(),
+            lookups: Box::new(move |_| lookups::Settings { then, ..Default::default() }),
+            wait: None,
+            aws: aws::Settings::default(),
+            now: self.now,
+        }
+    }
+
     /// The pipeline's settings according to the arguments.
     pub fn settings(&self) -> Result<Settings, Usage> {
         let mut settings = Settings::new(self.processor.clone().unwrap_or_else(this_program));
@@ -233,229 +240,6 @@ impl TransformArgs {
         }
         Ok(settings)
     }
-}
-
-/// Everything between records and output.
-pub struct Transform {
-    pipeline: Pipeline,
-    resolver: Resolver,
-    lookups: Arc<Lookups>,
-    runtime: tokio::runtime::Runtime,
-    now: Option<i64>,
-    /// Registries of which it was said that they cannot be asked.
-    told: Mutex<HashSet<String>>,
-}
-
-impl Transform {
-    /// Opens what the arguments name.
-    pub fn new(args: &TransformArgs, settings: Settings) -> anyhow::Result<Transform> {
-        Transform::with(args, settings, Rules::enrichments)
-    }
-
-    /// The same with the enrichments that `open` makes of the rules.
-    pub fn with(
-        args: &TransformArgs,
-        settings: Settings,
-        open: impl FnOnce(&Rules) -> Result<Arc<Enrichments>, Usage>,
-    ) -> anyhow::Result<Transform> {
-        // What waits for a registry is driven by a thread of its own: the others compute.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let (rules, _temporary) = runtime.block_on(args.rules.with_assets())?;
-        let enrichments = open(&rules)?;
-        if terminal::loudness() >= Loudness::Verbose
-            && let Some(configuration) = rules.configuration()?
-        {
-            let steps = configuration.steps().join(", ");
-            terminal::detail(&format!("snowmelt: enrichments that run: {steps}"));
-        }
-        for warning in enrichments.warnings() {
-            terminal::note(&format!("snowmelt: {warning}"));
-        }
-        let pipeline = Pipeline::new(settings, enrichments);
-        Ok(Transform {
-            lookups: build::lookups(&pipeline, |_| lookups::Settings {
-                then: args.on_unavailable.then(),
-                ..lookups::Settings::default()
-            })?,
-            pipeline,
-            resolver: rules.resolver(&aws::Settings::default())?,
-            runtime,
-            now: args.now,
-            told: Mutex::default(),
-        })
-    }
-
-    /// Processes the input on some threads, until it ends or `halt` is set; `each` sees the chunks
-    /// in order.
-    fn all(
-        &self,
-        mut input: Input,
-        threads: usize,
-        halt: &AtomicBool,
-        mut each: impl FnMut(Chunk, Output) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        // What fails in writing ends the reading, too.
-        let failed = AtomicBool::new(false);
-        let mut next = || match halt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
-            true => Ok(None),
-            false => next_chunk(&mut input),
-        };
-        if threads == 1 {
-            while let Some(chunk) = next()? {
-                let output = self.chunk(&chunk);
-                each(chunk, output)?;
-            }
-            return Ok(());
-        }
-        // A chunk for every thread waits on either side: none ever idles, and memory is bounded.
-        let (give, take) = mpsc::sync_channel::<Chunk>(threads);
-        let take = Mutex::new(take);
-        let (reply, done) = mpsc::sync_channel(threads);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let (take, reply, failed) = (&take, reply.clone(), &failed);
-                let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
-                    loop {
-                        let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(chunk) = next else { break };
-                        if failed.load(Ordering::Relaxed) {
-                            continue;
-                        }
-                        let output = self.chunk(&chunk);
-                        // Where nobody takes it, what is still given is only let go.
-                        let _ = reply.send((chunk, output));
-                    }
-                });
-                thread.context("cannot start so many threads")?;
-            }
-            drop(reply);
-            let reader = scope.spawn(move || -> anyhow::Result<()> {
-                while let Some(chunk) = next()? {
-                    if give.send(chunk).is_err() {
-                        break;
-                    }
-                }
-                Ok(())
-            });
-            let written = in_order(done, &mut each);
-            if written.is_err() {
-                failed.store(true, Ordering::Relaxed);
-                // The reader may be waiting for an input in which nothing comes.
-                halt.store(true, Ordering::Relaxed);
-            }
-            let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?;
-            written.and(read)
-        })
-    }
-
-    /// Processes one batch, resolving what it needs.
-    pub fn process(&self, batch: &Batch) -> Output {
-        self.resolving(batch, None, |_| {})
-    }
-
-    /// The same, and what was told of look-ups in each round.
-    pub fn process_telling(&self, batch: &Batch) -> (Output, Vec<Arc<Told>>) {
-        let mut rounds = Vec::new();
-        let output = self.resolving(batch, None, |told| rounds.push(Arc::clone(told)));
-        (output, rounds)
-    }
-
-    /// The schemas resolved so far.
-    pub fn schemas(&self) -> Schemas {
-        self.resolver.schemas()
-    }
-
-    /// The version of a schema nearest to this one that accepts the data.
-    pub fn nearest(&self, key: &SchemaKey, json: &str) -> Option<SchemaKey> {
-        self.runtime.block_on(self.telling(self.resolver.nearest(key, json)))
-    }
-
-    fn chunk(&self, chunk: &Chunk) -> Output {
-        self.resolving(&chunk.batch, chunk.parked.as_deref(), |_| {})
-    }
-
-    fn resolving(
-        &self,
-        batch: &Batch,
-        parked: Option<&Parked>,
-        mut round: impl FnMut(&Arc<Told>),
-    ) -> Output {
-        let (batch, now) = (batch.view(), self.now());
-        let attempt = |attempt: Attempt| {
-            attempt.told.iter().for_each(&mut round);
-            ready(Ok::<_, Infallible>(attempt.run(&self.pipeline, &batch, parked, now)))
-        };
-        let sources = Sources { resolver: &self.resolver, lookups: &self.lookups };
-        let Ok(output) = self.runtime.block_on(self.telling(resolving(sources, attempt)));
-        output
-    }
-
-    /// The time that is stamped on what is processed next.
-    pub fn now(&self) -> i64 {
-        self.now.unwrap_or_else(clock::now_ms)
-    }
-}
-
-impl Transform {
-    /// Waits, and says which registry is waited for while that takes.
-    async fn telling<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let done = loop {
-            tokio::select! {
-                done = &mut work => break done,
-                () = tokio::time::sleep(LOOK) => self.tell_failing(),
-            }
-        };
-        self.tell_failing();
-        done
-    }
-
-    /// Says what registries were asked.
-    fn tell_asked(&self) {
-        for registry in self.resolver.figures().registries {
-            let (asked, RegistryFigures { name, found, missing, .. }) =
-                (registry.asked(), registry);
-            terminal::detail(&format!(
-                "snowmelt: the registry {name:?} was asked {asked} times: {found} schemas found, \
-                 {missing} missing"
-            ));
-        }
-    }
-
-    fn tell_failing(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for failing in self.resolver.failing() {
-            if told.insert(failing.name.clone()) {
-                let (name, why) = (&failing.name, &failing.why);
-                let wait = self.resolver.wait().as_secs();
-                terminal::note(&format!(
-                    "snowmelt: the registry {name:?} cannot be asked ({why}): it is waited for \
-                     {wait} s at most, then events are parked whose schemas nobody else has"
-                ));
-            }
-        }
-    }
-}
-
-/// How often it is looked whether a registry is waited for.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Hands over what arrives in any order in the order of the records.
-fn in_order(
-    done: mpsc::Receiver<(Chunk, Output)>,
-    each: &mut impl FnMut(Chunk, Output) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut waiting = BTreeMap::new();
-    let mut next = 0;
-    for (chunk, output) in done {
-        waiting.insert(chunk.first, (chunk, output));
-        while let Some((chunk, output)) = waiting.remove(&next) {
-            next += chunk.batch.records.len() as u64;
-            each(chunk, output)?;
-        }
-    }
-    Ok(())
 }
 
 fn processor(text: &str) -> Result<Processor, String> {

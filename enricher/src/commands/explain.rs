@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use validator::{Explanation, Lookup, Schemas};
 
 use super::enrich::{Transform, TransformArgs, input::Input};
+use crate::aws;
 use crate::batch::{Arrival, Batch, Record};
 use crate::config;
 use crate::exit::Usage;
@@ -86,7 +87,8 @@ fn record_number(text: &str) -> Result<u64, String> {
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     args.transform.rules.own_script = args.script.read()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (rules, _temporary) = runtime.block_on(args.transform.rules.with_assets())?;
+    let (rules, _temporary) =
+        runtime.block_on(args.transform.rules.with_assets(&aws::Settings::default()))?;
     args.transform.rules = rules;
     let headers = &args.request.header;
     if let Some(account) = args.useragent.account(headers, &args.transform.rules)? {
@@ -114,7 +116,7 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
     let record = Record { sequence, sub_sequence: 0, arrival: Arrival::default(), data };
     let batch = Batch { shard: ShardId::new("input"), records: vec![record], lag: None, end };
 
-    let transform = Transform::new(&args.transform, settings.clone())?;
+    let transform = Transform::new(args.transform.setup(settings.clone()))?;
     // Afterwards all schemas that the record mentions were asked for.
     let (output, told) = transform.process_telling(&batch);
     let schemas = transform.schemas();
@@ -131,7 +133,7 @@ fn record(args: Args) -> anyhow::Result<ExitCode> {
         sequence: record.sequence.as_str(),
         sub_sequence: record.sub_sequence,
     };
-    let start = Start::new(&settings.processor, transform.now(), &arena);
+    let start = Start::new(&settings, transform.now(), &arena);
     let asked = &Asked(told);
     let road = Road { settings: &settings, origin, start, enrichments: &steps, asked };
     explain(&record.data, &road, &mut check, &mut account, &arena);

@@ -30,7 +30,7 @@ pub(super) fn run(args: &TransformBench, batches: &[Batch]) -> anyhow::Result<()
     let steps = configuration.steps();
     let contender = |step: Option<&'static str>| -> anyhow::Result<Contender> {
         let open = |rules: &Rules| rules.open(configuration.alone(step));
-        let transform = Transform::with(&args.transform, args.settings()?, open)?;
+        let transform = Transform::with(args.transform.setup(args.settings()?), open)?;
         Ok(Contender { name: step.unwrap_or("none"), transform, first: None, warm: Vec::new() })
     };
     let all = std::iter::once(None).chain(steps.into_iter().map(Some));

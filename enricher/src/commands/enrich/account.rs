@@ -8,14 +8,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::Chunk;
+use super::chunk::Chunk;
 use super::input::Progress;
 use crate::process;
 use crate::terminal::{self, Loudness};
 use pipeline::{Output, Verdict};
 
 /// Counts of a run.
-pub(super) struct Account {
+pub(in crate::commands) struct Account {
     started: Instant,
     payloads: u64,
     bytes: u64,
@@ -26,7 +26,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Starts counting.
-    pub(super) fn start() -> Account {
+    pub(in crate::commands) fn start() -> Account {
         // Draws on standard error, and only where that is a terminal.
         let draws = match terminal::loudness() {
             Loudness::Quiet => ProgressDrawTarget::hidden(),
@@ -44,7 +44,7 @@ impl Account {
     }
 
     /// Shows how far the input has been read.
-    pub(super) fn follow(&mut self, progress: Progress) {
+    pub(in crate::commands) fn follow(&mut self, progress: Progress) {
         if let Some(total) = progress.total {
             self.bar.set_length(total);
             let style = ProgressStyle::with_template(
@@ -56,7 +56,7 @@ impl Account {
     }
 
     /// Counts a chunk.
-    pub(super) fn add(&mut self, chunk: &Chunk, output: &Output) {
+    pub(in crate::commands) fn add(&mut self, chunk: &Chunk, output: &Output) {
         self.payloads += chunk.batch.records.len() as u64;
         self.bytes += chunk.bytes as u64;
         for (_, verdict) in &output.verdicts {
@@ -68,17 +68,17 @@ impl Account {
     }
 
     /// How many events wait for their schemas.
-    pub(super) fn waiting(&self) -> u64 {
+    pub(in crate::commands) fn waiting(&self) -> u64 {
         self.verdicts.get(&Verdict::Parked).copied().unwrap_or_default()
     }
 
     /// How many payloads were counted.
-    pub(super) fn payloads(&self) -> u64 {
+    pub(in crate::commands) fn payloads(&self) -> u64 {
         self.payloads
     }
 
     /// The closing table.
-    pub(super) fn finish(self) -> String {
+    pub(in crate::commands) fn finish(self) -> String {
         self.bar.finish_and_clear();
         let elapsed = self.started.elapsed();
         let events: u64 = self.verdicts.values().sum();

@@ -1,8 +1,11 @@
 //! Records of an input that are processed together.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lease::{Position, ShardId};
 use pipeline::parked::Parked;
+use pipeline::replay::Replay;
 
 use super::input::Input;
 use crate::batch::{Arrival, Batch, Record};
@@ -13,19 +16,25 @@ pub struct Chunk {
     pub first: u64,
     /// The records.
     pub batch: Batch,
-    /// Where the one record was parked, what is known of that.
-    pub(super) parked: Option<Box<Parked>>,
+    /// Where they are processed once more, what is known of that.
+    pub(in crate::commands) replay: Option<Arc<Replay>>,
     /// The size of their data.
-    pub(super) bytes: usize,
+    pub(in crate::commands) bytes: usize,
+}
+
+impl AsRef<Chunk> for Chunk {
+    fn as_ref(&self) -> &Chunk {
+        self
+    }
 }
 
 /// Small enough for a core's cache to hold a good part of it, large enough that handing it from
 /// thread to thread costs nothing.
-const CHUNK_BYTES: usize = 1 << 20;
+pub(in crate::commands) const CHUNK_BYTES: usize = 1 << 20;
 
 /// What a record takes beside its data. Without it records without data, of which a file of zeros
 /// is full, would never fill a chunk.
-const RECORD_BYTES: usize = size_of::<Record>();
+pub(in crate::commands) const RECORD_BYTES: usize = size_of::<Record>();
 
 /// The next records, about a megabyte of them; `None` after the last. A parked record comes alone.
 pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
@@ -47,7 +56,7 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
         };
         match entry.parked {
             Some(parked) if records.is_empty() => {
-                return parked_chunk(first, parked, entry.data).map(Some);
+                return parked_chunk(first, &parked, entry.data).map(Some);
             }
             Some(_) => {
                 input.put_back(entry);
@@ -70,21 +79,21 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
         return Ok(None);
     }
     let batch = batch(ShardId::new("input"), records);
-    Ok(Some(Chunk { first, batch, parked: None, bytes }))
+    Ok(Some(Chunk { first, batch, replay: None, bytes }))
 }
 
-fn parked_chunk(first: u64, parked: Box<Parked>, data: Bytes) -> anyhow::Result<Chunk> {
+fn parked_chunk(first: u64, parked: &Parked, data: Bytes) -> anyhow::Result<Chunk> {
     let sequence = lease::SequenceNumber::parse(&parked.sequence);
     let sequence = sequence.expect("a line with another one is no parked record");
     let bytes = data.len();
     let record =
         Record { sequence, sub_sequence: parked.sub_sequence, arrival: Arrival::default(), data };
     let batch = batch(ShardId::new(parked.shard.as_str()), vec![record]);
-    Ok(Chunk { first, batch, parked: Some(parked), bytes })
+    Ok(Chunk { first, batch, replay: Some(Arc::new(Replay::from(parked))), bytes })
 }
 
 /// A batch of records, of which there is one.
-fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
+pub(in crate::commands) fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
     let last = records.last().expect("there is a record");
     let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
     Batch { shard, records, lag: None, end }

@@ -6,24 +6,23 @@
 //! to become a bad row; a file that breaks off ends the input, with its name and the place.
 
 mod blocks;
-mod bucket;
-mod places;
+pub(in crate::commands) mod bucket;
+pub(in crate::commands) mod places;
 mod standard;
+pub(in crate::commands) mod unpacked;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use anyhow::Context;
 use bytes::Bytes;
 use pipeline::parked::Parked;
 
+use crate::aws;
 use crate::terminal;
-use blocks::Blocks;
 use places::Place;
-use standard::Standard;
+pub use unpacked::Broken;
+use unpacked::{RECORD_BYTES_MAX, Unpacked};
 
 /// All records of all files.
 pub struct Input {
@@ -58,22 +57,9 @@ pub struct Progress {
     pub read: Arc<AtomicU64>,
 }
 
-/// A file that is not what `enrich` reads, or breaks off: what stands before was read whole.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {what}")]
-pub struct Broken {
-    place: String,
-    what: String,
-}
-
 struct Stream {
-    name: String,
-    reader: Box<dyn BufRead + Send>,
-    blocks: Blocks,
+    file: Unpacked,
     kind: Kind,
-    packed: Option<Packing>,
-    /// Bytes of the record length and records read, or lines.
-    place: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +74,7 @@ impl Input {
     /// `s3://BUCKET/NAME` for an object or all objects below it. What is not there is said before
     /// anything is read.
     pub fn open(files: &[PathBuf]) -> anyhow::Result<Input> {
-        let places = places::all(files)?;
+        let places = places::all(files, &aws::Settings::default())?;
         Ok(Input {
             total_bytes: places.iter().map(Place::bytes).sum(),
             files: places.into_iter(),
@@ -152,12 +138,6 @@ impl Input {
     }
 }
 
-/// No collector writes records larger than a stream takes; more is a mistake about the file.
-const RECORD_BYTES_MAX: usize = (1 << 24) - 1;
-
-/// Base64 takes four bytes for three; what a parked record has besides is short.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX / 3 * 4 + (1 << 20);
-
 /// So many broken lines are named one by one.
 const BROKEN_LINES_NAMED: u64 = 5;
 
@@ -167,47 +147,13 @@ impl Stream {
         read: &Arc<AtomicU64>,
         unwanted: &Arc<AtomicBool>,
     ) -> anyhow::Result<Stream> {
-        let name = file.to_string();
-        terminal::detail(&format!("snowmelt: reading {name}"));
-        let source: Box<dyn Read + Send> = match file {
-            Place::Standard => Box::new(Standard::new(Arc::clone(unwanted))),
-            Place::File { path, .. } => {
-                Box::new(File::open(path).with_context(|| format!("cannot open {name}"))?)
-            }
-            Place::Object(object) => Box::new(object.open()?),
-        };
-        let (read, unwanted) = (Arc::clone(read), Arc::clone(unwanted));
-        let counted = Counted { source, read, unwanted };
-        let mut reader: Box<dyn BufRead + Send> =
-            Box::new(BufReader::with_capacity(1 << 18, counted));
-        let first = reader.fill_buf().with_context(|| format!("cannot read {name}"))?;
-        let packed = packing(first);
-        reader = match packed {
-            Some(Packing::Zstd) => unpacking(zstd::Decoder::with_buffer(reader)?),
-            Some(Packing::Gzip) => unpacking(flate2::bufread::MultiGzDecoder::new(reader)),
-            None => reader,
-        };
-        Stream::of(name, reader, packed)
-    }
-
-    fn of(
-        name: String,
-        mut reader: Box<dyn BufRead + Send>,
-        packed: Option<Packing>,
-    ) -> anyhow::Result<Stream> {
-        let first = loop {
-            match reader.fill_buf() {
-                Ok(bytes) => break bytes.first().copied(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken_off(&name, packed, "at its beginning", error)),
-            }
-        };
-        let kind = match first {
+        let mut file = Unpacked::open(file, read, unwanted)?;
+        let kind = match file.first()? {
             Some(0) => Kind::LengthPrefixed,
             Some(b'{') => Kind::ParkedLines,
             _ => Kind::Base64Lines,
         };
-        Ok(Stream { name, reader, blocks: Blocks::default(), kind, packed, place: 0 })
+        Ok(Stream { file, kind })
     }
 
     fn next_record(&mut self, broken: &mut u64) -> anyhow::Result<Option<Entry>> {
@@ -215,7 +161,7 @@ impl Stream {
             let data = self.length_prefixed()?;
             return Ok(data.map(|data| Entry { data, parked: None }));
         }
-        let Some(text) = self.line()? else { return Ok(None) };
+        let Some(text) = self.file.line()? else { return Ok(None) };
         let read = match self.kind {
             Kind::ParkedLines => self.parked(&text)?,
             _ => decoded(&text).map(|data| Entry { data, parked: None }),
@@ -228,7 +174,7 @@ impl Stream {
     }
 
     fn tell_broken(&self, count: u64) {
-        let (name, place) = (&self.name, self.place);
+        let (name, place) = (self.file.name(), self.file.place);
         let expected = match self.kind {
             Kind::ParkedLines => "a parked record",
             _ => "a record in Base64",
@@ -245,33 +191,27 @@ impl Stream {
 
     fn length_prefixed(&mut self) -> anyhow::Result<Option<Bytes>> {
         const LENGTH: usize = size_of::<u32>();
-        let place = format!("at byte {}", self.place);
-        let early = || Broken {
-            place: self.name.clone(),
-            what: format!("it ends inside the record {place}; all before it was read"),
-        };
-        let failed = |error| broken_off(&self.name, self.packed, &place, error);
-        let length = self.blocks.fill(LENGTH, &mut self.reader).map_err(failed)?;
+        let place = self.file.place;
+        let early = || format!("it ends inside the record at byte {place}; all before it was read");
+        let length = self.file.fill(LENGTH)?;
         if length.is_empty() {
             return Ok(None);
         }
-        let length = *length.first_chunk().ok_or_else(early)?;
-        let length = u32::from_be_bytes(length) as usize;
+        let Some(length) = length.first_chunk() else { return Err(self.file.broken(early())) };
+        let length = u32::from_be_bytes(*length) as usize;
         if length > RECORD_BYTES_MAX {
-            let what = format!(
-                "{place}: expected the length of a record, at most {RECORD_BYTES_MAX}, found \
-                 {length}; all before it was read"
-            );
-            return Err(Broken { place: self.name.clone(), what }.into());
+            return Err(self.file.broken(format!(
+                "at byte {place}: expected the length of a record, at most {RECORD_BYTES_MAX}, \
+                 found {length}; all before it was read"
+            )));
         }
         let whole = LENGTH + length;
-        let failed = |error| broken_off(&self.name, self.packed, &place, error);
-        if self.blocks.fill(whole, &mut self.reader).map_err(failed)?.len() < whole {
-            return Err(early().into());
+        if self.file.fill(whole)?.len() < whole {
+            return Err(self.file.broken(early()));
         }
-        self.blocks.skip(LENGTH);
-        self.place += whole as u64;
-        Ok(Some(self.blocks.take(length)))
+        self.file.skip(LENGTH);
+        self.file.place += whole as u64;
+        Ok(Some(self.file.take(length)))
     }
 
     /// A parked record; `None` if the line is none. A file whose first line is JSON of another kind
@@ -286,106 +226,19 @@ impl Stream {
                 Ok(data.map(|data| Entry { data, parked: Some(Box::new(parked)) }))
             }
             Err(why)
-                if self.place == 1
+                if self.file.place == 1
                     && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() =>
             {
-                let what = format!(
+                Err(self.file.broken_line(format!(
                     "expected payload records or lines of parked ones, found other JSON ({why}); \
-                     bad rows and events are results and no input"
-                );
-                Err(Broken { place: format!("{}:1", self.name), what }.into())
+                     events are results and no input, and bad rows are read by snowmelt replay"
+                )))
             }
             Err(_) => Ok(None),
-        }
-    }
-
-    /// The next line that is not empty.
-    fn line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
-        loop {
-            self.place += 1;
-            line.clear();
-            let bounded = self.reader.by_ref().take(LINE_BYTES_MAX as u64);
-            let read = { bounded }.read_until(b'\n', &mut line);
-            let place = format!("in line {}", self.place);
-            let read = read.map_err(|error| broken_off(&self.name, self.packed, &place, error))?;
-            if read == 0 {
-                return Ok(None);
-            }
-            if read == LINE_BYTES_MAX {
-                let what = format!(
-                    "expected a record, found a line of more than {LINE_BYTES_MAX} bytes; all \
-                     before it was read"
-                );
-                return Err(Broken { place: format!("{}:{}", self.name, self.place), what }.into());
-            }
-            if !line.trim_ascii().is_empty() {
-                return Ok(Some(line.trim_ascii().to_vec()));
-            }
         }
     }
 }
 
 fn decoded(text: &[u8]) -> Option<Bytes> {
     base64_simd::forgiving_decode_to_vec(text).ok().map(Bytes::from)
-}
-
-/// What a failure to read means: a packed file that breaks off is broken, anything else is the
-/// disk's or the network's.
-fn broken_off(name: &str, packed: Option<Packing>, place: &str, error: io::Error) -> anyhow::Error {
-    let of_the_file = matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::Other
-    );
-    match packed.filter(|_| of_the_file && error.raw_os_error().is_none()) {
-        Some(packed) => Broken {
-            place: name.to_owned(),
-            what: format!(
-                "{place} (unpacked): the {packed:?} data ends early or is damaged ({error}); all \
-                 before it was read"
-            ),
-        }
-        .into(),
-        None => anyhow::Error::from(error).context(format!("cannot read {name}, {place}")),
-    }
-}
-
-fn unpacking(unpacked: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
-    Box::new(BufReader::with_capacity(1 << 18, unpacked))
-}
-
-/// How a file is packed.
-#[derive(Clone, Copy, Debug)]
-enum Packing {
-    Zstd,
-    Gzip,
-}
-
-fn packing(bytes: &[u8]) -> Option<Packing> {
-    match bytes {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Packing::Zstd),
-        [0x1f, 0x8b, ..] => Some(Packing::Gzip),
-        _ => None,
-    }
-}
-
-struct Counted {
-    source: Box<dyn Read + Send>,
-    read: Arc<AtomicU64>,
-    unwanted: Arc<AtomicBool>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Here and not only between records: an input may be long without having any.
-        if self.unwanted.load(Ordering::Relaxed) {
-            return Err(standard::unwanted());
-        }
-        let read = self.source.read(buffer)?;
-        self.read.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
 }

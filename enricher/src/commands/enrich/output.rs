@@ -14,7 +14,7 @@ use pipeline::{Lines, Output, Route};
 
 /// Where results go.
 #[derive(Clone, Debug)]
-pub(super) struct Destination {
+pub(in crate::commands) struct Destination {
     /// A folder, made if it is not there; `-` is standard output.
     pub folder: PathBuf,
     /// How files are compressed.
@@ -24,16 +24,16 @@ pub(super) struct Destination {
 }
 
 /// What is added to the names of files that do not hold everything yet.
-pub(super) const UNFINISHED: &str = ".unfinished";
+pub(in crate::commands) const UNFINISHED: &str = ".unfinished";
 
 impl Destination {
     /// Whether results go to standard output.
-    pub(super) fn is_stdout(&self) -> bool {
+    pub(in crate::commands) fn is_stdout(&self) -> bool {
         self.folder == Path::new("-")
     }
 
     /// Results of an earlier run in the folder, whatever their form.
-    fn earlier(&self) -> Vec<PathBuf> {
+    pub(in crate::commands) fn earlier(&self) -> Vec<PathBuf> {
         if self.is_stdout() {
             return Vec::new();
         }
@@ -47,7 +47,7 @@ impl Destination {
     }
 
     /// Refuses to write over results of an earlier run, unless it was asked for.
-    pub(super) fn check(&self) -> Result<(), Usage> {
+    pub(in crate::commands) fn check(&self) -> Result<(), Usage> {
         match self.earlier().first() {
             Some(earlier) if !self.force => Err(Usage(format!(
                 "{} is there already: name another folder, or --force to replace earlier results",
@@ -60,7 +60,7 @@ impl Destination {
 
 /// How result files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Compression {
+pub(in crate::commands) enum Compression {
     /// Adds `.zst`.
     Zstd,
     /// Adds `.gz`.
@@ -232,11 +232,7 @@ impl Stream {
     }
 
     fn file(folder: &Path, name: &str, compression: Option<Compression>) -> anyhow::Result<Stream> {
-        let suffix = match compression {
-            None => "",
-            Some(Compression::Zstd) => ".zst",
-            Some(Compression::Gzip) => ".gz",
-        };
+        let suffix = Compression::suffix(compression);
         let path = folder.join(format!("{name}{suffix}"));
         let name = path.display().to_string();
         let file = File::create(unfinished(&path));
@@ -277,10 +273,21 @@ impl Stream {
 }
 
 /// The name of a file while it does not hold everything.
-fn unfinished(path: &Path) -> PathBuf {
+pub(in crate::commands) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()
+}
+
+impl Compression {
+    /// What is added to names.
+    pub(in crate::commands) fn suffix(this: Option<Compression>) -> &'static str {
+        match this {
+            None => "",
+            Some(Compression::Zstd) => ".zst",
+            Some(Compression::Gzip) => ".gz",
+        }
+    }
 }
 
 impl Sink {

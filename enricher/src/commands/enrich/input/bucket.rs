@@ -19,14 +19,14 @@ use crate::exit::Usage;
 const ATTEMPTS: u32 = 8;
 
 /// A client, with what its requests run on.
-pub(super) struct Bucket {
+pub(in crate::commands) struct Bucket {
     client: Client,
     runtime: Runtime,
 }
 
 /// An object and its size.
 #[derive(Clone)]
-pub(super) struct Object {
+pub(in crate::commands) struct Object {
     from: Arc<Bucket>,
     bucket: String,
     key: String,
@@ -34,11 +34,11 @@ pub(super) struct Object {
 }
 
 impl Bucket {
-    /// A client with the credentials and the region that all AWS programs read.
-    pub(super) fn client() -> anyhow::Result<Bucket> {
+    /// A client with the credentials, and unless `aws` says otherwise the region, that all AWS
+    /// programs read.
+    pub(in crate::commands) fn client(aws: &aws::Settings) -> anyhow::Result<Bucket> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let aws =
-            runtime.block_on(async { Aws::load(aws::Settings::default()).await.check().await });
+        let aws = runtime.block_on(async { Aws::load(aws.clone()).await.check().await });
         let client = aws?.s3();
         Ok(Bucket { client, runtime })
     }
@@ -71,6 +71,13 @@ impl Bucket {
             )));
         }
         Ok(objects)
+    }
+
+    /// An object (`BUCKET/NAME`) that was listed before.
+    pub(super) fn object(this: &Arc<Bucket>, name: &str, bytes: u64) -> Object {
+        let (bucket, key) = name.split_once('/').unwrap_or((name, ""));
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        Object { from: Arc::clone(this), bucket, key, bytes }
     }
 
     async fn listed(&self, bucket: &str, prefix: &str) -> anyhow::Result<Vec<(String, u64)>> {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bucket::{Bucket, Object, is_aside};
+use crate::aws;
 use crate::exit::Usage;
 
 /// One file.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(in crate::commands) enum Place {
     /// Standard input.
     Standard,
     /// A file of this machine.
@@ -24,7 +25,10 @@ pub(super) enum Place {
 }
 
 /// The files that arguments stand for, in the arguments' order and in each by name.
-pub(super) fn all(named: &[PathBuf]) -> anyhow::Result<Vec<Place>> {
+pub(in crate::commands) fn all(
+    named: &[PathBuf],
+    aws: &aws::Settings,
+) -> anyhow::Result<Vec<Place>> {
     let mut places = Vec::new();
     let mut buckets: Option<Arc<Bucket>> = None;
     for path in named {
@@ -33,12 +37,41 @@ pub(super) fn all(named: &[PathBuf]) -> anyhow::Result<Vec<Place>> {
         } else if let Some(name) = path.to_str().and_then(|path| path.strip_prefix("s3://")) {
             let buckets = match &mut buckets {
                 Some(buckets) => buckets,
-                none @ None => none.insert(Arc::new(Bucket::client()?)),
+                none @ None => none.insert(Arc::new(Bucket::client(aws)?)),
             };
             places.extend(Bucket::list(buckets, name)?.into_iter().map(Place::Object));
         } else {
             places.extend(on_disk(path)?);
         }
+    }
+    Ok(places)
+}
+
+/// The files of an earlier list, by names and sizes, as they were then.
+pub(in crate::commands) fn listed(
+    names: &[(String, Option<u64>)],
+    aws: &aws::Settings,
+) -> anyhow::Result<Vec<Place>> {
+    let mut buckets: Option<Arc<Bucket>> = None;
+    let mut places = Vec::with_capacity(names.len());
+    for (name, bytes) in names {
+        let Some(object) = name.strip_prefix("s3://") else {
+            let path = PathBuf::from(name);
+            let data = std::fs::metadata(&path);
+            let data = data.map_err(|error| Usage(format!("cannot open {name}: {error}")))?;
+            if let Some(bytes) = bytes.filter(|bytes| *bytes != data.len()) {
+                let found = data.len();
+                let why = format!("{name} has changed: expected {bytes} bytes, found {found}");
+                return Err(Usage(why).into());
+            }
+            places.push(Place::File { path, bytes: *bytes });
+            continue;
+        };
+        let buckets = match &mut buckets {
+            Some(buckets) => buckets,
+            none @ None => none.insert(Arc::new(Bucket::client(aws)?)),
+        };
+        places.push(Place::Object(Bucket::object(buckets, object, bytes.unwrap_or_default())));
     }
     Ok(places)
 }
@@ -78,8 +111,17 @@ fn on_disk(path: &Path) -> Result<Vec<Place>, Usage> {
 }
 
 impl Place {
+    /// Its name, if it has one that can be written down.
+    pub(in crate::commands) fn name(&self) -> Option<String> {
+        match self {
+            Place::Standard => None,
+            Place::File { path, .. } => path.to_str().map(str::to_owned),
+            Place::Object(object) => Some(object.to_string()),
+        }
+    }
+
     /// Its size, where it is known.
-    pub(super) fn bytes(&self) -> Option<u64> {
+    pub(in crate::commands) fn bytes(&self) -> Option<u64> {
         match self {
             Place::Standard => None,
             Place::File { bytes, .. } => *bytes,
