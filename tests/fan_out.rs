@@ -10,7 +10,7 @@ use aws_sdk_kinesis::types::{ConsumerStatus, PutRecordsRequestEntry};
 use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
 use enricher::source::kinesis::fan_out::{Consumer, FanOut};
-use enricher::source::kinesis::{Kinesis, Settings};
+use enricher::source::kinesis::{Expired, Kinesis, Settings};
 use enricher::source::{Batches, Source};
 use lease::{Position, SequenceNumber, ShardId};
 use tests::emulators::{self, Streams};
@@ -210,6 +210,7 @@ impl Stage {
             idle_poll_interval: Duration::from_millis(50),
             batch_bytes: 1 << 10,
             batch_age: Duration::from_millis(20),
+            expired: Expired::GoOn,
         };
         let metrics = Arc::new(Metrics::new());
         let client = emulators::kinesis_at(&faults.kinesis_url).await;

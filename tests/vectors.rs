@@ -202,6 +202,7 @@ fn kinds(outcomes: &[Json]) -> Vec<String> {
     let kind = |outcome: &Json| match outcome.get("bad").get("schema") {
         Json::Scalar(uri) => uri.split('/').nth(1).unwrap_or_default().to_owned(),
         _ if *outcome == Json::Missing => "refused".to_owned(),
+        _ if *outcome.get("parked") != Json::Missing => "parked".to_owned(),
         _ => "enriched".to_owned(),
     };
     outcomes.iter().map(kind).collect()
@@ -294,7 +295,12 @@ impl Run {
                     lines.push(row.clone());
                     outcomes.push(Json::object([("bad".to_owned(), row)]));
                 }
-                Verdict::Parked => panic!("no registry can be down"),
+                Verdict::Parked => {
+                    // No registry can be down.
+                    let row = Json::parse(&text(output.parked.last()));
+                    assert_ne!(*row.get("reason").get("compressed"), Json::Missing, "{row:?}");
+                    outcomes.push(Json::object([("parked".to_owned(), row)]));
+                }
                 Verdict::Dropped => panic!("the peer's scripts cannot drop events"),
             }
         }

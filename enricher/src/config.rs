@@ -154,6 +154,20 @@ pub struct Source {
     /// Takes records that are not Thrift as Base64 of it.
     #[serde(default)]
     pub base64: bool,
+    /// What becomes of a shard of which records expired before they were read.
+    #[serde(default)]
+    pub expired: Expired,
+}
+
+/// What becomes of a shard of which records expired before they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expired {
+    /// It goes on with the oldest record there is.
+    #[default]
+    GoOn,
+    /// It is not worked until this is changed.
+    Stop,
 }
 
 /// How shards are read.

@@ -19,6 +19,7 @@ pub mod commands;
 pub mod config;
 pub mod cores;
 pub mod exit;
+pub mod expiry;
 pub mod fleet;
 pub mod health;
 pub mod hocon;

@@ -7,6 +7,7 @@ use lease::LeaseStore;
 use resolver::Failing;
 
 use crate::causes::chain;
+use crate::expiry;
 use crate::fleet::Fleet;
 use crate::shard;
 use crate::signal::Stop;
@@ -45,11 +46,13 @@ pub async fn run(
     let counting = async {
         let mut told = lease::Status::default();
         let (mut failing, mut left_alone) = (Vec::new(), Vec::new());
+        let mut expiry = expiry::Warning::default();
         loop {
             let status = keeper.status();
             worker.metrics.leases(&status);
             tell(&told, &status);
             told = status;
+            expiry.tell(&worker.metrics.ages());
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             worker.metrics.schemas(&worker.resolver.figures());
             let lookups = worker.lookups.figures();

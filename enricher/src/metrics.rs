@@ -19,7 +19,7 @@ use prometheus::{
 };
 use resolver::Figures;
 
-pub use progress::{InFlight, Reading};
+pub use progress::{Age, InFlight, Reading, Retention};
 pub use source::{ReadBy, Subscription};
 
 use answering::Answering;
@@ -200,8 +200,8 @@ impl Metrics {
     }
 
     /// A shard is about to be read; an answer of the stream is expected so often.
-    pub fn reading(&self, shard: &str, every: Duration) -> Reading {
-        self.progress.reading(shard, every)
+    pub fn reading(&self, shard: &str, every: Duration, retention: &Arc<Retention>) -> Reading {
+        self.progress.reading(shard, every, retention)
     }
 
     /// A batch was read.
@@ -232,6 +232,7 @@ impl Metrics {
         for (limit, count) in [("steps", steps), ("memory", memory), ("stack", stack)] {
             self.scripts_cut_off.with_label_values(&[limit]).inc_by(u64::from(count));
         }
+        self.source.compressed(output.compressed);
     }
 
     /// A step of a batch is done.
@@ -422,10 +423,12 @@ impl Metrics {
         raise(&self.log_lines_dropped, crate::log::dropped());
         self.lag_millis.reset();
         self.undurable_seconds.reset();
-        for (shard, lag, undurable) in self.progress.now(crate::clock::now_ms()) {
-            self.lag_millis.with_label_values(&[&shard]).set(lag.as_millis() as i64);
-            self.undurable_seconds.with_label_values(&[&shard]).set(undurable.as_secs() as i64);
+        let ages = self.ages();
+        for Age { shard, lag, undurable, .. } in &ages {
+            self.lag_millis.with_label_values(&[shard]).set(lag.as_millis() as i64);
+            self.undurable_seconds.with_label_values(&[shard]).set(undurable.as_secs() as i64);
         }
+        self.source.expire(&ages);
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }

@@ -13,7 +13,7 @@ use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
 use enricher::sink::kinesis::{self as stream, Fallback, Key, Kinesis as Stream};
 use enricher::sink::{Origin, Part, Route, Sink, Written};
-use enricher::source::kinesis::{Kinesis, Settings};
+use enricher::source::kinesis::{Expired, Kinesis, Settings};
 use enricher::source::{Batches, Source};
 use lease::{Held, Keeper, Leases, Position, SequenceNumber, Shard, ShardId, WorkerId};
 use pipeline::Lines;
@@ -113,12 +113,17 @@ fn listing(end: Option<&str>) -> Value {
 }
 
 async fn source(script: &Script) -> Kinesis {
+    source_with(script, Expired::GoOn).await
+}
+
+async fn source_with(script: &Script, expired: Expired) -> Kinesis {
     let settings = Settings {
         stream: "raw".to_owned(),
         poll_interval: Duration::from_millis(1),
         idle_poll_interval: Duration::from_millis(1),
         batch_bytes: 1 << 20,
         batch_age: Duration::ZERO,
+        expired,
     };
     Kinesis::new(script.client().await, settings, Arc::new(Metrics::new()))
 }
@@ -263,6 +268,51 @@ async fn a_trimmed_position_goes_on_with_the_oldest_record() {
 }
 
 #[tokio::test]
+async fn by_choice_a_shard_stops_where_records_have_expired() {
+    let script = Script::default();
+    script.refuse("GetShardIterator", "InvalidArgumentException");
+    script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
+    script.answer("GetRecords", page(&[(70, b"a")], None));
+    let source = source_with(&script, Expired::Stop).await;
+    let error = open(&source, after(10, 0)).next().await.expect_err("records are missing");
+    let said = format!("{error}: {}", std::error::Error::source(&error).expect("a reason"));
+    assert!(said.contains("shard-1") && said.contains("after 10 may have expired"), "{said}");
+}
+
+/// A number of AWS's, which says that its record came in 2018.
+const OF_2018: &str = "49590338271490256608559692538361571095921575989136588898";
+
+#[tokio::test]
+async fn what_expired_is_found_out_where_the_stream_does_not_say() {
+    for (first, expected) in
+        [(OF_2018, true), ("49590338271490256608559692538361571095921575989136588899", false)]
+    {
+        let script = Script::default();
+        let summary = json!({
+            "StreamName": "raw",
+            "StreamARN": "arn:aws:kinesis:eu-west-1:1:stream/raw",
+            "StreamStatus": "ACTIVE",
+            "StreamCreationTimestamp": 1_500_000_000,
+            "RetentionPeriodHours": 24,
+            "EnhancedMonitoring": [],
+            "OpenShardCount": 1,
+        });
+        script.answer("DescribeStreamSummary", json!({"StreamDescriptionSummary": summary}));
+        script.answer("ListShards", listing(Some("7")));
+        script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
+        let mut records = page(&[(7, b"a")], None);
+        records["Records"][0]["SequenceNumber"] = json!(first);
+        script.answer("GetRecords", records);
+        let source = source_with(&script, Expired::Stop).await;
+        source.shards().await.expect("a listing");
+        let sequence = SequenceNumber::parse(OF_2018).expect("a number");
+        let mut batches = open(&source, Position::After { sequence, sub_sequence: 0 });
+        let read = batches.next().await;
+        assert_eq!(read.is_ok(), expected, "{first}: {read:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_not_there_is_an_error_and_not_the_end_of_the_shard() {
     let script = Script::default();
     script.refuse("GetShardIterator", "ResourceNotFoundException");
@@ -283,6 +333,7 @@ async fn listing_goes_through_all_pages() {
     second["Shards"][0]["ShardId"] = json!("shard-2");
     second["Shards"][0]["ParentShardId"] = json!("shard-1");
     script.answer("ListShards", second);
+    script.refuse("DescribeStreamSummary", "AccessDeniedException");
     let shards = source(&script).await.shards().await.expect("two pages");
     let ids: Vec<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
     assert_eq!(ids, ["shard-1", "shard-2"]);

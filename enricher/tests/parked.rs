@@ -84,6 +84,32 @@ fn a_record_that_killed_workers_is_kept_whole_either_way() {
     assert!(bad.parked.is_empty(), "a line of a route that has no destination would be lost");
 }
 
+#[test]
+fn a_compressed_record_waits_whole_and_is_counted() {
+    let mut batch = batch();
+    let gzip = Record { data: Bytes::from_static(b"\x1f\x8b\x08\0\0"), ..batch.records[0].clone() };
+    batch.records.insert(0, gzip);
+    let pass = |choice, batch: &Batch| {
+        resolving(&down(), |schemas| pipeline(choice).process(&batch.view(), schemas, 1))
+    };
+    let output = pass(Unavailable::Park, &batch);
+    assert_eq!(output.compressed, 1);
+    assert_eq!(output.verdicts.first(), Some(&(0, Verdict::Parked)));
+    let line = output.parked.iter().next().expect("a line");
+    let parked = Parked::parse(line).expect("a parked line");
+    assert_eq!((parked.reason, parked.events), (Reason::Compressed("gzip".to_owned()), None));
+    // A replay that cannot read it either keeps it as it was.
+    batch.records.truncate(1);
+    let again = Replay::from(&Parked::parse(line).expect("a parked line"));
+    let other = pipeline(Unavailable::Park);
+    let again = resolving(&down(), |schemas| other.replay(&again, &batch.view(), schemas, 1));
+    assert_eq!(again.parked.last(), line);
+    // Where nothing is to be parked it is as unreadable as any other.
+    let bad = pass(Unavailable::Bad, &batch);
+    let unreadable = Verdict::Bad(BadKind::CollectorPayloadFormatViolation);
+    assert_eq!((bad.verdicts, bad.compressed), (vec![(0, unreadable)], 0));
+}
+
 fn pipeline(unavailable: Unavailable) -> Pipeline {
     let mut settings = Settings::new(processor());
     settings.stream = "raw".to_owned();

@@ -24,7 +24,7 @@ use super::schema_check::{SchemaCheck, Stop};
 use super::suspended::{Gap, What};
 use super::transform::Start;
 use super::writer::Writer;
-use super::{Bench, Pipeline, Record, Work, load};
+use super::{Bench, Pipeline, Record, Unavailable, Work, compressed, load};
 
 /// Events of a group, all but the last record's: enough to keep the lanes of a hash filled, few
 /// enough that what was read of them is still in the core's cache when they are processed.
@@ -53,6 +53,8 @@ pub(super) struct Pass<'r> {
 pub(super) enum Loaded<'a> {
     Events(Adapted<'a>),
     Unreadable(Vec<Reason>),
+    /// Unreadable since it is compressed in this format.
+    Compressed(&'static str),
     Refused(&'a CollectorPayload<'a>, Vec<Reason>),
     /// Schemas that cannot be had, by their Iglu URIs; none while some must be asked for first.
     Undecided(Option<Vec<String>>),
@@ -121,7 +123,7 @@ impl<'r> Pass<'r> {
         let encoding = self.pipeline.settings.record_encoding;
         let payload = match load::payload(record.data, encoding, arena) {
             Ok(payload) => &*arena.alloc(payload),
-            Err(reasons) => return Loaded::Unreadable(reasons),
+            Err(reasons) => return self.unreadable(record.data, reasons),
         };
         let adapters = &self.pipeline.settings.adapters;
         let adapted = adapt::events(payload, adapters, &mut self.check, arena);
@@ -130,6 +132,14 @@ impl<'r> Pass<'r> {
             Ok(adapted) => Loaded::Events(adapted),
             Err(Stop::Refused(reasons)) => Loaded::Refused(payload, reasons),
             Err(Stop::Pending) => Loaded::Undecided(missing),
+        }
+    }
+
+    /// What becomes of a record that cannot be read.
+    fn unreadable<'a>(&mut self, record: &[u8], reasons: Vec<Reason>) -> Loaded<'a> {
+        match (compressed::format(record), self.pipeline.settings.unavailable) {
+            (Some(format), Unavailable::Park) => Loaded::Compressed(format),
+            _ => Loaded::Unreadable(reasons),
         }
     }
 
@@ -171,6 +181,15 @@ impl<'r> Pass<'r> {
             }
             Loaded::Unreadable(_) | Loaded::Refused(..) if !about_all => {}
             Loaded::Unreadable(reasons) => pass.writer.unreadable(index, record, &reasons),
+            Loaded::Compressed(format) => {
+                pass.writer.output.compressed += 1;
+                pass.writer.park(
+                    index,
+                    record,
+                    parked::Reason::Compressed(format.to_owned()),
+                    None,
+                );
+            }
             Loaded::Refused(payload, reasons) => {
                 pass.writer.refused(index, &Refused { payload, reasons }, arena);
             }

@@ -16,6 +16,7 @@ pub mod adapt;
 pub mod archive;
 mod batch;
 mod companions;
+mod compressed;
 pub mod divide;
 pub mod entities;
 mod envelopes;
@@ -123,7 +124,8 @@ pub enum Validation {
     Syntax,
 }
 
-/// What becomes of an event when the registries that may have one of its schemas cannot be asked.
+/// What becomes of an event when the registries that may have one of its schemas cannot be asked,
+/// and of a record that waits for other reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unavailable {
     /// It is parked, to be replayed when they can.

@@ -82,6 +82,8 @@ pub struct Output {
     pub verdicts: Vec<(u32, Verdict)>,
     /// How often scripts were cut off.
     pub cut_offs: CutOffs,
+    /// Records that are parked since they are compressed.
+    pub compressed: u32,
 }
 
 /// Events as flat JSON: the n-th line is the n-th of the route.
@@ -185,6 +187,7 @@ impl Output {
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
         self.cut_offs += other.cut_offs;
+        self.compressed += other.compressed;
     }
 
     /// Appends the part of another output, of the same records, between two points.

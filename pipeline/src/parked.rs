@@ -3,7 +3,8 @@
 //! An event is parked when the schema of something in it could not be had, neither a copy nor the
 //! word that it does not exist: calling it bad would be a guess. Its siblings in the same record
 //! go their ways at once, so a parked line names the events it stands for, and a replay processes
-//! those alone. Their ids are pinned: a replay gives an event the id it would have had.
+//! those alone. Their ids are pinned: a replay gives an event the id it would have had. A record is
+//! parked whole when it is compressed, or when workers died on it.
 
 use event::{base64, time};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub enum Reason {
     },
     /// Workers died on the record, so many in a row.
     KilledWorkers(u32),
+    /// The record is compressed, by its first bytes in this format, and cannot be read.
+    Compressed(String),
 }
 
 /// An event that waits.

@@ -107,6 +107,7 @@ impl Suspended {
         for cut_offs in [self.output.cut_offs, new.output.cut_offs] {
             merged.output.cut_offs += cut_offs;
         }
+        merged.output.compressed = self.output.compressed + new.output.compressed;
         merged
     }
 }

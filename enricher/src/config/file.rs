@@ -180,7 +180,7 @@ bucket = "bucket"
             (
                 "stream = \"raw\"",
                 "strem = \"raw\"",
-                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `mode`, `consumer`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`; did you mean `stream`?",
+                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `mode`, `consumer`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`, `expired`; did you mean `stream`?",
             ),
             (
                 "table = \"leases\"",

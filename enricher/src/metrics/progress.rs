@@ -1,10 +1,12 @@
 //! How far behind a shard's tip its reader is, and how old the oldest record is that is not
 //! durable.
 //!
-//! Both are told for the moment of the question. What the stream said last holds until its next
-//! answer is overdue; then they grow with the time since that answer.
+//! With the time for which the stream keeps records that is how long the shard has before it loses
+//! some. All are told for the moment of the question. What the stream said last holds until its
+//! next answer is overdue; then they grow with the time since that answer.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +25,39 @@ pub(super) struct Progress {
     shards: Mutex<BTreeMap<String, Arc<Mutex<Shard>>>>,
 }
 
+/// For how long a stream keeps records, as far as that is known.
+#[derive(Debug, Default)]
+pub struct Retention(AtomicU64);
+
+impl Retention {
+    /// The stream has said so.
+    pub fn set(&self, time: Duration) {
+        self.0.store(time.as_secs(), Ordering::Relaxed);
+    }
+
+    /// What it said.
+    pub fn get(&self) -> Option<Duration> {
+        let seconds = self.0.load(Ordering::Relaxed);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+}
+
+/// A shard at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// Which it is.
+    pub shard: String,
+    /// How far behind its tip it is read.
+    pub lag: Duration,
+    /// The age of its oldest record that is not durable.
+    pub undurable: Duration,
+    /// How long its stream keeps records, where that is known.
+    pub retention: Option<Duration>,
+}
+
 #[derive(Debug)]
 struct Shard {
+    retention: Arc<Retention>,
     lag: Duration,
     answered: Instant,
     every: Duration,
@@ -45,8 +78,14 @@ pub struct InFlight {
 }
 
 impl Progress {
-    pub(super) fn reading(&self, shard: &str, every: Duration) -> Reading {
+    pub(super) fn reading(
+        &self,
+        shard: &str,
+        every: Duration,
+        retention: &Arc<Retention>,
+    ) -> Reading {
         let reading = Arc::new(Mutex::new(Shard {
+            retention: Arc::clone(retention),
             lag: Duration::ZERO,
             answered: Instant::now(),
             every,
@@ -61,15 +100,16 @@ impl Progress {
         self.lock().remove(shard);
     }
 
-    /// Of each shard its lag, and the age of its oldest record that is not durable.
-    pub(super) fn now(&self, now_ms: i64) -> Vec<(String, Duration, Duration)> {
+    /// How old things are, of each shard.
+    pub(super) fn now(&self, now_ms: i64) -> Vec<Age> {
         let shards = self.lock();
         let shards = shards.iter().map(|(name, shard)| {
             let shard = lock(shard);
             let lag = shard.lag();
             let oldest = shard.in_flight.values().min().map(|came_ms| now_ms - came_ms);
             let oldest = u64::try_from(oldest.unwrap_or_default()).unwrap_or_default();
-            (name.clone(), lag, lag.max(Duration::from_millis(oldest)))
+            let undurable = lag.max(Duration::from_millis(oldest));
+            Age { shard: name.clone(), lag, undurable, retention: shard.retention.get() }
         });
         shards.collect()
     }
@@ -120,14 +160,14 @@ mod tests {
 
     fn seconds(progress: &Progress, now_ms: i64) -> (u64, u64) {
         let now = progress.now(now_ms);
-        let [(_, lag, undurable)] = now.as_slice() else { panic!("{now:?}") };
-        (lag.as_secs(), undurable.as_secs())
+        let [age] = now.as_slice() else { panic!("{now:?}") };
+        (age.lag.as_secs(), age.undurable.as_secs())
     }
 
     #[tokio::test(start_paused = true)]
     async fn lag_grows_once_an_answer_is_overdue() {
         let progress = Progress::default();
-        let reading = progress.reading("a", Duration::from_millis(500));
+        let reading = progress.reading("a", Duration::from_millis(500), &Arc::default());
         reading.answered(Duration::from_secs(3600));
         tokio::time::advance(Duration::from_secs(4)).await;
         assert_eq!(seconds(&progress, 0), (3600, 3600));
@@ -142,7 +182,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_oldest_record_counts_until_it_is_durable() {
         let progress = Progress::default();
-        let reading = progress.reading("a", Duration::from_secs(60));
+        let reading = progress.reading("a", Duration::from_secs(60), &Arc::default());
         reading.answered(Duration::ZERO);
         let (first, second) = (reading.in_flight(10_000), reading.in_flight(30_000));
         assert_eq!(seconds(&progress, 70_000), (0, 60));

@@ -1,10 +1,12 @@
 //! What is counted of how a stream is read.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::make::{counters, gauges};
+use super::make::{counter, counters, gauges};
+use super::progress::{Age, Retention};
 
 /// What became of a subscription to a shard.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,14 @@ pub(super) struct SourceMetrics {
     subscriptions: IntCounterVec,
     trimmed: IntCounterVec,
     trimmed_seconds: IntCounterVec,
+    retention: IntGaugeVec,
+    retention_left: IntGaugeVec,
+    compressed: IntCounter,
+    retentions: Arc<Mutex<Retentions>>,
 }
+
+/// How long each stream keeps records, by its name.
+type Retentions = Vec<(String, Arc<Retention>)>;
 
 impl SourceMetrics {
     pub(super) fn new(r: &Registry) -> SourceMetrics {
@@ -39,7 +48,14 @@ impl SourceMetrics {
         let subscriptions = "Subscriptions to shards, by what became of them.";
         let trimmed = "Positions that were no longer in the stream.";
         let seconds = "Time between such positions and the records after them.";
+        let kept = "How long a stream keeps records.";
+        let left = "Until the shard's oldest record that is not durable expires.";
+        let compressed = "Records that were parked since they are compressed.";
         SourceMetrics {
+            retention: gauges(r, "retention_seconds", kept, &["stream"]),
+            retention_left: gauges(r, "retention_left_seconds", left, &["shard"]),
+            compressed: counter(r, "compressed_records_total", compressed),
+            retentions: Arc::default(),
             trimmed: counters(r, "trimmed_positions_total", trimmed, &["shard"]),
             trimmed_seconds: counters(r, "trimmed_seconds_total", seconds, &["shard"]),
             read_by: gauges(r, "shards_read", shards, &["by"]),
@@ -48,7 +64,45 @@ impl SourceMetrics {
     }
 }
 
+impl SourceMetrics {
+    /// Records were parked since they are compressed.
+    pub(super) fn compressed(&self, records: u32) {
+        self.compressed.inc_by(u64::from(records));
+    }
+
+    /// Says how long records have before they expire.
+    pub(super) fn expire(&self, ages: &[Age]) {
+        self.retention_left.reset();
+        for Age { shard, undurable, retention, .. } in ages {
+            let Some(retention) = retention else { continue };
+            let left = retention.saturating_sub(*undurable);
+            self.retention_left.with_label_values(&[shard]).set(left.as_secs() as i64);
+        }
+        for (stream, retention) in self.retentions().iter() {
+            if let Some(retention) = retention.get() {
+                self.retention.with_label_values(&[stream]).set(retention.as_secs() as i64);
+            }
+        }
+    }
+
+    fn retentions(&self) -> MutexGuard<'_, Retentions> {
+        self.retentions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl super::Metrics {
+    /// Where a stream that is read says how long it keeps records.
+    pub fn retention(&self, stream: &str) -> Arc<Retention> {
+        let retention = Arc::<Retention>::default();
+        self.source.retentions().push((stream.to_owned(), Arc::clone(&retention)));
+        retention
+    }
+
+    /// How old things are, of each shard that is read.
+    pub fn ages(&self) -> Vec<Age> {
+        self.progress.now(crate::clock::now_ms())
+    }
+
     /// A position was no longer in the stream; where it is known, the time until the oldest record
     /// that still is.
     pub fn trimmed(&self, shard: &str, gap: Option<Duration>) {
@@ -80,5 +134,30 @@ impl super::Metrics {
 impl Drop for ReadBy {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_scrape_says_how_long_records_have() {
+        let metrics = Metrics::new();
+        let retention = metrics.retention("payloads");
+        let reading = metrics.reading("a", Duration::from_secs(60), &retention);
+        reading.answered(Duration::from_secs(80_000));
+        assert!(!metrics.text().contains("retention_left_seconds{"), "nothing is known");
+        retention.set(Duration::from_secs(86_400));
+        let text = metrics.text();
+        for line in [
+            "snowmelt_retention_seconds{stream=\"payloads\"} 86400",
+            "snowmelt_retention_left_seconds{shard=\"a\"} 6400",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        reading.answered(Duration::from_secs(90_000));
+        assert!(metrics.text().contains("retention_left_seconds{shard=\"a\"} 0"));
     }
 }

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{ShardIteratorType, StreamDescriptionSummary};
 use lease::{Position, Shard, ShardId, Stream};
 
 pub use pace::LEAST_INTERVAL;
 
 use crate::health::{Check, Failure, Need, Unfit};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Retention};
 use crate::seam::Pending;
 use crate::source::{Error, Outlet, Reading, Source};
 use fan_out::FanOut;
@@ -32,11 +32,14 @@ pub struct Kinesis {
     settings: Settings,
     /// How shards are subscribed to; without it they are polled.
     fan_out: Option<Arc<FanOut>>,
+    /// How long the stream keeps records.
+    retention: Arc<Retention>,
     /// Whether shards can be listed.
     listing: Arc<Check>,
     /// Whether records can be read.
     reading: Arc<Check>,
-    /// Whether it can be told when the stream was created, which nothing needs.
+    /// Whether it can be told how long the stream keeps records and when it was created, which
+    /// nothing needs.
     describing: Arc<Check>,
     metrics: Arc<Metrics>,
 }
@@ -54,6 +57,18 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// A batch is complete so long after its first record came.
     pub batch_age: Duration,
+    /// What becomes of a shard of which records expired before they were read.
+    pub expired: Expired,
+}
+
+/// What becomes of a shard of which records expired before they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expired {
+    /// It goes on with the oldest record there is.
+    #[default]
+    GoOn,
+    /// It is not worked.
+    Stop,
 }
 
 impl Kinesis {
@@ -63,8 +78,10 @@ impl Kinesis {
         let listing = format!("stream {stream}, listing of its shards");
         let listing = metrics.health().check(listing, Need::Always);
         let reading = metrics.health().check(format!("stream {stream}, reading"), Need::WhenUsed);
-        let describing = Check::alone(format!("stream {stream}, when it was created"));
-        Kinesis { client, settings, fan_out: None, listing, reading, describing, metrics }
+        let describing = Check::alone(format!("stream {stream}, its retention and its creation"));
+        let retention = metrics.retention(stream);
+        let fan_out = None;
+        Kinesis { client, settings, fan_out, retention, listing, reading, describing, metrics }
     }
 
     /// The same, read by subscriptions.
@@ -75,10 +92,23 @@ impl Kinesis {
 
     /// The stream's ARN, which consumers are registered by.
     async fn arn(&self) -> Result<String, Failure> {
+        self.describe().await.map(|summary| summary.stream_arn)
+    }
+
+    async fn describe(&self) -> Result<StreamDescriptionSummary, Failure> {
         let describe = self.client.describe_stream_summary().stream_name(&self.settings.stream);
         let answer = describe.send().await;
         let answer = answer.map_err(|error| Failure::of("DescribeStreamSummary", &error))?;
-        Ok(answer.stream_description_summary.map(|summary| summary.stream_arn).unwrap_or_default())
+        let summary = answer.stream_description_summary.ok_or_else(|| Failure {
+            action: "DescribeStreamSummary",
+            status: None,
+            code: None,
+            message: "an answer without a summary".to_owned(),
+            passing: true,
+        })?;
+        let hours = u32::try_from(summary.retention_period_hours()).unwrap_or_default();
+        self.retention.set(Duration::from_secs(3600) * hours);
+        Ok(summary)
     }
 
     async fn list(&self) -> Result<Vec<Shard>, Error> {
@@ -115,17 +145,17 @@ impl Kinesis {
 async fn identity(stream: &Kinesis) -> Stream {
     let name = &stream.settings.stream;
     let named = Stream { name: Some(name.as_str().into()), created: None };
-    match stream.client.describe_stream_summary().stream_name(name).send().await {
-        Ok(answer) => answer.stream_description_summary.map_or(named.clone(), |summary| {
+    match stream.describe().await {
+        Ok(summary) => {
             stream.describing.succeeded();
             let arn = Some(summary.stream_arn()).filter(|arn| arn.starts_with("arn:"));
             Stream {
                 name: arn.map(Into::into).or(named.name),
                 created: u64::try_from(summary.stream_creation_timestamp.secs()).ok(),
             }
-        }),
-        Err(error) => {
-            stream.describing.failed(&Failure::of("DescribeStreamSummary", &error));
+        }
+        Err(failure) => {
+            stream.describing.failed(&failure);
             named
         }
     }
@@ -194,7 +224,15 @@ fn failed(doing: String, failure: Failure) -> Error {
 
 impl Source for Kinesis {
     fn shards(&self) -> Pending<'_, Result<Vec<Shard>, Error>> {
-        Box::pin(self.list())
+        Box::pin(async {
+            let shards = self.list().await?;
+            // Somebody may have changed for how long it keeps records. Nothing depends on it.
+            match self.describe().await {
+                Ok(_) => self.describing.succeeded(),
+                Err(failure) => self.describing.failed(&failure),
+            }
+            Ok(shards)
+        })
     }
 
     fn stream(&self) -> Pending<'_, Stream> {

@@ -150,6 +150,10 @@ fn source(config: &Config, aws: &Aws, shared: &Shared) -> source::kinesis::Kines
         idle_poll_interval: config.idle_poll_interval.get(),
         batch_bytes: config.batch_bytes.get(),
         batch_age: config.batch_age.get(),
+        expired: match config.expired {
+            config::Expired::GoOn => source::kinesis::Expired::GoOn,
+            config::Expired::Stop => source::kinesis::Expired::Stop,
+        },
     };
     let metrics = Arc::clone(&shared.metrics);
     let source = source::kinesis::Kinesis::new(aws.kinesis(), settings, metrics);

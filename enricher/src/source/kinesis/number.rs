@@ -9,8 +9,13 @@ const DIGITS: usize = 47;
 const SECONDS: std::ops::Range<usize> = 29..38;
 const LAYOUT: u8 = 2;
 
-/// When a record came, in seconds since 1970, if its number says so.
-pub(super) fn second(number: &SequenceNumber) -> Option<u64> {
+/// When a record came, in milliseconds since 1970 and to the second, if its number says so.
+pub(super) fn millis(number: &SequenceNumber) -> Option<i64> {
+    second(number).and_then(|second| i64::try_from(second * 1000).ok())
+}
+
+/// The same in seconds.
+fn second(number: &SequenceNumber) -> Option<u64> {
     let digits = hexadecimal(number.as_str())?;
     if digits[DIGITS - 1] != LAYOUT {
         return None;

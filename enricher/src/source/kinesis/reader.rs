@@ -6,6 +6,7 @@
 //! resumed by asking for its record again and leaving out what was done of it. No record is passed
 //! over: one that cannot be used ends the reading with that reason.
 
+mod gap;
 mod polling;
 mod subscription;
 
@@ -21,14 +22,15 @@ use lease::{Position, SequenceNumber, Shard, ShardId};
 use tokio::time::Instant;
 
 use super::pace::{Pace, Spells};
-use super::{Kinesis, aggregate, failed, number};
-use crate::aws;
+use super::{Expired, Kinesis, aggregate, failed, number};
 use crate::backoff::Backoff;
 use crate::batch::{Arrival, Batch, Record};
 use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
 use crate::source::{Closed, Error, Outlet};
+use crate::{aws, clock};
+use gap::{Answer, Covered, First};
 use subscription::Followed;
 
 /// Failures in a row that do not pass by themselves before the shard is given up.
@@ -56,8 +58,8 @@ pub(super) struct Reader {
     /// Where the last subscription would go on, which may be further than `from`.
     continuation: Option<String>,
     progress: Reading,
-    /// The record at `from` is no longer in the stream.
-    trimmed: bool,
+    /// What may have expired before it was read.
+    covered: Covered,
 }
 
 /// How the reading of a shard comes to its end.
@@ -102,8 +104,13 @@ impl Reader {
         let settings = &stream.settings;
         let pace = Pace::new(settings.poll_interval, settings.idle_poll_interval);
         let spells = stream.fan_out.as_ref().map_or_else(Spells::default, |fan_out| fan_out.spells);
+        let covered = match &from {
+            Position::After { sequence, .. } => Covered::resumed(number::millis(sequence)),
+            _ => Covered::default(),
+        };
         let every = if stream.fan_out.is_some() { EVENTS } else { Duration::ZERO };
-        let progress = stream.metrics.reading(shard.as_str(), pace.slowest().max(every));
+        let every = pace.slowest().max(every);
+        let progress = stream.metrics.reading(shard.as_str(), every, &stream.retention);
         Reader {
             stream,
             shard,
@@ -117,7 +124,7 @@ impl Reader {
             line: None,
             continuation: None,
             progress,
-            trimmed: false,
+            covered,
         }
     }
 
@@ -148,7 +155,7 @@ impl Reader {
     /// Where to go on after what was gathered, in the stream's words; `None` at the shard's end.
     fn place(&self) -> Option<(ShardIteratorType, Option<&str>, Option<DateTime>)> {
         Some(match &self.from {
-            Position::After { sequence, .. } if !self.trimmed => {
+            Position::After { sequence, .. } if !self.covered.is_refused() => {
                 (ShardIteratorType::AtSequenceNumber, Some(sequence.as_str()), None)
             }
             Position::Latest => (ShardIteratorType::Latest, None, None),
@@ -167,8 +174,10 @@ impl Reader {
     fn is_trimmed(&mut self, code: Option<&str>) -> bool {
         let trimmed = code == Some("InvalidArgumentException")
             && matches!(self.from, Position::After { .. })
-            && !self.trimmed;
-        self.trimmed |= trimmed;
+            && !self.covered.is_refused();
+        if trimmed {
+            self.covered.refused();
+        }
         trimmed
     }
 
@@ -219,13 +228,13 @@ impl Reader {
         self.progress.answered(lag.unwrap_or_default());
         self.outlet.behind(lag.unwrap_or_default());
         room.shrink_to(bytes(&records));
+        self.look_for_a_gap(records.first(), lag)?;
         for record in records {
             let Some(sequence) = SequenceNumber::parse(&record.sequence_number) else {
                 return Err(Stop::Unusable(self.unusable(&record.sequence_number)));
             };
             let came = record.approximate_arrival_timestamp;
             let came_ms = came.and_then(|came| came.to_millis().ok());
-            self.tell_of_a_gap(&sequence, came_ms);
             let partition_key = Bytes::from(record.partition_key.unwrap_or_default());
             let arrival = Arrival { at_ms: came_ms, partition_key };
             self.add(sequence, Bytes::from(record.data.into_inner()), &arrival);
@@ -250,20 +259,42 @@ impl Reader {
         }
     }
 
-    /// After a position that was no longer in the stream the first record says how much is missing.
-    fn tell_of_a_gap(&mut self, first: &SequenceNumber, came_ms: Option<i64>) {
-        let Position::After { sequence: last, .. } = &self.from else { return };
-        if !self.trimmed || first <= last {
-            return;
+    /// Tells of records that may have expired before this answer, and stops there if that is asked.
+    fn look_for_a_gap(&mut self, first: Option<&Sent>, lag: Option<Duration>) -> Result<(), Stop> {
+        let first = first.map(|record| First {
+            came_ms: record.approximate_arrival_timestamp.and_then(|came| came.to_millis().ok()),
+            known: self.is_done(&record.sequence_number),
+        });
+        let answer = Answer { now_ms: clock::now_ms(), lag, first };
+        let retention = self.stream.retention.get();
+        let Some(gap) = self.covered.answered(answer, retention) else { return Ok(()) };
+        let (shard, from, seconds) = (&self.shard, &self.from, gap.time.map(|gap| gap.as_secs()));
+        self.stream.metrics.trimmed(shard.as_str(), gap.time);
+        let stream = &self.stream.settings.stream;
+        match self.stream.settings.expired {
+            Expired::GoOn => tracing::error!(%shard, %from, seconds, stream, "records may have \
+                expired before they were read, and are lost; going on with the oldest there is"),
+            Expired::Stop => {
+                let seconds = seconds.map_or("unknown".to_owned(), |seconds| seconds.to_string());
+                return Err(Stop::Unusable(Error {
+                    doing: format!("reading {shard} of stream {stream}"),
+                    source: format!(
+                        "records after {from} may have expired before they were read (seconds \
+                         between: {seconds}), and [source] expired says to stop there"
+                    )
+                    .into(),
+                }));
+            }
         }
-        self.trimmed = false;
-        let came = came_ms.and_then(|ms| u64::try_from(ms / 1000).ok()).or(number::second(first));
-        let gap = came.zip(number::second(last));
-        let gap = gap.map(|(came, last)| Duration::from_secs(came.saturating_sub(last)));
-        let (shard, from, seconds) = (&self.shard, &self.from, gap.map(|gap| gap.as_secs()));
-        tracing::error!(%shard, %from, seconds, "the position is no longer in the stream; going on \
-             with the oldest record, what was between is lost");
-        self.stream.metrics.trimmed(shard.as_str(), gap);
+        Ok(())
+    }
+
+    /// Whether a record is the last that was done, or one before.
+    fn is_done(&self, number: &str) -> bool {
+        match (&self.from, SequenceNumber::parse(number)) {
+            (Position::After { sequence, .. }, Some(number)) => number <= *sequence,
+            _ => false,
+        }
     }
 
     /// Adds one record of the stream with all that is in it, but for what was done before.

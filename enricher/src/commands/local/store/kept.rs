@@ -356,6 +356,7 @@ fn of_parked(line: &[u8], nth: usize, record: &[u8], index: u32) -> (u32, About)
         Reason::KilledWorkers(workers) => {
             (Vec::new(), format!("{workers} workers died on its record"))
         }
+        Reason::Compressed(format) => (Vec::new(), format!("its record is compressed: {format}")),
     };
     let id = waiting.map(|waiting| waiting.event_id.clone()).unwrap_or_default();
     let sent = sent(record, index).unwrap_or_default();
