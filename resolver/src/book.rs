@@ -26,6 +26,17 @@ pub(super) struct Terms {
     pub(super) unavailable: Duration,
 }
 
+/// A key that was asked for, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its Iglu URI in parts.
+    pub key: SchemaKey,
+    /// The registry that its schema came from; none where there is no schema.
+    pub registry: Option<String>,
+    /// Whether a registry could not be asked, so that it is not known whether there is a schema.
+    pub open: bool,
+}
+
 /// How often a key has been unavailable makes its next try later, up to so many times.
 const LONGER: u32 = 15;
 
@@ -204,6 +215,16 @@ impl Book {
             self.behind = false;
         }
         self.snapshot.clone()
+    }
+
+    /// Every key, in any order; `name` names the registry of an index.
+    pub(super) fn asked(&self, name: impl Fn(usize) -> String) -> Vec<Asked> {
+        let asked = |entry: &Entry| Asked {
+            key: entry.key.clone(),
+            registry: entry.edition.as_ref().map(|edition| name(edition.registry)),
+            open: matches!(entry.known.lookup(), Lookup::Unavailable(_)),
+        };
+        self.entries.values().map(asked).collect()
     }
 
     /// How many entries are found, missing and unavailable.

@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 
 use validator::Schemas;
 
+pub use book::Asked;
 use book::{Book, Terms};
 pub use config::{BucketPlace, ConfigError};
 use config::{Connection, Place, Repository};

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use validator::Schema;
 
 use crate::Resolver;
+use crate::book::Asked;
 use crate::registry::Unlisted;
 use crate::registry::bundle::write_line;
 use crate::settle::Reply;
@@ -106,6 +107,16 @@ impl Resolver {
             write_line(&key, &text, out)?;
         }
         Ok(pulled)
+    }
+
+    /// Every key that data asked for and that is remembered, sorted.
+    pub fn asked(&self) -> Vec<Asked> {
+        let mut asked = self.inner.book().asked(|registry| {
+            let registry = self.inner.registries.get(registry);
+            registry.map(|registry| registry.name.clone()).unwrap_or_default()
+        });
+        asked.sort_by(|a, b| a.key.cmp(&b.key));
+        asked
     }
 
     /// Asks every registry what it has.

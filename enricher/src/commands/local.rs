@@ -7,17 +7,21 @@
 //! of all runs in the folder.
 
 mod account;
+mod api;
+mod beats;
 mod collector;
+mod edit;
 mod feed;
 mod fleet;
+mod inquiry;
 mod intake;
 mod ledger;
 mod live;
+mod pulse;
 mod request;
 mod rest;
 mod settings;
 mod spelling;
-#[cfg_attr(not(test), expect(dead_code, reason = "what asks it comes with the page"))]
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -39,10 +43,13 @@ use crate::signal::Stop;
 use crate::source::local::Local;
 use crate::{admin, log, terminal};
 use account::Account;
+use api::Parts;
+use beats::Beating;
 use collector::Collector;
 use fleet::{Fleet, LEASE};
 use intake::Watched;
 use ledger::Ledger;
+use pulse::Pulse;
 use rest::Rest;
 use settings::Settings;
 use store::Store;
@@ -136,14 +143,17 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     let (stop, address) = (Stop::default(), listener.local_addr()?);
     tell_start(dir, address, leases.as_ref()).await?;
     let (intake, taken) = intake::open();
-    let collector = Collector::new(intake, args.hosts.clone(), welcome(dir, address));
-    let store = Store::new();
+    let collector = Collector::new(intake.clone(), args.hosts.clone());
+    let (store, pulse) = (Store::new(), Pulse::default());
     store.reached().begin_after(stream.newest().await?);
-    let (seen, keeping) = store.open();
-    let rest = Rest::new(store, &stream, &resolver, &settings, &stop.drain).routes();
+    let (seen, keeping) = store.open(pulse.clone());
+    let rest = Rest::new(store.clone(), &stream, &resolver, &settings, &stop.drain).routes();
+    let page = Parts::new(store, pulse, intake, dir.clone(), stop.drain.clone());
+    let page = Arc::new(page);
+    let others = rest.merge(api::routes(Arc::clone(&page)));
     let watched = Watched::new(vec![schemas], resolver.clone());
     let serving = async {
-        let served = collector.serve(rest, listener, stop.drain.clone());
+        let served = collector.serve(others, listener, stop.drain.clone());
         tokio::try_join!(async { served.await.context("the collector") }, async {
             Ok(taken.write(&stream, watched).await?)
         })?;
@@ -155,9 +165,20 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
         let end = Stop::default();
         let (mut fleet, renewal) =
             Fleet::start(&args, &settings, &resolver, parts, seen, &end).await?;
+        // Nobody else sets it.
+        let _ = page.inquiry.set(Arc::clone(&fleet.inquiry));
+        let workers = fleet.metrics.clone();
+        let beating = Beating {
+            pulse: &page.pulse,
+            store: &page.store,
+            stream: &stream,
+            leases: leases.as_ref(),
+            workers: &workers,
+        };
         tokio::select! {
             code = run_fleet(&mut fleet, &args, parts, &stop, &end) => code,
             never = renewal.keep_fresh() => never,
+            never = beating.run(&page.beats) => match never? {},
             never = ledger.keep() => match never? {},
             // It ends with the workers, of which the account is still to be given.
             never = async { keeping.await; std::future::pending().await } => never,
@@ -171,8 +192,18 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     if code != ExitCode::SUCCESS {
         return Ok(code);
     }
-    fleet::drop_done(&stream, leases.as_ref(), i64::MAX).await?;
-    let left = fleet::backlog(&stream, leases.as_ref()).await?;
+    account_for(dir, &stream, leases.as_ref(), ledger).await
+}
+
+/// Says what became of everything in the folder, and what to do next.
+async fn account_for(
+    dir: &Path,
+    stream: &Local,
+    leases: &dyn LeaseStore,
+    ledger: Ledger,
+) -> anyhow::Result<ExitCode> {
+    fleet::drop_done(stream, leases, i64::MAX).await?;
+    let left = fleet::backlog(stream, leases).await?;
     let account = Account { sent: stream.sum().await?, left, counts: ledger.close().await? };
     terminal::line(&account.to_string());
     terminal::line(&account::next(dir)?);
@@ -257,6 +288,7 @@ async fn tell_start(
     leases: &dyn LeaseStore,
 ) -> anyhow::Result<()> {
     let place = dir.display();
+    terminal::tell(&format!("the page is at http://{address}"));
     terminal::tell(&format!("trackers send to http://{address}"));
     terminal::tell(&format!(
         "everything is in {place}; Ctrl-C stops, and what came is finished first"
@@ -270,15 +302,4 @@ async fn tell_start(
         ));
     }
     Ok(())
-}
-
-/// What a browser is told at `/`.
-fn welcome(dir: &Path, address: SocketAddr) -> String {
-    let place = dir.display();
-    format!(
-        "snowmelt local\n\n\
-         trackers send to http://{address}\n\
-         enriched events: {place}/enriched, bad rows: {place}/bad\n\
-         schemas of your own: {place}/schemas/VENDOR/NAME/jsonschema/1-0-0\n"
-    )
 }

@@ -2,6 +2,7 @@
 //! and what the workers made of them.
 
 mod captures;
+mod page;
 mod rest;
 mod run;
 

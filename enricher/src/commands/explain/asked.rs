@@ -7,11 +7,9 @@ use event::reason::Words;
 use lookups::Told;
 use serde_json::{Value, json};
 
-use super::{read, rounded};
-
 /// What was told in each round of a record.
 #[derive(Debug)]
-pub(super) struct Asked(pub(super) Vec<Arc<Told>>);
+pub(in crate::commands) struct Asked(pub(in crate::commands) Vec<Arc<Told>>);
 
 impl Answers for Asked {
     fn get(&self, question: &Question) -> Option<Answer> {
@@ -54,4 +52,12 @@ fn said(answer: &Answer) -> Value {
             json!({"unavailable": words(&outage.words), "then": then})
         }
     }
+}
+
+pub(super) fn read(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()))
+}
+
+pub(super) fn rounded(micros: f64) -> f64 {
+    (micros * 10.0).round() / 10.0
 }

@@ -17,42 +17,42 @@ const DEEPEST: usize = 32;
 
 /// What became of one event, or of a payload that failed whole, and why.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Why {
+pub(in crate::commands) struct Why {
     /// Its verdict: the kind of its bad row, or `parked`.
-    pub(super) verdict: String,
+    pub(in crate::commands) verdict: String,
     /// What is wrong, by what is wrong with it.
-    pub(super) faults: Vec<Fault>,
+    pub(in crate::commands) faults: Vec<Fault>,
 }
 
 /// What is wrong with one thing.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Fault {
+pub(in crate::commands) struct Fault {
     /// The schema that it does not follow.
-    pub(super) schema: Option<String>,
+    pub(in crate::commands) schema: Option<String>,
     /// Where the self-describing JSON stands, or which enrichment failed.
-    pub(super) within: Option<String>,
+    pub(in crate::commands) within: Option<String>,
     /// What is wrong with it.
-    pub(super) wrong: Vec<Wrong>,
+    pub(in crate::commands) wrong: Vec<Wrong>,
     /// The version of the schema nearest to its own that accepts it.
-    pub(super) nearest: Option<String>,
+    pub(in crate::commands) nearest: Option<String>,
 }
 
 /// One place that is wrong.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Wrong {
+pub(in crate::commands) struct Wrong {
     /// A JSON pointer into the data of the self-describing JSON, or the name of a field; none where
     /// it is about the whole.
-    pub(super) at: Option<String>,
+    pub(in crate::commands) at: Option<String>,
     /// What was expected there.
-    pub(super) expected: Option<String>,
+    pub(in crate::commands) expected: Option<String>,
     /// What is there.
-    pub(super) found: Option<String>,
+    pub(in crate::commands) found: Option<String>,
     /// What is said of it, where that names no expectation.
-    pub(super) message: Option<String>,
+    pub(in crate::commands) message: Option<String>,
 }
 
 /// What is known of schemas.
-pub(super) trait Judge {
+pub(in crate::commands) trait Judge {
     /// What is wrong with data of a schema; nothing where the schema is not known.
     fn explain(&self, uri: &str, data: &str) -> Vec<Explanation>;
     /// The version of a schema nearest to this one that accepts the data.
@@ -60,7 +60,7 @@ pub(super) trait Judge {
 }
 
 /// Why a record became what it did: an entry for each verdict, `None` where all is well.
-pub(super) fn of(became: &Value, judge: &impl Judge) -> Vec<Option<Why>> {
+pub(in crate::commands) fn of(became: &Value, judge: &impl Judge) -> Vec<Option<Why>> {
     let each = became.as_array().into_iter().flatten();
     each.map(|one| {
         let (verdict, line) = one.as_object()?.iter().next()?;

@@ -50,16 +50,14 @@ struct Inner {
     intake: Intake,
     /// Names that requests may call this machine, besides its own.
     hosts: Vec<String>,
-    /// What the page at `/` says.
-    welcome: String,
     bodies: Semaphore,
 }
 
 impl Collector {
     /// Passes records on to an intake.
-    pub(super) fn new(intake: Intake, hosts: Vec<String>, welcome: String) -> Collector {
+    pub(super) fn new(intake: Intake, hosts: Vec<String>) -> Collector {
         let bodies = Semaphore::new(BODIES);
-        Collector { inner: Arc::new(Inner { intake, hosts, welcome, bodies }) }
+        Collector { inner: Arc::new(Inner { intake, hosts, bodies }) }
     }
 
     /// Answers until asked to stop, and finishes what it has begun; other paths, too.
@@ -70,7 +68,6 @@ impl Collector {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         let routes = Router::new()
-            .route("/", get(welcome))
             .route("/health", get(|| async { "ok" }))
             .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
             .fallback(collect)
@@ -81,10 +78,6 @@ impl Collector {
         let stopped = async move { stop.cancelled().await };
         axum::serve(Spelled(listener), routes).with_graceful_shutdown(stopped).await
     }
-}
-
-async fn welcome(State(collector): State<Collector>) -> String {
-    collector.inner.welcome.clone()
 }
 
 /// Turns away who calls this machine by a name that is not its own.

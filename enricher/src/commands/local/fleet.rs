@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use lease::store::Scan;
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, WorkerId};
 use resolver::Resolver;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Args;
+use super::inquiry::Inquiry;
 use super::settings::Settings;
 use crate::life::{self, End};
 use crate::metrics::Metrics;
@@ -49,7 +51,10 @@ const TENDING: Duration = Duration::from_secs(5);
 /// All workers of a run.
 pub(super) struct Fleet {
     pub(super) workers: JoinSet<End>,
-    pub(super) metrics: Vec<Arc<Metrics>>,
+    /// What each worker counted, by its name.
+    pub(super) metrics: Vec<(String, Arc<Metrics>)>,
+    /// What becomes of records by the rules that the workers have.
+    pub(super) inquiry: Arc<Inquiry>,
 }
 
 impl Fleet {
@@ -75,7 +80,10 @@ impl Fleet {
         )
         .await?;
         let lookups = build::lookups(&pipeline.borrow(), |name| settings.lookups.of(name))?;
-        let mut fleet = Fleet { workers: JoinSet::new(), metrics: Vec::new() };
+        let inquiry =
+            Inquiry::new(&settings.rules, pipeline.clone(), Arc::clone(&lookups), resolver.clone());
+        let mut fleet =
+            Fleet { workers: JoinSet::new(), metrics: Vec::new(), inquiry: Arc::new(inquiry) };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
             let name = format!("local-{}-{n}", clock::now_ms());
@@ -83,7 +91,7 @@ impl Fleet {
             let config = lease::Config::with_lease_duration(id, LEASE);
             let plan = Plan::local(config, rules.clone(), &args.dir, GROWTH);
             let shared = Shared::new(Arc::clone(&pool), BUDGET);
-            fleet.metrics.push(Arc::clone(&shared.metrics));
+            fleet.metrics.push((name.clone(), Arc::clone(&shared.metrics)));
             let (source, sinks) = (
                 Arc::new(stream.clone()),
                 build::sinks(&plan, &shared, &build::Clients::default()),
@@ -100,11 +108,10 @@ impl Fleet {
 }
 
 /// Where each shard is read from next.
-async fn positions(
+pub(super) async fn positions(
     stream: &Local,
-    leases: &dyn LeaseStore,
+    scan: &Scan,
 ) -> anyhow::Result<Vec<(lease::ShardId, Position)>> {
-    let scan = leases.scan().await?;
     let position = |shard: lease::ShardId| {
         let lease = scan.leases.iter().find(|lease| lease.key.shard() == &shard);
         let from = lease.map_or(Position::TrimHorizon, |lease| lease.checkpoint.clone());
@@ -116,7 +123,7 @@ async fn positions(
 /// How many records are in the stream that no stored position has passed.
 pub(super) async fn backlog(stream: &Local, leases: &dyn LeaseStore) -> anyhow::Result<u64> {
     let mut left = 0;
-    for (shard, from) in positions(stream, leases).await? {
+    for (shard, from) in positions(stream, &leases.scan().await?).await? {
         left += stream.left(&shard, &from).await?;
     }
     Ok(left)
@@ -136,7 +143,7 @@ pub(super) async fn drop_done(
     leases: &dyn LeaseStore,
     before_ms: i64,
 ) -> anyhow::Result<()> {
-    for (shard, done) in positions(stream, leases).await? {
+    for (shard, done) in positions(stream, &leases.scan().await?).await? {
         while stream.drop_done(&shard, &done, before_ms).await? > 0 {}
     }
     Ok(())

@@ -18,7 +18,7 @@ const SELDOM: u64 = 10;
 
 /// Prints a line a second while something happens, for ever: what came in this run, and what became
 /// of it and of what earlier runs had left.
-pub(super) async fn live(metrics: &[Arc<Metrics>], stream: &Local) -> anyhow::Result<()> {
+pub(super) async fn live(metrics: &[(String, Arc<Metrics>)], stream: &Local) -> anyhow::Result<()> {
     let (started, before_us) = (Instant::now(), stream.sum().await?);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     let (mut before, mut told) = (0, (0, 0, 0));
@@ -28,7 +28,7 @@ pub(super) async fn live(metrics: &[Arc<Metrics>], stream: &Local) -> anyhow::Re
         let sent = stream.sum().await?;
         let sent = (sent.good + sent.bad + sent.unforetold)
             - (before_us.good + before_us.bad + before_us.unforetold);
-        let counts: Vec<_> = metrics.iter().map(|worker| worker.counts()).collect();
+        let counts: Vec<_> = metrics.iter().map(|(_, worker)| worker.counts()).collect();
         let mut now = Line { seconds: started.elapsed().as_secs(), sent, ..Line::default() };
         for counts in counts {
             now.enriched += counts.enriched;

@@ -121,7 +121,7 @@ async fn working<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 
 /// Turns away what a page of another origin sends: it could not read the answer, but a reset would
 /// be a reset. Programs that are no browsers do not say where they are.
-async fn own_pages(request: Request, next: Next) -> Response {
+pub(super) async fn own_pages(request: Request, next: Next) -> Response {
     let site = request.headers().get("sec-fetch-site").and_then(|site| site.to_str().ok());
     if site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
         return next.run(request).await;

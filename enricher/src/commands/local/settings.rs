@@ -29,7 +29,11 @@ impl Settings {
         let mut settings = match &args.config {
             Some(file) => Settings::of_file(file)?,
             None => Settings {
-                pipeline: pipeline::Settings::new(crate::process::this_program()),
+                // Who tries things out wants to see all that there is to see.
+                pipeline: pipeline::Settings {
+                    incomplete: true,
+                    ..pipeline::Settings::new(crate::process::this_program())
+                },
                 rules: Rules::default(),
                 enrichments: config::Enrichments::default(),
                 lookups: config::Lookups::default(),

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use super::pulse::Pulse;
 use crate::witness::Seen;
 use pipeline::{Route, Verdict};
 
@@ -117,11 +118,15 @@ impl Store {
     }
 
     /// Where workers tell what they see, and the task that keeps it, which ends when they have.
-    pub(super) fn open(&self) -> (mpsc::Sender<Seen>, impl Future<Output = ()> + use<>) {
+    pub(super) fn open(
+        &self,
+        pulse: Pulse,
+    ) -> (mpsc::Sender<Seen>, impl Future<Output = ()> + use<>) {
         let (sender, mut seen) = mpsc::channel(WAITING);
         let store = self.clone();
         let keeping = async move {
             while let Some(seen) = seen.recv().await {
+                pulse.saw(&seen);
                 let store = store.clone();
                 let kept = tokio::task::spawn_blocking(move || store.keep(&seen)).await;
                 kept.expect("keeping does not panic");

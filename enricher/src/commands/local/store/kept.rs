@@ -292,6 +292,7 @@ fn of_bad_row(line: &[u8], kind: &str) -> About {
     }
     let event = match (column(Field::EventName), column(Field::Event)) {
         ("", "unstruct") => inner_name(column(Field::UnstructEvent)).unwrap_or("unstruct".into()),
+        ("", "struct") => "event".to_owned(),
         ("", event) => event.to_owned(),
         (name, _) => name.to_owned(),
     };

@@ -226,7 +226,7 @@ fn a_page_is_a_part_of_what_a_filter_lets_through() {
 async fn who_waits_is_answered_when_there_are_so_many() {
     let store = Store::new();
     let filter = Filter { app: Some("shop".to_owned()), ..Filter::default() };
-    let (told, keeping) = store.open();
+    let (told, keeping) = store.open(Pulse::default());
     store.keep(&view("shop", "before"));
     let telling = async {
         for (app, url) in [("blog", "other"), ("shop", "one"), ("shop", "two")] {
