@@ -118,6 +118,7 @@ impl Stage {
             "snowmelt init .",
             "snowmelt generate --events 40 --seed 1 --output payloads.bin",
             "snowmelt generate --events 40 --seed 1 --output payloads.bin.zst",
+            "snowmelt enrich --input payloads.bin --output before",
         ] {
             let output = stage.run(setting).await;
             assert!(output.status.success(), "{setting}: {}", said(&output));

@@ -25,6 +25,7 @@ mod group;
 mod identity;
 mod known;
 pub mod load;
+pub mod original;
 pub mod output;
 pub mod parameters;
 pub mod parked;
@@ -45,7 +46,8 @@ use std::sync::Arc;
 use enrichments::limits::Limits;
 use enrichments::{Caches, Enrichments};
 use event::bad_row::Processor;
-use event::{Bump, SchemaKey};
+use event::fields::FIELDS;
+use event::{Bump, Event, Field, SchemaKey};
 use validator::Schemas;
 
 use adapt::Adapters;
@@ -56,7 +58,7 @@ use load::RecordEncoding;
 pub use output::{Lines, Output, Route, Verdict};
 use protection::Personal;
 use proven::Proven;
-use replay::Replay;
+use replay::{About, Replay};
 use suspended::Filling;
 pub use suspended::Suspended;
 use transform::Start;
@@ -282,6 +284,28 @@ impl Pipeline {
             bench.proven = std::mem::take(&mut pass.check.proven);
             result
         })
+    }
+
+    /// Writes down once more an event that became a size violation, of which nothing but its line
+    /// was kept: on a route of events, marked, otherwise as it was, and as large. `None` if it is
+    /// no such line, or the event is not about what was asked for.
+    pub fn rewrite(&self, route: Route, line: &str, about: &About, now_ms: i64) -> Option<Output> {
+        let columns = event::tsv::columns(line)?;
+        let text = |field: Field| Some(columns[field as usize]).filter(|text| !text.is_empty());
+        let mut event = Event::new();
+        for field in FIELDS {
+            event.set(field, text(field));
+        }
+        if !about.takes_event(&event) {
+            return None;
+        }
+        if let Some(tag) = &self.settings.tag {
+            event.set(Field::EtlTags, Some(tag));
+        }
+        let (batch, schemas) = (Batch { shard: "", records: Vec::new() }, Schemas::default());
+        let mut writer = Writer::new(self, self.work(&batch, None), &schemas, now_ms);
+        writer.again(route, &event).ok()?;
+        Some(writer.output)
     }
 
     /// Parks the records of a batch whole: workers died on them, so many in a row. Where nothing is

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use event::schema_key::Parts;
-use event::{Bump, RawEvent, base64};
+use event::{Bump, Event, Field, RawEvent, base64};
 
 use crate::parked::{Parked, Waiting};
 
@@ -77,6 +77,19 @@ impl About {
         self.apps.is_empty() && self.schemas.is_empty()
     }
 
+    /// The same of an event that was enriched.
+    pub(crate) fn takes_event(&self, event: &Event<'_>) -> bool {
+        let app = event.get(Field::AppId).unwrap_or_default();
+        let columns = [Field::UnstructEvent, Field::Contexts].map(|column| event.get(column));
+        let mut known = columns.into_iter().flatten().flat_map(uris);
+        let own = [Field::EventVendor, Field::EventName, Field::EventFormat, Field::EventVersion];
+        let own = own.map(|field| event.get(field).unwrap_or_default()).join("/");
+        (self.apps.is_empty() || self.apps.iter().any(|wanted| wanted == app))
+            && (self.schemas.is_empty()
+                || is_one_of(&self.schemas, &format!("iglu:{own}"))
+                || known.any(|uri| is_one_of(&self.schemas, &uri)))
+    }
+
     fn takes(&self, raw: &RawEvent<'_>) -> bool {
         let app = raw.get("aid").unwrap_or_default();
         (self.apps.is_empty() || self.apps.iter().any(|wanted| wanted == app))
@@ -131,12 +144,14 @@ impl Criterion {
     }
 }
 
+fn is_one_of(schemas: &[Criterion], uri: &str) -> bool {
+    Parts::parse(uri).is_ok_and(|key| schemas.iter().any(|schema| schema.matches(key)))
+}
+
 /// Whether an event is of one of these schemas or has an entity of one.
 fn mentions(raw: &RawEvent<'_>, schemas: &[Criterion]) -> bool {
     let arena = Bump::new();
-    let matches = |uri: &str| {
-        Parts::parse(uri).is_ok_and(|key| schemas.iter().any(|schema| schema.matches(key)))
-    };
+    let matches = |uri: &str| is_one_of(schemas, uri);
     raw.parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).any(
         |(name, value)| match name {
             "e" => own_schema(value).is_some_and(matches),

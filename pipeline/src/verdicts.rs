@@ -30,6 +30,23 @@ impl Writer<'_> {
         self.output.verdicts.push((index, Verdict::Dropped));
     }
 
+    /// An event that was written before, on a route of events, however large its line is.
+    pub(super) fn again(&mut self, route: Route, event: &Event<'_>) -> Result<(), FlatError> {
+        let format = self.pipeline.settings.format;
+        self.output.lines_mut(route).push_with(|out| match format {
+            Format::Tsv => {
+                event::tsv::write(event, out);
+                Ok(())
+            }
+            Format::Json => event::flat::write(event, out),
+        })?;
+        self.json(route, event)?;
+        if route == Route::Enriched {
+            self.output.verdicts.push((0, Verdict::Enriched));
+        }
+        Ok(())
+    }
+
     fn event(&mut self, index: u32, event: &Event<'_>) {
         let settings = &self.pipeline.settings;
         let written = self.output.enriched.push_with(|out| match settings.format {

@@ -5,14 +5,18 @@
 //! anywhere goes on where its last whole part ended, and what it writes is there once.
 
 mod choice;
+mod counts;
+mod dry;
 mod folder;
+mod parts;
 mod progress;
 mod reading;
+mod tally;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 
@@ -23,31 +27,44 @@ use crate::commands::enrich::input::places;
 use crate::commands::enrich::output::{Compression, Destination};
 use crate::commands::enrich::{Setup, Transform, TransformArgs, threads};
 use crate::config::{self, Config};
-use crate::exit::{EXIT_FAULTS, EXIT_GRACE, Usage};
+use crate::exit::{EXIT_GRACE, Usage};
 use crate::worker::{build, plan};
 use crate::{aws, signal, terminal};
 use choice::ChoiceArgs;
+use dry::Dry;
 use folder::Folder;
+use parts::{Parts, Target};
 use progress::{Plan, Position, Progress};
-use reading::{Piece, Reading};
+use reading::Reading;
 
 /// What `snowmelt replay` was asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is replayed: objects of a raw archive or lines of parked records, each a file, a folder
-    /// for the files in it, or s3://BUCKET/NAME for an object or all objects below it.
+    /// What is replayed: objects of a raw archive, or lines of parked records, of bad rows and of
+    /// texts that were too large, each a file, a folder for the files in it, or s3://BUCKET/NAME
+    /// for an object or all objects below it.
     #[arg(required = true, value_name = "FROM")]
     from: Vec<PathBuf>,
     #[command(flatten)]
     choice: ChoiceArgs,
     /// Folder for the results. The same command goes on there with what it began.
     #[arg(long, value_name = "DIR")]
-    output: PathBuf,
+    output: Option<PathBuf>,
+    /// Write nothing, and say what would change: events by verdict and reason before and after,
+    /// and some of those that become something else.
+    #[arg(long, required_unless_present = "output", conflicts_with = "output")]
+    dry_run: bool,
+    /// With --dry-run: compare with what another configuration of a worker would make of it.
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    against: Option<PathBuf>,
+    /// With --dry-run: show so many events that become something else.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    examples: usize,
     /// Compress the result files.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "output")]
     compress: Option<Compression>,
     /// Begin anew, and replace results of an earlier run.
-    #[arg(long)]
+    #[arg(long, requires = "output")]
     force: bool,
     /// What marks the events in etl_tags.
     #[arg(long, default_value = "replay", value_name = "TEXT", value_parser = tag)]
@@ -74,31 +91,33 @@ fn tag(text: &str) -> Result<String, String> {
     fits.then(|| text.to_owned()).ok_or_else(expected)
 }
 
-/// A part is made durable when so many bytes of records are in it: large enough that what that
-/// costs does not count, small enough that little is done twice, and that it fits into memory.
-const PART_BYTES: usize = 4 << 20;
-
 /// Where the folder of results keeps how far the replay is, out of sight of those who read them.
 const STATE: &str = "_replay";
 
 /// Runs `snowmelt replay`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     args.choice.check().map_err(Usage)?;
-    let config = args.config.as_deref().map(config::load).transpose();
-    let config = config.map_err(|error| Usage(error.to_string()))?;
+    let config = args.config.as_deref().map(configuration).transpose()?;
     let aws = config.as_ref().map_or_else(aws::Settings::default, |config| build::aws(&config.aws));
-    let to =
-        Destination { folder: args.output.clone(), compression: args.compress, force: args.force };
-    let state = args.output.join(STATE);
-    if !progress::is_begun(&state) {
-        to.check()?;
-    }
-    let progress = Progress::take(&state)?;
-    let (plan, mut position) = begun(&args, &progress, &state, &aws)?;
+    let to = args.output.clone().map(|folder| Destination {
+        folder,
+        compression: args.compress,
+        force: args.force,
+    });
+    let Begun { progress, plan, position } = match &to {
+        None => {
+            Begun { progress: None, plan: planned(&args, &aws)?, position: Position::default() }
+        }
+        Some(to) => begun(&args, to, &aws)?,
+    };
     if position.done {
-        return finish(progress, &to, &position);
+        return parts::finish(to.as_ref(), progress, &position);
     }
     let transform = Transform::new(setup(&args, config.as_ref(), &plan)?)?;
+    let target = match &to {
+        None => Target::Nowhere(Box::new(Dry::new(against(&args, &plan)?, args.examples))),
+        Some(to) => Target::Folder(Folder::open(to.clone(), &position.files)?),
+    };
     let halt = signal::halt().context("cannot listen to signals")?;
     let objects = places::listed(&plan.objects, &aws)?;
     let met = (position.place, position.tally.clone());
@@ -106,45 +125,57 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut account = Account::start();
     let total = plan.objects.iter().map(|(_, bytes)| *bytes).sum();
     account.follow(Bytes { total, read: reading.read_bytes() });
-    let mut parts = Parts {
-        folder: Folder::open(to.clone(), &position.files)?,
-        progress: &progress,
-        position: &mut position,
-        bytes: 0,
-    };
-    let worked = work(&transform, reading, args.threads.into(), (&halt, &mut account), &mut parts);
+    let mut parts = Parts::new(target, progress, position);
+    let worked = parts.work(&transform, reading, args.threads.into(), (&halt, &mut account));
     transform.tell_asked();
     terminal::tell(&account.finish());
-    let halted = halt.load(Ordering::Relaxed);
+    let goes_on = to.is_some().then_some("snowmelt: the same command goes on where this one ended");
     match worked {
-        Err(error) if !halted => {
-            terminal::note(GO_ON);
-            Err(error)
-        }
-        _ if halted => {
-            terminal::note(&format!("snowmelt: interrupted\n{GO_ON}"));
+        _ if halt.load(Ordering::Relaxed) => {
+            terminal::note("snowmelt: interrupted");
+            goes_on.iter().for_each(|said| terminal::note(said));
             Ok(ExitCode::from(EXIT_GRACE))
         }
-        _ => finish(progress, &to, &position),
+        Err(error) => {
+            goes_on.iter().for_each(|said| terminal::note(said));
+            Err(error)
+        }
+        Ok(()) => parts.finish(to.as_ref()),
     }
 }
 
-const GO_ON: &str = "snowmelt: the same command goes on where this one ended";
+fn configuration(file: &std::path::Path) -> Result<Config, Usage> {
+    config::load(file).map_err(|error| Usage(error.to_string()))
+}
 
-/// The replay that was begun in the folder, or one that begins now.
-fn begun(
-    args: &Args,
-    progress: &Progress,
-    state: &Path,
-    aws: &aws::Settings,
-) -> anyhow::Result<(Plan, Position)> {
-    let arguments = arguments(args);
+/// A replay, and how far it is.
+struct Begun {
+    /// Where that is kept; nowhere, if it writes nothing.
+    progress: Option<Progress>,
+    plan: Plan,
+    position: Position,
+}
+
+/// The replay that was begun in a folder, or one that begins there now.
+fn begun(args: &Args, to: &Destination, aws: &aws::Settings) -> anyhow::Result<Begun> {
+    let state = to.folder.join(STATE);
+    if !progress::is_begun(&state) {
+        to.check()?;
+    }
+    let progress = Progress::take(&state)?;
     if let Some((plan, position)) = progress.begun()?.filter(|_| !args.force) {
-        plan.check(&arguments, state)?;
+        plan.check(&arguments(args), &state)?;
         let (done, all) = (position.place.object, plan.objects.len());
         terminal::note(&format!("snowmelt: going on: {done} of {all} objects are done"));
-        return Ok((plan, position));
+        return Ok(Begun { progress: Some(progress), plan, position });
     }
+    let plan = planned(args, aws)?;
+    progress.begin(&plan)?;
+    Ok(Begun { progress: Some(progress), plan, position: Position::default() })
+}
+
+/// A replay of what is there now.
+fn planned(args: &Args, aws: &aws::Settings) -> anyhow::Result<Plan> {
     let mut objects = Vec::new();
     for place in places::all(&args.from, aws)? {
         let name = place.name().ok_or_else(|| {
@@ -153,9 +184,8 @@ fn begun(
         })?;
         objects.push((name, place.bytes()));
     }
-    let plan = Plan::new(arguments, objects, args.transform.now().unwrap_or_else(clock::now_ms));
-    progress.begin(&plan)?;
-    Ok((plan, Position::default()))
+    let begun_ms = args.transform.now().unwrap_or_else(clock::now_ms);
+    Ok(Plan::new(arguments(args), objects, begun_ms))
 }
 
 /// The arguments that decide what comes of a replay, in words that two runs can be compared by.
@@ -179,6 +209,14 @@ fn setup(args: &Args, config: Option<&Config>, plan: &Plan) -> anyhow::Result<Se
     Ok(setup)
 }
 
+/// What another configuration is tried with.
+fn against(args: &Args, plan: &Plan) -> anyhow::Result<Option<Transform>> {
+    let Some(file) = &args.against else { return Ok(None) };
+    let mut setup = configured(&configuration(file)?, &plan.id)?;
+    setup.now = Some(plan.begun_ms);
+    Transform::new(setup).map(Some)
+}
+
 fn configured(config: &Config, id: &str) -> Result<Setup, Usage> {
     let mut settings = plan::Plan::of(config, &format!("replay-{id}"))?.pipeline;
     // A folder takes what waits, whatever the configuration has for it.
@@ -195,70 +233,4 @@ fn configured(config: &Config, id: &str) -> Result<Setup, Usage> {
         aws: build::aws(&config.aws),
         now: None,
     })
-}
-
-/// Processes everything that is read, part by part.
-fn work(
-    transform: &Transform,
-    mut reading: Reading,
-    threads: usize,
-    (halt, account): (&AtomicBool, &mut Account),
-    parts: &mut Parts<'_>,
-) -> anyhow::Result<()> {
-    transform.all(
-        || reading.piece(),
-        threads,
-        halt,
-        |piece: Piece, output| {
-            account.add(piece.as_ref(), &output);
-            parts.folder.take(&output);
-            parts.bytes += piece.as_ref().bytes;
-            (parts.position.place, parts.position.tally) = (piece.place, piece.tally);
-            if parts.bytes >= PART_BYTES { parts.commit() } else { Ok(()) }
-        },
-    )?;
-    // All that was handed out has been processed.
-    (parts.position.place, parts.position.tally) = reading.reached();
-    parts.position.done = !halt.load(Ordering::Relaxed);
-    parts.commit()
-}
-
-/// What is done so far, and what is in the making.
-struct Parts<'p> {
-    folder: Folder,
-    progress: &'p Progress,
-    position: &'p mut Position,
-    /// Bytes of the records of the present part.
-    bytes: usize,
-}
-
-impl Parts<'_> {
-    /// Ends the present part.
-    fn commit(&mut self) -> anyhow::Result<()> {
-        self.position.files = self.folder.commit()?;
-        self.position.parts += 1;
-        self.bytes = 0;
-        self.progress.advance(self.position)
-    }
-}
-
-/// Gives results their names, and says what was left out.
-fn finish(progress: Progress, to: &Destination, position: &Position) -> anyhow::Result<ExitCode> {
-    folder::finish(to, &position.files)?;
-    progress.forget()?;
-    let tally = &position.tally;
-    terminal::tell(&format!(
-        "{:<36} {:>14}\n{:<36} {:>14}",
-        "read", tally.read, "chosen", tally.chosen
-    ));
-    for (why, count) in &tally.left {
-        terminal::note(&format!("snowmelt: left out: {count}, {why}"));
-    }
-    if tally.damaged == 0 {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let damaged = tally.damaged;
-    terminal::note(&format!("snowmelt: damaged objects, whose rest is left out: {damaged}"));
-    tally.damage.iter().for_each(|why| terminal::note(&format!("snowmelt: {why}")));
-    Ok(ExitCode::from(EXIT_FAULTS))
 }

@@ -93,7 +93,7 @@ fn parked_chunk(first: u64, parked: &Parked, data: Bytes) -> anyhow::Result<Chun
 }
 
 /// A batch of records, of which there is one.
-pub(in crate::commands) fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
+fn batch(shard: ShardId, records: Vec<Record>) -> Batch {
     let last = records.last().expect("there is a record");
     let end = Position::After { sequence: last.sequence.clone(), sub_sequence: last.sub_sequence };
     Batch { shard, records, lag: None, end }

@@ -11,8 +11,8 @@ use anyhow::Context;
 use enrichments::Enrichments;
 use event::SchemaKey;
 use lookups::{Lookups, Told};
-use pipeline::replay::Replay;
-use pipeline::{Output, Pipeline, Settings};
+use pipeline::replay::{About, Replay};
+use pipeline::{Output, Pipeline, Route, Settings};
 use resolver::{RegistryFigures, Resolver};
 use validator::Schemas;
 
@@ -200,6 +200,11 @@ impl Transform {
         let sources = Sources { resolver: &self.resolver, lookups: &self.lookups };
         let Ok(output) = self.runtime.block_on(self.telling(resolving(sources, attempt)));
         output
+    }
+
+    /// Writes down once more an event of which nothing but its line was kept, if it is about this.
+    pub fn rewrite(&self, (route, line): &(Route, String), about: &About) -> Output {
+        self.pipeline.rewrite(*route, line, about, self.now()).unwrap_or_default()
     }
 
     /// The time that is stamped on what is processed next.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pipeline::replay::{About, Criterion};
 
 use crate::config;
+use crate::exit::Usage;
 
 /// What is replayed; nothing given means everything.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -23,6 +24,11 @@ pub(super) struct ChoiceArgs {
     /// iglu:com.acme/checkout/jsonschema/1-*-*. May be given for many.
     #[arg(id = "of_schema", long = "schema", value_name = "IGLU-URI", value_parser = schema)]
     schemas: Vec<Schema>,
+    /// Only bad rows and parked records of this reason: schema_violations, ResolutionError, the
+    /// name of an enrichment, of a field or of an endpoint, or schemas_unavailable,
+    /// lookups_unavailable, killed_workers, compressed. May be given for many.
+    #[arg(id = "of_reason", long = "reason", value_name = "WORD")]
+    reasons: Vec<String>,
 }
 
 /// A schema as it was asked for.
@@ -43,6 +49,7 @@ pub(super) struct Choice {
     until: Option<i64>,
     /// What events have to be about.
     pub(super) about: Arc<About>,
+    reasons: Vec<String>,
 }
 
 impl ChoiceArgs {
@@ -60,23 +67,52 @@ impl ChoiceArgs {
     pub(super) fn choice(&self) -> Choice {
         let schemas = self.schemas.iter().map(|schema| schema.criterion.clone()).collect();
         let about = Arc::new(About { apps: self.apps.clone(), schemas });
-        Choice { since: self.since, until: self.until, about }
+        Choice { since: self.since, until: self.until, about, reasons: self.reasons.clone() }
     }
 
     /// The arguments in words that two runs can be compared by.
     pub(super) fn words(&self) -> Vec<String> {
-        let ChoiceArgs { since, until, apps, schemas } = self;
+        let ChoiceArgs { since, until, apps, schemas, reasons } = self;
         let times = [("--since", since), ("--until", until)].into_iter();
         let times = times.filter_map(|(name, time)| Some(format!("{name} {}", (*time)?)));
         let apps = apps.iter().map(|app| format!("--app {app}"));
         let schemas = schemas.iter().map(|schema| format!("--schema {}", schema.text));
-        times.chain(apps).chain(schemas).collect()
+        let reasons = reasons.iter().map(|reason| format!("--reason {reason}"));
+        times.chain(apps).chain(schemas).chain(reasons).collect()
     }
 }
 
 impl Choice {
+    /// Whether what came then, and is where it is for these reasons, is chosen.
+    pub(super) fn takes(&self, came_ms: Option<i64>, reasons: &[String]) -> bool {
+        self.in_time(came_ms)
+            && (self.reasons.is_empty() || self.reasons.iter().any(|it| reasons.contains(it)))
+    }
+
+    /// Refuses to choose by reason what has none.
+    pub(super) fn check_archive(&self, name: &str) -> Result<(), Usage> {
+        if self.reasons.is_empty() {
+            return Ok(());
+        }
+        Err(Usage(format!(
+            "{name}: --reason is about bad rows and parked records, and this is an archive, which \
+             does not know what became of its records"
+        )))
+    }
+
+    /// Whether nothing that came from the one time to the other is chosen.
+    pub(super) fn takes_nothing_of(&self, (first_ms, last_ms): (i64, i64)) -> bool {
+        self.since.is_some_and(|since| last_ms < since)
+            || self.until.is_some_and(|until| until <= first_ms)
+    }
+
+    /// Whether times matter.
+    pub(super) fn is_by_time(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
     /// Whether what came then is chosen. What nobody knows the time of is.
-    pub(super) fn takes(&self, came_ms: Option<i64>) -> bool {
+    fn in_time(&self, came_ms: Option<i64>) -> bool {
         let Some(came_ms) = came_ms else { return true };
         self.since.is_none_or(|since| since <= came_ms)
             && self.until.is_none_or(|until| came_ms < until)
@@ -99,8 +135,13 @@ mod tests {
             (Some(5), Some(6), None, true),
         ] {
             let choice = choice(since, until);
-            assert_eq!(choice.takes(came), expected, "{since:?} {until:?} {came:?}");
+            assert_eq!(choice.takes(came, &[]), expected, "{since:?} {until:?} {came:?}");
         }
+        let middle = choice(Some(5), Some(9));
+        for (range, nothing) in [((1, 4), true), ((1, 5), false), ((8, 9), false), ((9, 9), true)] {
+            assert_eq!(middle.takes_nothing_of(range), nothing, "{range:?}");
+        }
+        assert!(middle.is_by_time() && !choice(None, None).is_by_time());
         let backwards = ChoiceArgs { since: Some(5), until: Some(5), ..ChoiceArgs::default() };
         assert!(backwards.check().is_err() && ChoiceArgs::default().check().is_ok());
     }

@@ -4,23 +4,29 @@
 //! and the next object is read: of what stands behind the damage nothing can be told.
 
 mod entries;
+mod entry;
+mod lines;
+mod manifest;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use bytes::Bytes;
-use lease::ShardId;
-use pipeline::replay::Replay;
+use lease::{Position, ShardId};
+use pipeline::Route;
+use pipeline::replay::{About, Replay};
 
 use super::choice::Choice;
-use super::progress::{Place, Tally};
-use crate::batch::{Arrival, Record};
+use super::tally::{Place, Tally};
+use crate::batch::{Arrival, Batch, Record};
 use crate::causes::chain;
 use crate::commands::enrich::Chunk;
-use crate::commands::enrich::chunk::{CHUNK_BYTES, RECORD_BYTES, batch};
+use crate::commands::enrich::chunk::{CHUNK_BYTES, RECORD_BYTES};
 use crate::commands::enrich::input::{Broken, places};
 use crate::terminal;
-use entries::{Entries, Entry, Met, Origin};
+use entries::Entries;
+use entry::{Entry, Met, Origin, What};
+pub(super) use lines::waits;
 
 /// Everything that is replayed.
 pub(super) struct Reading {
@@ -35,14 +41,27 @@ pub(super) struct Reading {
     unwanted: Arc<AtomicBool>,
 }
 
-/// Records that are processed together.
+/// What is processed together.
 pub(super) struct Piece {
-    /// The records.
+    /// Records.
     chunk: Chunk,
-    /// How far the input is read behind them.
+    /// In place of records, the line of an event that was too large, and the route it was for.
+    pub(super) line: Option<(Route, String)>,
+    /// Whether the one record is meant only if it has no more than one event.
+    pub(super) only_of_one: bool,
+    /// Why its events are where they are, and how many they are, as far as that is known.
+    pub(super) before: Option<(Vec<String>, u64)>,
+    /// How far the input is read behind it.
     pub(super) place: Place,
     /// What was met up to there.
     pub(super) tally: Tally,
+}
+
+impl Piece {
+    /// What its events have to be about.
+    pub(super) fn about(&self) -> &About {
+        &self.chunk.replay.as_ref().expect("every piece has one").about
+    }
 }
 
 impl AsRef<Chunk> for Piece {
@@ -84,31 +103,58 @@ impl Reading {
 
     /// The next records, about a megabyte of one shard; `None` after the last.
     pub(super) fn piece(&mut self) -> anyhow::Result<Option<Piece>> {
-        let Some(first) = self.entry()? else { return Ok(None) };
-        let Entry { origin, data, replay, .. } = first;
-        let alone = replay.is_some();
-        let mut records = vec![record(&origin, data)];
-        let mut bytes = records[0].data.len();
-        while !alone && bytes + records.len() * RECORD_BYTES < CHUNK_BYTES {
-            let Some(entry) = self.entry_of_the_object()? else { break };
-            if entry.replay.is_some() || !entry.origin.is_beside(&origin) {
-                self.put_back(entry);
-                break;
+        let Some(entry) = self.entry()? else { return Ok(None) };
+        let Entry { origin, what, reasons, events, .. } = entry;
+        let about = Arc::clone(&self.choice.about);
+        let (mut line, mut only_of_one) = (None, false);
+        let (records, replay) = match what {
+            What::Record { data } => {
+                let replay = Replay { stream: origin.stream.to_string(), events: None, about };
+                (self.records_beside(&origin, data)?, replay)
             }
-            bytes += entry.data.len();
-            records.push(record(&entry.origin, entry.data));
-        }
-        let replay = replay.unwrap_or_else(|| Replay {
-            stream: origin.stream.to_string(),
-            events: None,
-            about: Arc::clone(&self.choice.about),
-        });
-        let batch = batch(ShardId::new(&origin.shard), records);
-        let first = self.records;
-        self.records += batch.records.len() as u64;
+            What::Alone { data, replay, only_of_one: only } => {
+                only_of_one = only;
+                (vec![record(&origin, data)], replay)
+            }
+            What::Line { route, line: text } => {
+                line = Some((route, text));
+                (Vec::new(), Replay { about, ..Replay::default() })
+            }
+        };
+        let (first, bytes) = (self.records, records.iter().map(|record| record.data.len()).sum());
+        self.records += records.len() as u64;
+        let batch = Batch {
+            shard: ShardId::new(&origin.shard),
+            records,
+            lag: None,
+            end: Position::ShardEnd,
+        };
         let chunk = Chunk { first, batch, replay: Some(Arc::new(replay)), bytes };
+        let before = (!reasons.is_empty()).then_some((reasons, events));
         let (place, tally) = self.reached();
-        Ok(Some(Piece { chunk, place, tally }))
+        Ok(Some(Piece { chunk, line, only_of_one, before, place, tally }))
+    }
+
+    /// A record, and those behind it that may be in one batch with it.
+    fn records_beside(&mut self, origin: &Origin, data: Bytes) -> anyhow::Result<Vec<Record>> {
+        let mut bytes = data.len();
+        let mut records = vec![record(origin, data)];
+        while bytes + records.len() * RECORD_BYTES < CHUNK_BYTES {
+            match self.entry_of_the_object()? {
+                Some(Entry { origin: own, what: What::Record { data }, .. })
+                    if own.is_beside(origin) =>
+                {
+                    bytes += data.len();
+                    records.push(record(&own, data));
+                }
+                Some(other) => {
+                    self.put_back(other);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(records)
     }
 
     /// The next record that is chosen.
@@ -150,8 +196,8 @@ impl Reading {
             self.place.entries += 1;
             self.tally.read += 1;
             match met {
-                Met::Left(why) => self.tally.leave(why),
-                Met::Entry(entry) if self.choice.takes(entry.came_ms) => {
+                Met::Left(why) => self.tally.leave(&why),
+                Met::Entry(entry) if self.choice.takes(entry.came_ms, &entry.reasons) => {
                     self.tally.chosen += 1;
                     return Ok(Some(entry));
                 }
@@ -169,8 +215,18 @@ impl Reading {
     /// Opens the next object and passes over what of it is done; false if there is none.
     fn open(&mut self) -> anyhow::Result<bool> {
         while let Some(object) = self.objects.get(self.place.object) {
-            let about = Arc::clone(&self.choice.about);
+            let by_time = self.choice.is_by_time() && self.place.entries == 0;
+            let arrived = by_time.then(|| manifest::arrived(object)).flatten();
+            if arrived.is_some_and(|range| self.choice.takes_nothing_of(range)) {
+                self.tally.passed_over += 1;
+                self.close();
+                continue;
+            }
+            let about = &self.choice.about;
             let opened = Entries::open(object, about, &self.read_bytes, &self.unwanted);
+            if let Some(archive) = opened.as_ref().ok().filter(|it| it.is_archive()) {
+                self.choice.check_archive(archive.name())?;
+            }
             let passed = opened.and_then(|mut entries| {
                 for _ in 0..self.place.entries {
                     entries.next()?;

@@ -111,6 +111,16 @@ impl Object {
         self.bytes
     }
 
+    /// What another object of its bucket holds, if it is there and can be read.
+    pub(super) fn beside(&self, key: impl FnOnce(&str) -> Option<String>) -> Option<Vec<u8>> {
+        let key = key(&self.key)?;
+        let get = self.from.client.get_object().bucket(&self.bucket).key(key);
+        self.from.runtime.block_on(async {
+            let answer = get.send().await.ok()?;
+            Some(answer.body.collect().await.ok()?.to_vec())
+        })
+    }
+
     /// Begins to read it.
     pub(super) fn open(self) -> anyhow::Result<impl Read + Send> {
         let name = self.to_string();

@@ -120,6 +120,19 @@ impl Place {
         }
     }
 
+    /// What is at another name of the same disk or bucket, which is made of its own; `None` if
+    /// nothing is, or if it cannot be read.
+    pub(in crate::commands) fn beside(
+        &self,
+        name: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<Vec<u8>> {
+        match self {
+            Place::Standard => None,
+            Place::File { path, .. } => std::fs::read(name(path.to_str()?)?).ok(),
+            Place::Object(object) => object.beside(name),
+        }
+    }
+
     /// Its size, where it is known.
     pub(in crate::commands) fn bytes(&self) -> Option<u64> {
         match self {

@@ -1,25 +1,24 @@
-//! The entries of one object: records of an archive, or lines.
+//! The entries of one object: records of an archive, or [`lines`](super::lines).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use bytes::Bytes;
 use event::{Bump, thrift};
 use lease::SequenceNumber;
 use pipeline::archive::{self, Archived};
-use pipeline::parked::Parked;
-use pipeline::replay::{About, Replay};
+use pipeline::replay::About;
 
+use super::entry::{Entry, Met, Origin, What};
+use super::lines::Lines;
 use crate::commands::enrich::input::places::Place;
 use crate::commands::enrich::input::unpacked::Unpacked;
-use crate::config;
 use crate::terminal;
 
 /// An object that is open.
 pub(super) struct Entries {
     file: Unpacked,
     kind: Kind,
-    about: Arc<About>,
+    lines: Lines,
     arena: Bump,
     /// Lines that are not what was expected.
     broken: u64,
@@ -28,53 +27,27 @@ pub(super) struct Entries {
 /// So many of them are named one by one.
 const BROKEN_LINES_NAMED: u64 = 5;
 
-/// What an object has.
-pub(super) enum Met {
-    /// Something that can be replayed.
-    Entry(Entry),
-    /// Something that cannot, and why.
-    Left(&'static str),
-}
-
-/// What can be replayed.
-pub(super) struct Entry {
-    /// Where it comes from.
-    pub(super) origin: Origin,
-    /// When it came, in milliseconds since 1970, where that is known.
-    pub(super) came_ms: Option<i64>,
-    /// The record.
-    pub(super) data: Bytes,
-    /// What of it is meant, where it has to be processed alone.
-    pub(super) replay: Option<Replay>,
-}
-
-/// Where a record comes from.
-pub(super) struct Origin {
-    pub(super) stream: Arc<str>,
-    pub(super) shard: Arc<str>,
-    pub(super) sequence: SequenceNumber,
-    pub(super) sub_sequence: u64,
-}
-
-#[derive(Clone, Copy)]
 enum Kind {
     Nothing,
     Archive,
     Lines,
 }
 
-impl Origin {
-    /// Whether two records may be in one batch.
-    pub(super) fn is_beside(&self, other: &Origin) -> bool {
-        self.stream == other.stream && self.shard == other.shard
-    }
-}
-
 impl Entries {
+    /// Whether it is an archive, which knows nothing of what became of its records.
+    pub(super) fn is_archive(&self) -> bool {
+        matches!(self.kind, Kind::Archive)
+    }
+
+    /// What it is called, for people.
+    pub(super) fn name(&self) -> &str {
+        self.file.name()
+    }
+
     /// Opens an object, of which events about something are wanted.
     pub(super) fn open(
         object: &Place,
-        about: Arc<About>,
+        about: &Arc<About>,
         read: &Arc<AtomicU64>,
         unwanted: &Arc<AtomicBool>,
     ) -> anyhow::Result<Entries> {
@@ -91,7 +64,8 @@ impl Entries {
                 )));
             }
         };
-        Ok(Entries { file, kind, about, arena: Bump::new(), broken: 0 })
+        let lines = Lines::new(Arc::clone(about));
+        Ok(Entries { file, kind, lines, arena: Bump::new(), broken: 0 })
     }
 
     /// The next one; `None` at the end.
@@ -150,20 +124,21 @@ impl Entries {
         };
         let came_ms = read.arrived_ms.or_else(|| self.collected_ms(read.data));
         let data = bytes.slice_ref(read.data);
-        Ok(Some(Met::Entry(Entry { origin, came_ms, data, replay: None })))
+        let (what, reasons) = (What::Record { data }, Vec::new());
+        Ok(Some(Met::Entry(Entry { origin, came_ms, what, reasons, events: 0 })))
     }
 
     fn line(&mut self) -> anyhow::Result<Option<Met>> {
         let Some(line) = self.file.line()? else { return Ok(None) };
-        match self.parked(&line) {
-            Ok(entry) => Ok(Some(Met::Entry(entry))),
+        match self.lines.read(&line) {
+            Ok(met) => Ok(Some(met)),
             // Where the first line is another kind of text, another object was meant.
             Err(why) if self.file.place == 1 => {
                 Err(self.file.broken_line(format!("{EXPECTED}, found another line: {why}")))
             }
             Err(why) => {
                 self.tell_broken(&why);
-                Ok(Some(Met::Left("a line that is none of this")))
+                Ok(Some(Met::Left("lines that are none of what is replayed".to_owned())))
             }
         }
     }
@@ -180,23 +155,6 @@ impl Entries {
         }
     }
 
-    fn parked(&mut self, line: &[u8]) -> Result<Entry, String> {
-        let parked = Parked::parse(line).map_err(|why| why.to_string())?;
-        let data = base64_simd::forgiving_decode_to_vec(parked.record.as_bytes());
-        let data = data.map_err(|_| "its record is not in Base64")?;
-        let sequence =
-            SequenceNumber::parse(&parked.sequence).ok_or("its sequence is no number")?;
-        let came_ms = self.collected_ms(&data).or_else(|| config::instant(&parked.parked_at));
-        let replay = Replay { about: Arc::clone(&self.about), ..Replay::from(&parked) };
-        let origin = Origin {
-            stream: parked.stream.into(),
-            shard: parked.shard.into(),
-            sequence,
-            sub_sequence: parked.sub_sequence,
-        };
-        Ok(Entry { origin, came_ms, data: data.into(), replay: Some(replay) })
-    }
-
     /// When the collector took a record, if it is one.
     fn collected_ms(&mut self, record: &[u8]) -> Option<i64> {
         self.arena.reset();
@@ -204,4 +162,5 @@ impl Entries {
     }
 }
 
-const EXPECTED: &str = "expected records of an archive, or lines of parked records";
+const EXPECTED: &str =
+    "expected records of an archive, parked records, bad rows or oversized lines";

@@ -1,108 +1,18 @@
 //! `snowmelt replay` on files: that what was archived comes out as it did the first time, that what
 //! was cut off goes on without losing or doubling anything, and that damage is named.
 
+mod dry;
+mod place;
+mod rows;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
 use event::Field;
 use fastrand::Rng;
-use pipeline::archive::Archived;
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.at(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
-    }
-
-    fn text(&self, name: &str) -> String {
-        String::from_utf8(self.read(name)).expect("UTF-8")
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.at(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("it is ours");
-        fs::write(path, bytes).expect("it is ours");
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
-        command.current_dir(self.0.path()).args(args);
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the binary runs")
-    }
-
-    /// Runs a command that has to end with a code; what it said.
-    fn check(&self, args: &[&str], code: i32) -> String {
-        let output = self.run(args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
-    }
-
-    /// So many synthetic records, of which some are bad.
-    fn records(&self, count: usize, bad: &str) -> Vec<Vec<u8>> {
-        // A payload has a few events.
-        let events = (count * 12).to_string();
-        let to = ["--seed", "7", "--now", "0", "--output", "records.bin"];
-        let args = [&["generate", "--events", &events, "--bad", bad][..], &to].concat();
-        self.check(&args, 0);
-        let bytes = self.read("records.bin");
-        let mut rest = bytes.as_slice();
-        let mut records = Vec::new();
-        while let Some((length, after)) = rest.split_first_chunk() {
-            let (record, after) = after.split_at(u32::from_be_bytes(*length) as usize);
-            records.push(record.to_vec());
-            rest = after;
-        }
-        assert!(records.len() >= count, "{} records", records.len());
-        records.truncate(count);
-        let end = records.iter().map(|record| record.len() + 4).sum();
-        self.write("records.bin", &bytes[..end]);
-        records
-    }
-
-    /// Records as an archive has them: in turns from two shards, some packed in turns, one each
-    /// second from 0 on.
-    fn archive(&self, records: &[Vec<u8>], per_object: usize) -> usize {
-        let objects = records.chunks(per_object).enumerate();
-        for (number, records) in objects.clone() {
-            let mut bytes = Vec::new();
-            for (index, data) in records.iter().enumerate() {
-                let at = number * per_object + index;
-                let record = Archived {
-                    stream: "raw",
-                    shard: ["shard-1", "shard-2"][index / 50 % 2],
-                    sequence: &at.to_string(),
-                    sub_sequence: (at % 3) as u64,
-                    arrived_ms: Some(at as i64 * 1_000),
-                    partition_key: "",
-                    data,
-                };
-                record.write(&mut bytes);
-            }
-            let name = format!("raw/date=1970-01-01/hour=00/{number:05}.records");
-            match number % 2 {
-                0 => self
-                    .write(&format!("{name}.zst"), zstd::encode_all(&*bytes, 1).expect("packed")),
-                _ => self.write(&name, bytes),
-            }
-        }
-        objects.count()
-    }
-}
+use place::{Place, row};
 
 /// The columns of lines, sorted, without the mark; and how many have that.
 fn unmarked(lines: &str, mark: &str) -> (Vec<String>, usize) {
@@ -234,15 +144,15 @@ fn a_replay_goes_on_only_with_what_it_began() {
         "objects":[["raw/date=1970-01-01/hour=00/00001.records",null]]}"#;
     const POSITION: &str = r#"{"place":{"object":0,"entries":10},"parts":1,"files":{},
         "tally":{"read":10,"chosen":10,"passed_over":0,"left":{},"damaged":0,"damage":[]},
-        "done":false}"#;
+        "counts":{"before":{},"after":{},"left":{}},"done":false}"#;
     state(&place);
     let said = place.check(&["replay", "raw", "--output", "out", "--app", "x"], 64);
     assert!(said.contains("has the beginning of another replay"), "{said}");
     let said = place.check(&["replay", "raw", "--output", "out"], 0);
     assert!(said.contains("going on: 0 of 1 objects are done"), "{said}");
     // The object has 50 records, of which 10 were done.
-    assert!(said.contains(&format!("{:<36} {:>14}", "payloads", 40)), "{said}");
-    assert!(said.contains(&format!("{:<36} {:>14}", "read", 50)), "{said}");
+    assert!(said.contains(&row("payloads", 40)), "{said}");
+    assert!(said.contains(&row("read", 50)), "{said}");
 }
 
 #[test]
@@ -265,6 +175,21 @@ fn what_came_in_a_time_and_of_an_application_is_chosen() {
     let of_it = apps.iter().filter(|other| **other == app).count();
     assert_eq!(count(&["--since", "100000", "--app", app]), of_it);
     assert_eq!(count(&["--app", "nobody's"]), 0);
+    // By its manifest an object is passed over; one that says less, or is not there, passes over
+    // nothing.
+    let args = ["replay", "raw", "--output", "out", "--force", "--since", "100000"];
+    let said = place.check(&args, 0);
+    assert!(said.contains(&row("objects passed over", 0)), "{said}");
+    for (number, arrived) in
+        [(0, r#","arrived":["1970-01-01T00:00:00Z","1970-01-01T00:00:39Z"]"#), (1, "")]
+    {
+        let name = format!("raw/_manifests/date=1970-01-01/hour=00/{number:05}.records");
+        let name = if number == 0 { format!("{name}.zst.json") } else { format!("{name}.json") };
+        place.write(&name, format!(r#"{{"route":"raw","shards":[{{"shard":"x"{arrived}}}]}}"#));
+    }
+    let said = place.check(&args, 0);
+    assert!(said.contains(&row("objects passed over", 1)), "{said}");
+    assert_eq!(place.text("out/enriched.tsv").lines().count(), late);
     let said = place.check(&["replay", "raw", "--output", "o", "--since", "5", "--until", "5"], 64);
     assert!(said.contains("--since: expected a time before --until"), "{said}");
 }
@@ -290,10 +215,10 @@ fn damage_is_named_with_its_place_and_the_rest_goes_on() {
     assert!(said.contains("damaged objects, whose rest is left out: 2"), "{said}");
     // All of three objects, and all but one record of another.
     let chosen = records.len() - 1 - 60;
-    assert!(said.contains(&format!("{:<36} {:>14}", "chosen", chosen)), "{said}");
+    assert!(said.contains(&row("chosen", chosen)), "{said}");
     place.write("events.tsv", "a\tb\n");
     let said = place.check(&["replay", "events.tsv", "--output", "other"], 65);
-    assert!(said.contains("events.tsv: expected records of an archive, or lines of"), "{said}");
+    assert!(said.contains("events.tsv: expected records of an archive, parked"), "{said}");
     let said = place.check(&["replay", "records.bin", "--output", "third"], 65);
     assert!(said.contains("are read by snowmelt enrich"), "{said}");
 }
