@@ -11,6 +11,7 @@ pub mod local;
 pub mod replay;
 pub mod schemas;
 pub mod tolerance;
+pub mod top;
 pub mod worker;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Import(import::Args),
     /// Read a Kinesis stream as one of a fleet.
     Worker(worker::Args),
+    /// Show a fleet live: what its workers do, and what limits them.
+    Top(top::Args),
     /// Make synthetic payloads.
     Generate(generate::Args),
     /// Run a fleet on this machine alone, on embedded parts.
@@ -79,6 +82,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Top(args) => top::run(args),
     };
     let code = match code {
         // As after `| head`.

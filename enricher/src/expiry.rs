@@ -52,7 +52,7 @@ mod tests {
     fn age(shard: &str, undurable: u64, retention: Option<u64>) -> Age {
         let hours = |hours| Duration::from_secs(hours * 3600);
         let (lag, retention) = (Duration::ZERO, retention.map(hours));
-        Age { shard: shard.to_owned(), lag, undurable: hours(undurable), retention }
+        Age { shard: shard.to_owned(), lag, undurable: hours(undurable), retention, in_flight: 0 }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock;
+
 /// Between two lines about one problem.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
@@ -104,8 +106,25 @@ pub struct Check {
 #[derive(Debug, Default)]
 struct State {
     succeeded: bool,
+    /// When it last was, in milliseconds since 1970.
+    succeeded_ms: Option<i64>,
+    /// When it last was not, and the words.
+    failed_ms: Option<(i64, String)>,
     failing: Option<Failing>,
     told: Vec<Told>,
+}
+
+/// What is known of a check at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What is asked.
+    pub what: String,
+    /// When it last succeeded, in milliseconds since 1970.
+    pub succeeded_ms: Option<i64>,
+    /// When it last failed, and what was said.
+    pub failed_ms: Option<(i64, String)>,
+    /// For how long nothing has succeeded, while it fails.
+    pub failing: Option<Duration>,
 }
 
 /// Failures since the last success.
@@ -144,6 +163,12 @@ impl Health {
         check
     }
 
+    /// All checks as they stand, in the order in which they were made.
+    pub fn seen(&self) -> Vec<Seen> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.iter().map(|check| check.seen()).collect()
+    }
+
     /// Why the worker is not ready; empty when it is.
     pub fn reasons(&self) -> Vec<String> {
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,6 +202,7 @@ impl Check {
         let failing = {
             let mut state = self.lock();
             state.succeeded = true;
+            state.succeeded_ms = Some(clock::now_ms());
             state.failing.take()
         };
         if let Some(failing) = failing.filter(|failing| failing.told) {
@@ -203,6 +229,7 @@ impl Check {
         let now = Instant::now();
         let state = &mut *self.lock();
         let last = failure.to_string();
+        state.failed_ms = Some((clock::now_ms(), last.clone()));
         let failing =
             state.failing.get_or_insert(Failing { since: now, last: String::new(), told: false });
         failing.last = last;
@@ -222,6 +249,16 @@ impl Check {
         }
         state.told.push(Told { kind, at: now, times: 0 });
         Some(1)
+    }
+
+    fn seen(&self) -> Seen {
+        let state = self.lock();
+        Seen {
+            what: self.what.clone(),
+            succeeded_ms: state.succeeded_ms,
+            failed_ms: state.failed_ms.clone(),
+            failing: state.failing.as_ref().map(|failing| failing.since.elapsed()),
+        }
     }
 
     fn reason(&self, patience: Duration) -> Option<String> {

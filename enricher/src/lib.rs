@@ -39,6 +39,7 @@ pub mod shard;
 pub mod signal;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod terminal;
 pub mod witness;
 pub mod worker;

@@ -9,6 +9,8 @@ use resolver::Failing;
 use crate::causes::chain;
 use crate::expiry;
 use crate::fleet::Fleet;
+use crate::metrics::Load;
+use crate::process;
 use crate::shard;
 use crate::signal::Stop;
 use crate::worker::Worker;
@@ -43,6 +45,7 @@ pub async fn run(
 ) -> End {
     let (keeper, leases) = lease::Keeper::start(store, leases);
     let fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
+    let began = tokio::time::Instant::now();
     let counting = async {
         let mut told = lease::Status::default();
         let (mut failing, mut left_alone) = (Vec::new(), Vec::new());
@@ -53,6 +56,14 @@ pub async fn run(
             tell(&told, &status);
             told = status;
             expiry.tell(&worker.metrics.ages());
+            worker.metrics.load(Load {
+                at: began.elapsed(),
+                used: process::cpu_time(),
+                cores: worker.pool.threads(),
+                workers: status.workers,
+                shards: status.known,
+                ..Load::default()
+            });
             worker.metrics.in_flight(worker.budget.taken(), worker.budget.limit());
             worker.metrics.schemas(&worker.resolver.figures());
             let lookups = worker.lookups.figures();

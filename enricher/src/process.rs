@@ -31,3 +31,28 @@ fn status(field: &str) -> Option<u64> {
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
+
+/// The size of its address space, in bytes; `None` where the system does not tell.
+pub fn address_space() -> Option<u64> {
+    status("VmSize:")
+}
+
+/// How many threads it has; `None` where the system does not tell.
+pub fn threads() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+}
+
+/// How many files it has open; `None` where the system does not tell.
+pub fn open_files() -> Option<u64> {
+    let open = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    // One of them is the folder that is read.
+    Some(open.saturating_sub(1))
+}
+
+/// How many files it may have open; `None` where the system does not tell.
+pub fn most_files() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -148,7 +148,11 @@ async fn finish(
     } else {
         drop(batch);
     }
+    let arrived_ms = origin.arrived_ms;
     worker.sinks.write(output, origin, permit).await?;
+    if let Some((oldest_ms, _)) = arrived_ms {
+        worker.metrics.durable(oldest_ms, clock::now_ms());
+    }
     worker.metrics.took(Step::Write, started.elapsed());
     Ok(())
 }

@@ -196,6 +196,16 @@ pub fn note(text: &str) {
 /// How this program's words begin.
 const NAME: &str = "snowmelt:";
 
+/// Shows lines in place of all that the terminal shows; beneath each other where there is none.
+pub fn screen(lines: &[(Look, String)]) {
+    if io::stdout().is_terminal() {
+        let mut out = io::stdout().lock();
+        // To the upper left corner, and everything from there on is wiped.
+        let _ = write!(out, "\u{1b}[H\u{1b}[J");
+    }
+    lines.iter().for_each(|(look, text)| line_as(*look, text));
+}
+
 /// Writes a line about what goes well to standard error, unless nobody wants to hear it.
 pub fn tell(text: &str) {
     if loudness() >= Loudness::Usual {

@@ -15,6 +15,7 @@
 pub mod adapt;
 pub mod archive;
 mod batch;
+mod cause;
 mod companions;
 mod compressed;
 pub mod divide;
@@ -52,6 +53,7 @@ use validator::Schemas;
 
 use adapt::Adapters;
 pub use batch::{Batch, Origin, Record};
+pub use cause::Cause;
 use group::Pass;
 pub use known::Known;
 use load::RecordEncoding;

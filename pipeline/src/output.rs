@@ -3,6 +3,8 @@
 use enrichments::javascript::CutOffs;
 use event::bad_row::BadKind;
 
+use super::cause::Cause;
+
 /// The kinds of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Route {
@@ -80,6 +82,8 @@ pub struct Output {
     /// Every verdict in order: by record, then by event. The n-th `Enriched` is the n-th line of
     /// `enriched`, the n-th `Bad` the n-th of `bad`.
     pub verdicts: Vec<(u32, Verdict)>,
+    /// Why each bad row is one: the n-th is of the n-th line of `bad`.
+    pub causes: Vec<Cause>,
     /// How often scripts were cut off.
     pub cut_offs: CutOffs,
     /// Records that are parked since they are compressed.
@@ -173,6 +177,7 @@ impl Output {
                 json.truncate(lines);
             }
         }
+        self.causes.truncate(self.bad.len());
         self.verdicts.truncate(mark.verdicts);
     }
 
@@ -186,6 +191,7 @@ impl Output {
         }
         let moved = other.verdicts.iter().map(|(record, verdict)| (record + records, *verdict));
         self.verdicts.extend(moved);
+        self.causes.extend_from_slice(&other.causes);
         self.cut_offs += other.cut_offs;
         self.compressed += other.compressed;
     }
@@ -194,6 +200,9 @@ impl Output {
     pub(crate) fn append_part(&mut self, other: &Output, from: Mark, to: Mark) {
         for (index, route) in Route::ALL.into_iter().enumerate() {
             let (from, to) = (from.lines[index], to.lines[index]);
+            if route == Route::Bad {
+                self.causes.extend_from_slice(&other.causes[from..to]);
+            }
             self.lines_mut(route).append_part(other.lines(route), from, to);
             let json = self.json.lines_mut(route).zip(other.json.lines(route));
             if let Some((json, more)) = json.filter(|(_, more)| !more.is_empty()) {

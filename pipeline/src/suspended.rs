@@ -63,6 +63,7 @@ impl Suspended {
 
     /// The output, if nothing waits.
     pub fn outcome(self) -> Outcome {
+        debug_assert_eq!(self.output.causes.len(), self.output.bad.len(), "each row has its cause");
         if self.gaps.is_empty() { Outcome::Done(self.output) } else { Outcome::Waits(self) }
     }
 

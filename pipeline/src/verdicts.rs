@@ -8,6 +8,7 @@ use event::reason::Reason;
 use event::{Bump, Event, RawEvent, base64};
 
 use super::adapt::Refused;
+use super::cause::Cause;
 use super::companions::{self, Why};
 use super::failed::Failed;
 use super::parked::{self, Parked, Waiting};
@@ -59,7 +60,7 @@ impl Writer<'_> {
         if let Err(error) = written.and_then(|()| self.json(Route::Enriched, event)) {
             self.output.enriched.pop();
             let payload = self.shown().enriched_text(base64::encode(&columns(event)));
-            return self.bad(index, BadKind::GenericError, |stamp, out| {
+            return self.bad(index, Cause::bare(BadKind::GenericError), |stamp, out| {
                 bad_row::generic_error(stamp, &[&error.to_string()], &payload, out);
             });
         }
@@ -100,7 +101,8 @@ impl Writer<'_> {
         let expectation = format!(
             "event passed enrichment but then exceeded the maximum allowed size {max_bytes} bytes"
         );
-        self.bad(index, BadKind::SizeViolation, |stamp, out| {
+        let cause = Cause::of_reasons(BadKind::SizeViolation, &[], Some(event));
+        self.bad(index, cause, |stamp, out| {
             let oversize = bad_row::Oversize {
                 max_bytes,
                 actual_bytes,
@@ -136,7 +138,8 @@ impl Writer<'_> {
         let reasons = shown.failures(failures, headers);
         let payload = shown.payload(raw.payload, arena);
         let raw = RawEvent { payload, parameters: shown.parameters(raw, arena) };
-        self.bad(index, BadKind::EnrichmentFailures, |stamp, out| {
+        let cause = Cause::of_failures(BadKind::EnrichmentFailures, failures, failed.event);
+        self.bad(index, cause, |stamp, out| {
             bad_row::enrichment_failures(stamp, &reasons, &event, &raw, out);
         });
         self.incomplete(Why::Failures(failures), failed, arena);
@@ -145,9 +148,11 @@ impl Writer<'_> {
     /// A record that is no collector payload.
     pub(super) fn unreadable(&mut self, index: u32, record: &Record<'_>, reasons: &[Reason]) {
         let shown = self.shown().text(record.data, base64::encode);
-        for reason in self.shown().reasons_of_nobody(reasons) {
-            self.bad(index, BadKind::CollectorPayloadFormatViolation, |stamp, out| {
-                bad_row::format_violation(stamp, &reason, &shown, out);
+        let kind = BadKind::CollectorPayloadFormatViolation;
+        for (shown_reason, reason) in self.shown().reasons_of_nobody(reasons).iter().zip(reasons) {
+            let cause = Cause::of_reasons(kind, std::slice::from_ref(reason), None);
+            self.bad(index, cause, |stamp, out| {
+                bad_row::format_violation(stamp, shown_reason, &shown, out);
             });
         }
     }
@@ -157,8 +162,9 @@ impl Writer<'_> {
         let Refused { payload, reasons } = refused;
         let kind = adapt::refusal_kind(payload);
         let shown = self.shown().refused_payload(payload, reasons, arena);
+        let cause = Cause::of_reasons(kind, reasons, None);
         let reasons = self.shown().reasons(reasons, payload.headers);
-        self.bad(index, kind, |stamp, out| {
+        self.bad(index, cause, |stamp, out| {
             bad_row::adapter_failures(kind, stamp, &reasons, shown, out);
         });
     }
@@ -178,7 +184,8 @@ impl Writer<'_> {
         let shown_reasons = shown.reasons(reasons, headers);
         let payload = shown.payload(raw.payload, arena);
         let shown_raw = RawEvent { payload, parameters: shown.parameters(raw, arena) };
-        self.bad(index, BadKind::SchemaViolations, |stamp, out| {
+        let cause = Cause::of_reasons(BadKind::SchemaViolations, reasons, Some(event));
+        self.bad(index, cause, |stamp, out| {
             bad_row::schema_violations(stamp, &shown_reasons, &shown_event, &shown_raw, out);
         });
         let failed = Failed { invalid: &invalid, ..Failed::new(&[], event, raw) };
@@ -196,7 +203,7 @@ impl Writer<'_> {
         let made = || panic.downcast_ref::<String>().map(|text| self.shown().panic(text.clone()));
         let message = constant.or_else(made).unwrap_or_else(|| "unexpected failure".to_owned());
         let payload = self.shown().text(record.data, base64::encode);
-        self.bad(index, BadKind::GenericError, |stamp, out| {
+        self.bad(index, Cause::bare(BadKind::GenericError), |stamp, out| {
             bad_row::generic_error(stamp, &[&message], &payload, out);
         });
     }
@@ -204,14 +211,15 @@ impl Writer<'_> {
     pub(super) fn bad(
         &mut self,
         index: u32,
-        kind: BadKind,
+        cause: Cause,
         write: impl FnOnce(Stamp<'_>, &mut Vec<u8>),
     ) {
         let max_bytes = self.pipeline.settings.line_bytes_max;
-        let stamp = self.stamp;
+        let (kind, stamp) = (cause.kind, self.stamp);
         self.output.bad.push_with(|out| write(stamp, out));
         if self.output.bad.last().len() <= max_bytes {
             self.output.verdicts.push((index, Verdict::Bad(kind)));
+            self.output.causes.push(cause);
             return;
         }
         let line = self.set_aside(Route::Bad);
@@ -233,6 +241,7 @@ impl Writer<'_> {
             bad_row::size_violation(stamp, oversize, out);
         });
         self.output.verdicts.push((index, Verdict::Bad(BadKind::SizeViolation)));
+        self.output.causes.push(cause.of_kind(BadKind::SizeViolation));
     }
 
     /// Parks events of a record, or all of it.

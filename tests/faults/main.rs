@@ -16,4 +16,5 @@ mod outages;
 mod process;
 mod stage;
 mod starts;
+mod status;
 mod storm;

@@ -14,24 +14,35 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub struct Answer {
     /// 200, 503 …
     pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
     /// The body, as text.
     pub body: String,
 }
 
 /// Asks for `path`.
 pub async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
-    tokio::time::timeout(ANSWER_WITHIN, ask(address, path)).await.context("no answer in time")?
+    let asked = ask(address, path, "*/*");
+    tokio::time::timeout(ANSWER_WITHIN, asked).await.context("no answer in time")?
 }
 
-async fn ask(address: SocketAddr, path: &str) -> Result<Answer> {
+/// Asks for `path` as a browser does.
+pub async fn browse(address: SocketAddr, path: &str) -> Result<Answer> {
+    let asked = ask(address, path, "text/html,*/*;q=0.8");
+    tokio::time::timeout(ANSWER_WITHIN, asked).await.context("no answer in time")?
+}
+
+async fn ask(address: SocketAddr, path: &str, accept: &str) -> Result<Answer> {
     let mut connection = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    );
     connection.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
     let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("no HTTP: {answer:?}") };
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok(Answer { status, body: body.to_owned() })
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 /// The sum of all samples of a metric, over its labels; `None` where there is no such metric.

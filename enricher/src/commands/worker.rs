@@ -17,6 +17,7 @@ use crate::health::Unfit;
 use crate::life::{self, End};
 use crate::preflight;
 use crate::signal::Stop;
+use crate::status::Observed;
 use crate::worker::{build, plan::Plan};
 use crate::{admin, clock, log, shard, terminal};
 
@@ -76,7 +77,8 @@ async fn work(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let worker = Arc::new(parts.worker);
     tracing::info!(worker = %plan.leases.worker_id, admin = %address, "started");
-    let metrics = Arc::clone(&worker.metrics);
+    let (owners, seen) = (parts.owners, Arc::clone(&worker));
+    let observed = Arc::new(Observed::new(&plan, seen, owners, stop.clone()));
     let grace = config.worker.grace.get();
     let table = config.leases.table.to_string();
     let life = async {
@@ -96,7 +98,7 @@ async fn work(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let end = tokio::select! {
         end = life => end?,
-        served = admin::serve(listener, metrics, stop.clone()) => {
+        served = admin::serve(listener, observed) => {
             served.context("the admin server ended")?;
             anyhow::bail!("the admin server ended");
         }

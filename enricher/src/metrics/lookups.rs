@@ -1,9 +1,9 @@
 //! What look-ups report: how often they were asked, what came of it, how long it took.
 
 use lookups::Figures;
-use prometheus::{IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{IntCounterVec, IntGaugeVec};
 
-use super::make::{counters, gauges};
+use super::make::{Maker, counters, gauges};
 use super::{Metrics, raise};
 
 /// The metrics of look-ups, by the names of their configurations.
@@ -16,7 +16,7 @@ pub(super) struct LookupMetrics {
 }
 
 impl LookupMetrics {
-    pub(super) fn new(r: &Registry) -> LookupMetrics {
+    pub(super) fn new(r: &Maker) -> LookupMetrics {
         LookupMetrics {
             events: counters(
                 r,

@@ -53,6 +53,8 @@ pub struct Age {
     pub undurable: Duration,
     /// How long its stream keeps records, where that is known.
     pub retention: Option<Duration>,
+    /// Batches that are on their way.
+    pub in_flight: usize,
 }
 
 #[derive(Debug)]
@@ -109,7 +111,8 @@ impl Progress {
             let oldest = shard.in_flight.values().min().map(|came_ms| now_ms - came_ms);
             let oldest = u64::try_from(oldest.unwrap_or_default()).unwrap_or_default();
             let undurable = lag.max(Duration::from_millis(oldest));
-            Age { shard: name.clone(), lag, undurable, retention: shard.retention.get() }
+            let (retention, in_flight) = (shard.retention.get(), shard.in_flight.len());
+            Age { shard: name.clone(), lag, undurable, retention, in_flight }
         });
         shards.collect()
     }

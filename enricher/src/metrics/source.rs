@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::make::{counter, counters, gauges};
+use super::make::{Maker, counter, counters, gauges};
 use super::progress::{Age, Retention};
+use crate::batch::Batch;
 
 /// What became of a subscription to a shard.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,12 @@ pub struct ReadBy(IntGauge);
 
 #[derive(Clone, Debug)]
 pub(super) struct SourceMetrics {
+    records: IntCounterVec,
+    record_bytes: IntCounterVec,
+    batches: IntCounter,
+    listings: IntCounterVec,
+    pub(super) lag_millis: IntGaugeVec,
+    pub(super) undurable_seconds: IntGaugeVec,
     read_by: IntGaugeVec,
     subscriptions: IntCounterVec,
     trimmed: IntCounterVec,
@@ -43,7 +50,10 @@ pub(super) struct SourceMetrics {
 type Retentions = Vec<(String, Arc<Retention>)>;
 
 impl SourceMetrics {
-    pub(super) fn new(r: &Registry) -> SourceMetrics {
+    pub(super) fn new(r: &Maker) -> SourceMetrics {
+        let lag = "How far the reader is behind the shard's tip.";
+        let undurable = "Age of the oldest record that is not durable.";
+        let listings = "Listings of the stream's shards.";
         let shards = "Shards by how they are read, where subscriptions are asked for.";
         let subscriptions = "Subscriptions to shards, by what became of them.";
         let trimmed = "Positions that were no longer in the stream.";
@@ -56,6 +66,12 @@ impl SourceMetrics {
             retention_left: gauges(r, "retention_left_seconds", left, &["shard"]),
             compressed: counter(r, "compressed_records_total", compressed),
             retentions: Arc::default(),
+            records: counters(r, "records_total", "Records read.", &["shard"]),
+            record_bytes: counters(r, "record_bytes_total", "Bytes of records read.", &["shard"]),
+            batches: counter(r, "batches_read_total", "Batches read."),
+            listings: counters(r, "shard_listings_total", listings, &["result"]),
+            lag_millis: gauges(r, "lag_milliseconds", lag, &["shard"]),
+            undurable_seconds: gauges(r, "undurable_seconds", undurable, &["shard"]),
             trimmed: counters(r, "trimmed_positions_total", trimmed, &["shard"]),
             trimmed_seconds: counters(r, "trimmed_seconds_total", seconds, &["shard"]),
             read_by: gauges(r, "shards_read", shards, &["by"]),
@@ -101,6 +117,20 @@ impl super::Metrics {
     /// How old things are, of each shard that is read.
     pub fn ages(&self) -> Vec<Age> {
         self.progress.now(crate::clock::now_ms())
+    }
+
+    /// A batch was read.
+    pub fn batch_read(&self, batch: &Batch) {
+        let shard = [batch.shard.as_str()];
+        self.source.records.with_label_values(&shard).inc_by(batch.records.len() as u64);
+        self.source.record_bytes.with_label_values(&shard).inc_by(batch.bytes() as u64);
+        self.source.batches.inc();
+    }
+
+    /// The stream's shards were listed, or not.
+    pub fn listed(&self, result: Result<(), ()>) {
+        let name = if result.is_ok() { "ok" } else { "failed" };
+        self.source.listings.with_label_values(&[name]).inc();
     }
 
     /// A position was no longer in the stream; where it is known, the time until the oldest record

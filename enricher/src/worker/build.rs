@@ -13,7 +13,7 @@ use pipeline::Pipeline;
 use super::destinations::{Access, Home, Larger, Objects, To};
 use super::enriching::{self, Renewal};
 use super::plan::Plan;
-use super::watched::Watched;
+use super::watched::{Owners, Watched};
 use super::{Shared, Worker};
 use crate::aws::{self, Aws};
 use crate::config::{self, Config};
@@ -34,6 +34,8 @@ pub struct Parts {
     pub worker: Worker,
     /// The lease table.
     pub store: Arc<dyn LeaseStore>,
+    /// Who works which shard, as the table was last read.
+    pub owners: Arc<Owners>,
     /// What keeps its assets fresh.
     pub renewal: Renewal,
     /// Where operators ask.
@@ -80,6 +82,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
     Ok(Parts {
         worker: Worker::new(source, pipeline, resolver, sinks, shared).with_lookups(lookups),
+        owners: store.owners(),
         store: Arc::new(store),
         renewal,
         admin: config.admin.listen,

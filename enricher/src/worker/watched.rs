@@ -1,7 +1,7 @@
 //! The lease table as operators look at it: when it was last read and written, and what it said
 //! when it was not. Passes everything on as it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lease::store::{Outcome, Pending, Scan};
 use lease::{Counter, Error, Lease, LeaseKey, LeaseStore, Write};
@@ -14,6 +14,49 @@ pub struct Watched {
     inner: Arc<dyn LeaseStore>,
     reads: Arc<Check>,
     writes: Arc<Check>,
+    seen: Arc<Owners>,
+}
+
+/// The leases as the table was last read.
+#[derive(Debug, Default)]
+pub struct Owners(Mutex<Vec<Owned>>);
+
+/// Who works a shard, as the table says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// The lease's name.
+    pub shard: String,
+    /// The worker, if somebody has it.
+    pub owner: Option<String>,
+    /// How far it was worked.
+    pub checkpoint: String,
+    /// How far its owner was behind when it last wrote, in milliseconds.
+    pub lag_ms: Option<u64>,
+    /// Its load, in bytes per second.
+    pub bytes_per_second: u64,
+    /// How often in a row it was given back because it could not be worked.
+    pub failures: u32,
+}
+
+impl Owners {
+    /// All leases, by name.
+    pub fn now(&self) -> Vec<Owned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, leases: &[Lease]) {
+        let owned = leases.iter().map(|lease| Owned {
+            shard: lease.key.to_string(),
+            owner: lease.owner.as_ref().map(|owner| owner.to_string()),
+            checkpoint: lease.checkpoint.to_string(),
+            lag_ms: lease.lag_ms,
+            bytes_per_second: lease.weight,
+            failures: lease.failures,
+        });
+        let mut owned: Vec<Owned> = owned.collect();
+        owned.sort_by(|a, b| a.shard.cmp(&b.shard));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = owned;
+    }
 }
 
 impl Watched {
@@ -21,7 +64,12 @@ impl Watched {
     pub fn new(inner: Arc<dyn LeaseStore>, table: &str, health: &Health) -> Watched {
         let reads = health.check(format!("table {table}, reading"), Need::Always);
         let writes = health.check(format!("table {table}, writing"), Need::WhenUsed);
-        Watched { inner, reads, writes }
+        Watched { inner, reads, writes, seen: Arc::default() }
+    }
+
+    /// Who works which shard, as the table was last read.
+    pub fn owners(&self) -> Arc<Owners> {
+        Arc::clone(&self.seen)
     }
 }
 
@@ -70,7 +118,8 @@ impl LeaseStore for Watched {
     }
 
     fn scan(&self) -> Pending<'_, Scan> {
-        watch(&self.reads, "Scan", self.inner.scan())
+        let scan = watch(&self.reads, "Scan", self.inner.scan());
+        Box::pin(async move { scan.await.inspect(|scan| self.seen.note(&scan.leases)) })
     }
 
     fn get(&self, key: &LeaseKey) -> Pending<'_, Option<Lease>> {
