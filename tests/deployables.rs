@@ -87,9 +87,27 @@ fn the_image_is_pinned_and_not_root() {
 }
 
 #[test]
+fn the_dashboard_asks_for_figures_that_workers_have() {
+    let dashboard = read("docker/grafana-dashboard.json");
+    let json: serde_json::Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    assert_eq!(json["uid"], "snowmelt", "docker/README.md gives its address");
+    let names: BTreeSet<&str> = dashboard
+        .split("snowmelt_")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or(""))
+        .collect();
+    assert!(names.len() > 5, "{names:?}");
+    let files = repository::files();
+    let metrics = files.iter().filter(|file| file.path.starts_with("enricher/src/metrics"));
+    let code: String = metrics.filter_map(|file| file.text()).collect();
+    let unknown = names.iter().filter(|name| !code.contains(&format!("\"{name}\"")));
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
 fn shell_scripts_parse() {
     let template = "terraform/modules/fleet/templates/user-data.sh.tftpl";
-    for script in ["docker/setup.sh", "tests/run", ".ci/run", template] {
+    for script in ["docker/setup.sh", "docker/local-stack", "tests/run", ".ci/run", template] {
         let checked = Command::new("bash").arg("-n").arg(repository::root().join(script)).status();
         assert!(checked.expect("bash is there").success(), "{script} does not parse");
     }

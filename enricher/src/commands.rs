@@ -53,6 +53,8 @@ enum Command {
     Generate(generate::Args),
     /// Run a fleet on this machine alone, on embedded parts.
     Local(local::Args),
+    /// Take events from trackers into a Kinesis stream, for stacks on one machine.
+    Collector(local::streaming::Args),
     /// Look at leases, ask for their release, and set where shards are read from.
     Leases(leases::Args),
     /// Look at schemas and registries, and pull them into a bundle.
@@ -65,7 +67,8 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::speak(cli.manner);
     // The others log by their configuration, or their own needs.
-    let logs = matches!(cli.command, Command::Worker(_) | Command::Local(_));
+    let logs =
+        matches!(cli.command, Command::Worker(_) | Command::Local(_) | Command::Collector(_));
     let _log = match terminal::loudness() {
         Loudness::Everything if !logs => Some(log::start(&log::Levels::default()).map_err(Usage)?),
         _ => None,
@@ -79,6 +82,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),
+        Command::Collector(args) => local::streaming::run(args),
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),

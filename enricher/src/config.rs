@@ -301,6 +301,7 @@ pub struct BadRows {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Where `/metrics`, `/live` and `/ready` are answered.
+    #[serde(deserialize_with = "value::address")]
     pub listen: SocketAddr,
     /// For so long may fail what has worked, before the worker is not ready.
     pub patience: Span<1_000, 3_600_000>,

@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
+use super::local::streaming::deliver;
 use crate::aws::{self, Aws};
-use crate::backoff::Backoff;
 use crate::clock;
 use crate::config;
 use crate::exit::Usage;
@@ -254,35 +254,5 @@ async fn put_all(args: &Args, made: &mut Made) -> anyhow::Result<()> {
             }
             deliver(&client, stream, entries).await?;
         }
-    }
-}
-
-/// Puts entries until all are taken; gives up after failures that do not pass.
-async fn deliver(
-    client: &aws_sdk_kinesis::Client,
-    stream: &str,
-    mut entries: Vec<PutRecordsRequestEntry>,
-) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
-    loop {
-        let put = client.put_records().stream_name(stream);
-        match put.set_records(Some(entries.clone())).send().await {
-            Ok(answer) => {
-                let taken = answer.records().iter().map(|record| record.sequence_number.is_some());
-                let mut taken = taken.chain(std::iter::repeat(false));
-                entries.retain(|_| !taken.next().unwrap_or(false));
-                if entries.is_empty() {
-                    return Ok(());
-                }
-            }
-            Err(error) if aws::passes(&error) && backoff.failures() < 20 => {
-                if backoff.failures() == 0 {
-                    let why = aws::words(&error);
-                    terminal::note(&format!("snowmelt: {stream}: {why}; it is tried again"));
-                }
-            }
-            Err(error) => bail!("cannot put records into {stream}: {}", aws::words(&error)),
-        }
-        backoff.wait().await;
     }
 }

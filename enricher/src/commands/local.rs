@@ -23,6 +23,7 @@ mod rest;
 mod settings;
 mod spelling;
 mod store;
+pub mod streaming;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     let (stop, address) = (Stop::default(), listener.local_addr()?);
     tell_start(dir, address, leases.as_ref()).await?;
     let (intake, taken) = intake::open();
-    let collector = Collector::new(intake.clone(), args.hosts.clone());
+    let collector = Collector::new(intake.clone(), args.hosts.clone(), "local");
     let (store, pulse) = (Store::new(), Pulse::default());
     store.reached().begin_after(stream.newest().await?);
     let (seen, keeping) = store.open(pulse.clone());

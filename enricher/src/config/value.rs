@@ -1,6 +1,7 @@
 //! What stands right of an equals sign: texts that may refer to the environment, durations, sizes.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::time::Duration;
@@ -357,6 +358,14 @@ pub(super) fn personal<'de, D: Deserializer<'de>>(from: D) -> Result<Personal, D
     let named = PERSONAL.iter().find(|(name, ..)| *name == &*text);
     const NAMES: [&str; 3] = [PERSONAL[0].0, PERSONAL[1].0, PERSONAL[2].0];
     named.map(|(_, personal, _)| *personal).ok_or_else(|| D::Error::unknown_variant(&text, &NAMES))
+}
+
+/// Reads an address with its port.
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = Text::deserialize(from)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!("{:?} is no address and port such as 127.0.0.1:8000", &*text))
+    })
 }
 
 /// Reads the name of a compression.

@@ -1,4 +1,4 @@
-//! The development collector: what trackers and webhooks send becomes records of the local stream.
+//! The development collector: what trackers and webhooks send becomes records of a stream.
 //!
 //! A request is answered once its record is durable. Hosts that are no address and no name of this
 //! machine are refused: a page of a stranger must not reach what listens here by a name of its own.
@@ -50,14 +50,18 @@ struct Inner {
     intake: Intake,
     /// Names that requests may call this machine, besides its own.
     hosts: Vec<String>,
+    /// What it calls itself in its records.
+    name: String,
     bodies: Semaphore,
 }
 
 impl Collector {
-    /// Passes records on to an intake.
-    pub(super) fn new(intake: Intake, hosts: Vec<String>) -> Collector {
+    /// Passes records on to an intake. Its name ends with what they go to.
+    pub(super) fn new(intake: Intake, hosts: Vec<String>, to: &'static str) -> Collector {
         let bodies = Semaphore::new(BODIES);
-        Collector { inner: Arc::new(Inner { intake, hosts, bodies }) }
+        let program = crate::process::this_program();
+        let name = format!("{}-{}-{to}", program.artifact, program.version);
+        Collector { inner: Arc::new(Inner { intake, hosts, name, bodies }) }
     }
 
     /// Answers until asked to stop, and finishes what it has begun; other paths, too.
@@ -87,7 +91,7 @@ async fn known_host(State(collector): State<Collector>, request: Incoming, next:
     if is_ours(host, &collector.inner.hosts) {
         return next.run(request).await;
     }
-    let why = "this host name is not known here; `snowmelt local --host NAME` makes it known\n";
+    let why = "this host name is not known here; `--host NAME` makes it known\n";
     (StatusCode::MISDIRECTED_REQUEST, why).into_response()
 }
 
@@ -151,9 +155,7 @@ impl Collector {
             false => None,
         };
         let user = request.user(fresh_id);
-        let program = crate::process::this_program();
-        let collector = format!("{}-{}-local", program.artifact, program.version);
-        let record = request.record(&user, &collector);
+        let record = request.record(&user, &self.inner.name);
         self.inner.intake.put(record).await.map_err(|why| {
             tracing::error!(why, "a request could not be kept");
             StatusCode::SERVICE_UNAVAILABLE.into_response()

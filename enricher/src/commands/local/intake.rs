@@ -17,7 +17,7 @@ use crate::source::local::{Local, Put};
 /// their bytes.
 const WAITING: usize = 256;
 
-type Answer = oneshot::Sender<bool>;
+pub(super) type Answer = oneshot::Sender<bool>;
 
 /// Takes records.
 #[derive(Clone)]
@@ -50,11 +50,16 @@ impl Intake {
 }
 
 impl Taken {
+    /// Adds what came, as soon as there is any; false when nothing will come any more.
+    pub(super) async fn next(&mut self, taken: &mut Vec<(Vec<u8>, Answer)>) -> bool {
+        self.records.recv_many(taken, WAITING).await > 0
+    }
+
     /// Writes what comes until no intake is left.
     pub(super) async fn write(mut self, stream: &Local, mut folders: Watched) -> Result<(), Error> {
         let shards = stream.shard_ids().await?;
         let mut taken = Vec::new();
-        while self.records.recv_many(&mut taken, WAITING).await > 0 {
+        while self.next(&mut taken).await {
             folders = folders.looked_at().await;
             let (records, answers): (Vec<_>, Vec<Answer>) = taken.drain(..).unzip();
             let written = stream.put(puts(records, &shards)).await;
