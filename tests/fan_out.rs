@@ -206,6 +206,7 @@ impl Stage {
         let faults = Faults::over([&aws.kinesis_url; 3], seed).await?;
         let settings = Settings {
             stream: STREAM.to_owned(),
+            arn: None,
             poll_interval: Duration::from_millis(50),
             idle_poll_interval: Duration::from_millis(50),
             batch_bytes: 1 << 10,

@@ -69,12 +69,13 @@ impl Batch {
 
     /// Its records as an archive keeps them, read from a stream of that name.
     pub fn archived(&self, stream: &str) -> Lines {
+        let (stream, shard) = pipeline::home(stream, self.shard.as_str());
         let mut archive = Lines::default();
         archive.reserve(self.bytes() + self.records.len() * ABOUT);
         for Record { sequence, sub_sequence, arrival, data } in &self.records {
             let record = Archived {
                 stream,
-                shard: self.shard.as_str(),
+                shard,
                 sequence: sequence.as_str(),
                 sub_sequence: *sub_sequence,
                 arrived_ms: arrival.at_ms,

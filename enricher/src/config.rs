@@ -25,7 +25,7 @@ use serde::Deserialize;
 pub use file::{Error, adapters, explain, load, parse};
 pub use lookups::{Lookups, OnUnavailable};
 pub use name::{
-    Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfStream, OfTable,
+    Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfSource, OfStream, OfTable,
 };
 pub use place::Place;
 pub use route::{Folders, Format, Objects, Otherwise, Route, Stream, To, closes_at, folder};
@@ -128,8 +128,13 @@ pub struct Aws {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The stream that is read, by name.
-    pub stream: Name<OfStream>,
+    /// The stream that is read, by name or ARN.
+    pub stream: Option<Name<OfSource>>,
+    /// The role to read it as; the worker's own if absent.
+    pub role: Option<Name<OfRole>>,
+    /// Several streams, in place of one.
+    #[serde(default)]
+    pub streams: Vec<Input>,
     /// Where to start where nobody has read yet.
     #[serde(default)]
     pub initial_position: InitialPosition,
@@ -168,6 +173,41 @@ pub enum Expired {
     GoOn,
     /// It is not worked until this is changed.
     Stop,
+}
+
+/// One of several streams that are read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The stream, by name or ARN.
+    pub stream: Name<OfSource>,
+    /// The role to read it as; the worker's own if absent.
+    pub role: Option<Name<OfRole>>,
+}
+
+impl Input {
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        self.stream.rsplit('/').next().unwrap_or(&self.stream)
+    }
+
+    /// Its ARN, if it was given by that.
+    pub fn arn(&self) -> Option<&str> {
+        Some(&*self.stream).filter(|stream| stream.starts_with("arn:"))
+    }
+
+    /// The region that its ARN names.
+    pub fn region(&self) -> Option<&str> {
+        self.arn()?.split(':').nth(3)
+    }
+}
+
+impl Source {
+    /// The streams that are read. Checking has found that there is one at least.
+    pub fn inputs(&self) -> Vec<Input> {
+        let one = self.stream.clone().map(|stream| Input { stream, role: self.role.clone() });
+        one.into_iter().chain(self.streams.iter().cloned()).collect()
+    }
 }
 
 /// How shards are read.

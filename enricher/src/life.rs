@@ -117,9 +117,9 @@ fn tell(before: &lease::Status, now: &lease::Status) {
     if now.foreign > before.foreign {
         tracing::error!(
             leases = now.foreign,
-            "the lease table is of another stream, or of one of this name that was created at \
-             another time; nothing of it is worked on. If the stream was created anew, delete the \
-             table; otherwise name a table of its own in [leases] table"
+            "the lease table has leases of other streams, or of one of this name that was created \
+             at another time; they are not worked on. If the stream was created anew, delete them; \
+             otherwise name a table of its own in [leases] table"
         );
     }
     if now.unreadable > before.unreadable {

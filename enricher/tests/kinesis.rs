@@ -13,6 +13,7 @@ use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
 use enricher::sink::kinesis::{self as stream, Fallback, Key, Kinesis as Stream};
 use enricher::sink::{Origin, Part, Route, Sink, Written};
+use enricher::source::kinesis::several::Several;
 use enricher::source::kinesis::{Expired, Kinesis, Settings};
 use enricher::source::{Batches, Source};
 use lease::{Held, Keeper, Leases, Position, SequenceNumber, Shard, ShardId, WorkerId};
@@ -45,6 +46,12 @@ impl Script {
     fn push(&self, operation: &'static str, status: u16, answer: Value) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.entry(operation).or_default().push_back((status, answer));
+    }
+
+    /// From now on there is this answer only.
+    fn replace(&self, operation: &'static str, answer: Value) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(operation, VecDeque::from([(200, answer)]));
     }
 
     /// What was asked of one operation.
@@ -112,6 +119,18 @@ fn listing(end: Option<&str>) -> Value {
     }]})
 }
 
+fn summary(stream: &str, created: u64) -> Value {
+    json!({"StreamDescriptionSummary": {
+        "StreamName": stream,
+        "StreamARN": format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{stream}"),
+        "StreamStatus": "ACTIVE",
+        "StreamCreationTimestamp": created,
+        "RetentionPeriodHours": 24,
+        "EnhancedMonitoring": [],
+        "OpenShardCount": 1,
+    }})
+}
+
 async fn source(script: &Script) -> Kinesis {
     source_with(script, Expired::GoOn).await
 }
@@ -119,6 +138,7 @@ async fn source(script: &Script) -> Kinesis {
 async fn source_with(script: &Script, expired: Expired) -> Kinesis {
     let settings = Settings {
         stream: "raw".to_owned(),
+        arn: None,
         poll_interval: Duration::from_millis(1),
         idle_poll_interval: Duration::from_millis(1),
         batch_bytes: 1 << 20,
@@ -288,16 +308,7 @@ async fn what_expired_is_found_out_where_the_stream_does_not_say() {
         [(OF_2018, true), ("49590338271490256608559692538361571095921575989136588899", false)]
     {
         let script = Script::default();
-        let summary = json!({
-            "StreamName": "raw",
-            "StreamARN": "arn:aws:kinesis:eu-west-1:1:stream/raw",
-            "StreamStatus": "ACTIVE",
-            "StreamCreationTimestamp": 1_500_000_000,
-            "RetentionPeriodHours": 24,
-            "EnhancedMonitoring": [],
-            "OpenShardCount": 1,
-        });
-        script.answer("DescribeStreamSummary", json!({"StreamDescriptionSummary": summary}));
+        script.answer("DescribeStreamSummary", summary("raw", 1_500_000_000));
         script.answer("ListShards", listing(Some("7")));
         script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
         let mut records = page(&[(7, b"a")], None);
@@ -341,6 +352,58 @@ async fn listing_goes_through_all_pages() {
     assert_eq!(shards[1].parents, [ShardId::new("shard-1")]);
     let asked = script.asked("ListShards");
     assert_eq!(asked[1], json!({"NextToken": "more"}), "a further page names no stream");
+}
+
+#[tokio::test]
+async fn one_of_several_streams_that_does_not_answer_keeps_its_shards() {
+    let (one, other) = (Script::default(), Script::default());
+    one.answer("DescribeStreamSummary", summary("one", 7));
+    one.answer("ListShards", listing(None));
+    other.answer("DescribeStreamSummary", summary("other", 8));
+    other.answer("ListShards", listing(None));
+    other.refuse("ListShards", "InternalFailure");
+    other.answer("ListShards", listing(None));
+    let several = Several::new([source(&one).await, source(&other).await]);
+    let shards = async || -> Result<Vec<String>, String> {
+        let shards = several.shards().await.map_err(|error| error.to_string())?;
+        Ok(shards.iter().map(|shard| shard.id.to_string()).collect())
+    };
+    let error = shards().await.expect_err("they have not said who they are");
+    assert!(error.contains("listing the shards"), "{error}");
+    let known = several.stream().await;
+    assert_eq!(*known.several, ["123456789012:one:7", "123456789012:other:8"].map(str::to_owned));
+    let all = ["123456789012:one:7:shard-1", "123456789012:other:8:shard-1"].map(str::to_owned);
+    assert_eq!(shards().await.expect("a listing"), all);
+    assert_eq!(shards().await.expect("the listing that is known"), all);
+    // It is back, and another one.
+    other.replace("DescribeStreamSummary", summary("other", 9));
+    assert!(shards().await.is_err(), "whoever plans has to be told");
+    let known = several.stream().await;
+    assert_eq!(known.several[1], "123456789012:other:9");
+    assert_eq!(shards().await.expect("a listing")[1], "123456789012:other:9:shard-1");
+}
+
+#[tokio::test]
+async fn a_shard_of_several_is_read_under_its_whole_name() {
+    let script = Script::default();
+    script.answer("DescribeStreamSummary", summary("raw", 7));
+    script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
+    script.answer("GetRecords", page(&[(5, b"a")], None));
+    script.answer("ListShards", listing(Some("5")));
+    let several = Several::new([source(&script).await]);
+    several.stream().await;
+    let budget = Arc::new(Budget::new(8 << 20, Hurry::default()));
+    let shard = ShardId::new("123456789012:raw:7:shard-1");
+    let mut batches = Batches::open(&several, &shard, Position::TrimHorizon, &budget);
+    let (batch, _) = batches.next().await.expect("it is read").expect("a batch");
+    assert_eq!(batch.shard, shard);
+    assert_eq!(script.asked("GetShardIterator")[0]["ShardId"], "shard-1");
+    let archived = batch.archived("x");
+    let text = String::from_utf8_lossy(archived.as_bytes()).into_owned();
+    assert!(text.contains("raw") && !text.contains("raw:7"), "{text:?}");
+    let foreign = ShardId::new("123456789012:raw:8:shard-1");
+    let mut batches = Batches::open(&several, &foreign, Position::TrimHorizon, &budget);
+    assert!(batches.next().await.is_err());
 }
 
 #[tokio::test]

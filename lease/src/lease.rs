@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::position::{Position, ShardId};
 
-/// The name of a lease in the table. With one stream per table it is the shard's id.
+/// The name of a lease in the table: the shard's name. With one stream per table that is the name
+/// that the stream gives it; with several it begins with the stream, `account:stream:created:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseKey(ShardId);
 
@@ -29,6 +30,11 @@ impl LeaseKey {
     /// The key as it is stored.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// The stream that it begins with, where the table has several.
+    pub fn stream(&self) -> Option<&str> {
+        self.0.of_several().map(|(stream, _)| stream)
     }
 }
 
@@ -158,6 +164,9 @@ pub struct Stream {
     /// When it was created, in seconds since 1970: a stream that was deleted and created anew has
     /// the same name, and shards of the same names.
     pub created: Option<u64>,
+    /// In place of both, where several streams share a table: how the names of their shards begin,
+    /// `account:stream:created`.
+    pub several: Arc<[String]>,
 }
 
 impl Stream {
@@ -174,6 +183,7 @@ impl Stream {
         Stream {
             name: self.name.clone().or(before.name.clone()),
             created: self.created.or(before.created),
+            several: if self.several.is_empty() { &before.several } else { &self.several }.clone(),
         }
     }
 }
@@ -256,7 +266,10 @@ impl Lease {
 
     /// Whether the lease is known to be of another stream than this one.
     pub fn is_foreign_to(&self, stream: &Stream) -> bool {
-        self.stream.differs(stream)
+        match self.key.stream() {
+            Some(of) => !stream.several.iter().any(|known| known == of),
+            None => !stream.several.is_empty() || self.stream.differs(stream),
+        }
     }
 
     /// Whether the shard is worked to its end, so that there is nothing left to own.
@@ -412,7 +425,7 @@ mod tests {
 
     fn stream(name: &str, created: u64) -> Stream {
         let name = (!name.is_empty()).then(|| name.into());
-        Stream { name, created: (created > 0).then_some(created) }
+        Stream { name, created: (created > 0).then_some(created), ..Stream::default() }
     }
 
     #[test]
@@ -485,5 +498,22 @@ mod tests {
         let again = take(None, stream("", 0));
         let lease = lease.apply(&write(lease.counter, again)).expect("the counter fits");
         assert_eq!((lease.checkpoint, lease.stream), (start, stream("raw", 7)));
+    }
+
+    #[test]
+    fn of_several_streams_those_that_are_read_count() {
+        let lease = |name: &str| Lease::new(&ShardId::new(name), Position::TrimHorizon);
+        let several = ["1:a:7".to_owned(), "1:b:8".to_owned()];
+        let several = Stream { several: several.into(), ..Stream::default() };
+        for (name, of_several, of_one) in [
+            ("1:a:7:shardId-000000000000", false, true),
+            ("1:b:8:shardId-000000000000", false, true),
+            ("1:a:9:shardId-000000000000", true, true),
+            ("1:c:7:shardId-000000000000", true, true),
+            ("shardId-000000000000", true, false),
+        ] {
+            assert_eq!(lease(name).is_foreign_to(&several), of_several, "{name}");
+            assert_eq!(lease(name).is_foreign_to(&Stream::default()), of_one, "{name}");
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The name of a shard, `shardId-000000000007`.
+/// The name of a shard, `shardId-000000000007`. Where several streams are read it begins with the
+/// stream, `account:stream:created:shardId-000000000007`, as the KCL writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(Arc<str>);
 
@@ -18,6 +19,16 @@ impl ShardId {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The shard of one of several streams.
+    pub fn within(stream: &str, shard: &str) -> ShardId {
+        ShardId(format!("{stream}:{shard}").into())
+    }
+
+    /// The stream and the name in it, of a shard of one of several streams.
+    pub fn of_several(&self) -> Option<(&str, &str)> {
+        self.0.rsplit_once(':')
     }
 }
 

@@ -103,7 +103,7 @@ impl Protocol {
             Event::Scanned(scan) => self.scanned(scan, now, &mut out),
             Event::Got(key, lease) => self.got(key, lease, now, &mut out),
             Event::Wrote(write, outcome) => self.wrote(write, outcome, now, &mut out),
-            Event::Created(lease, done) => self.created(lease, done, now, &mut out),
+            Event::Created(lease, done) => self.created(*lease, done, now, &mut out),
             Event::Deleted(key, done) => self.deleted(key, done),
             Event::Worked(progress) => self.worked(progress),
             Event::Dropped(key, position) => self.dropped(key, position, now),

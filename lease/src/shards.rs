@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn stream(created: u64) -> Stream {
-        Stream { created: Some(created), name: None }
+        Stream { created: Some(created), ..Stream::default() }
     }
 
     fn from(position: Position) -> Initial {

@@ -29,7 +29,7 @@ fn shard(n: u32, parents: &[u32]) -> Shard {
 }
 
 fn stream(created: u64) -> Stream {
-    Stream { name: Some("raw".into()), created: Some(created) }
+    Stream { name: Some("raw".into()), created: Some(created), ..Stream::default() }
 }
 
 fn after(n: u64) -> Position {

@@ -40,3 +40,24 @@ impl Batch<'_> {
         self.records.iter().map(|record| record.data.len()).sum()
     }
 }
+
+/// The stream of a shard, and the shard's name in it. Where several streams are read a shard is
+/// called by `account:stream:created:shard`; where one is, by the name that this stream gives it.
+pub fn home<'a>(stream: &'a str, shard: &'a str) -> (&'a str, &'a str) {
+    let mut parts = shard.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(stream), Some(_), Some(shard)) => (stream, shard),
+        _ => (stream, shard),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_of_several_streams_says_which_it_is_of() {
+        assert_eq!(home("raw", "shardId-7"), ("raw", "shardId-7"));
+        assert_eq!(home("x", "1:raw:9:shardId-7"), ("raw", "shardId-7"));
+    }
+}

@@ -52,7 +52,7 @@ use event::{Bump, Event, Field, SchemaKey};
 use validator::Schemas;
 
 use adapt::Adapters;
-pub use batch::{Batch, Origin, Record};
+pub use batch::{Batch, Origin, Record, home};
 pub use cause::Cause;
 use group::Pass;
 pub use known::Known;
@@ -247,7 +247,8 @@ impl Pipeline {
 
     fn work<'r>(&'r self, batch: &'r Batch<'r>, replay: Option<&'r Replay>) -> Work<'r> {
         let stream = replay.map_or(&self.settings.stream, |replay| &replay.stream);
-        Work { batch, stream, replay }
+        let (stream, shard) = batch::home(stream, batch.shard);
+        Work { batch, stream, shard, replay }
     }
 
     fn begin(&self, work: Work<'_>, known: Known<'_>, now_ms: i64) -> Outcome {
@@ -337,6 +338,8 @@ struct Work<'r> {
     batch: &'r Batch<'r>,
     /// The stream that the records were read from.
     stream: &'r str,
+    /// What that stream calls it.
+    shard: &'r str,
     /// Where they are processed once more.
     replay: Option<&'r Replay>,
 }
@@ -344,7 +347,7 @@ struct Work<'r> {
 impl<'r> Work<'r> {
     fn origin(&self, record: &Record<'r>) -> Origin<'r> {
         let Record { sequence, sub_sequence, .. } = *record;
-        Origin { stream: self.stream, shard: self.batch.shard, sequence, sub_sequence }
+        Origin { stream: self.stream, shard: self.shard, sequence, sub_sequence }
     }
 }
 

@@ -31,7 +31,7 @@ fn a_panic_in_one_event_makes_that_event_a_bad_row_and_no_other() {
     assert_eq!(sound.verdicts, [(0, Verdict::Enriched); 3]);
 
     let texts = Bump::new();
-    let work = Work { batch: &batch, stream: "", replay: None };
+    let work = Work { batch: &batch, stream: "", shard: "s", replay: None };
     let start = Start::new(&pipeline.settings, NOW_MS, &texts);
     let mut pass = Pass::new(&pipeline, work, Known::from(&schemas), start, NOW_MS);
     let (arena, mut caches) = (Bump::new(), Caches::default());
@@ -76,7 +76,7 @@ fn a_panic_tells_of_nobody_where_bad_rows_may_not() {
         let record = Record { sequence: "1", sub_sequence: 0, data: &data };
         let batch = Batch { shard: "s", records: vec![record] };
         let schemas = validator::embedded::snapshot();
-        let work = Work { batch: &batch, stream: "", replay: None };
+        let work = Work { batch: &batch, stream: "", shard: "s", replay: None };
         let texts = Bump::new();
         let start = Start::new(&pipeline.settings, NOW_MS, &texts);
         let mut pass = Pass::new(&pipeline, work, Known::from(&schemas), start, NOW_MS);

@@ -14,6 +14,7 @@ mod memory;
 mod names;
 mod outages;
 mod process;
+mod several;
 mod stage;
 mod starts;
 mod status;

@@ -79,6 +79,22 @@ const WAYS_OUT: &[(&str, &str, &str)] = &[
         "the shard stops before the answer",
     ),
     ("source/kinesis/reader/gap.rs", "return None;", "the answer has no records"),
+    ("source/kinesis/several.rs", "return Ok(());", "a listing has no records"),
+    (
+        "source/kinesis/several.rs",
+        "return before.listing.ok_or_else(|| self.unlisted(\"it does not answer\"));",
+        "a listing has no records",
+    ),
+    (
+        "source/kinesis/several.rs",
+        "return Err(self.unlisted(\"it has not said who it is\"));",
+        "a listing has no records",
+    ),
+    (
+        "source/kinesis/several.rs",
+        "return Err(self.unlisted(\"it was created anew\"));",
+        "a listing has no records",
+    ),
     (
         "source/kinesis/reader/polling.rs",
         "None => return Ok(Some(Last::Gone)),",

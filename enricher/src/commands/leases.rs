@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Subcommand;
 use lease::operator::{self, Row};
-use lease::store::dynamo::Dynamo;
+use lease::store::dynamo::{Dynamo, Keys};
 use lease::store::sqlite::Sqlite;
 use lease::{LeaseStore, Position, WorkerId};
 
@@ -220,7 +220,7 @@ impl Table {
         };
         // Not opened: that would make a table where there is none.
         let aws = Aws::load(settings).await.check().await?;
-        Ok(Box::new(Dynamo::new(aws.dynamodb(), &table)))
+        Ok(Box::new(Dynamo::new(aws.dynamodb(), &table).with(Keys::OfAny)))
     }
 }
 

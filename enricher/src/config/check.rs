@@ -4,10 +4,10 @@
 use event::fields::FIELDS;
 use pipeline::divide::{Condition, Folder, Mistake};
 
-use super::name::Kind;
+use super::name::{Kind, is_arn};
 use super::there::Wrong;
 use super::{
-    Config, Format, InitialPosition, Mode, OfConsumer, Otherwise, Route, Stream, Text, To,
+    Config, Format, InitialPosition, Input, Mode, OfConsumer, Otherwise, Route, Stream, Text, To,
     closes_at,
 };
 use crate::places::nearest;
@@ -30,6 +30,34 @@ impl Config {
     }
 
     fn check_source(&self) -> Result<(), String> {
+        let source = &self.source;
+        match (&source.stream, source.streams.as_slice()) {
+            (None, []) => {
+                return Err("[source] names no stream: add stream, or streams".to_owned());
+            }
+            (Some(_), [_, ..]) => {
+                return Err(
+                    "[source] streams: they take the place of stream; name one or the other"
+                        .to_owned(),
+                );
+            }
+            (None, _) if source.role.is_some() => {
+                return Err("[source] role: each of several streams has its own".to_owned());
+            }
+            _ => {}
+        }
+        for (at, input) in source.streams.iter().enumerate() {
+            if source.streams[..at].iter().any(|other| *other.stream == *input.stream) {
+                return Err(format!("[source] streams: `{}` stands there twice", &*input.stream));
+            }
+        }
+        if !source.streams.is_empty() && source.consumer.as_deref().is_some_and(is_arn) {
+            return Err(
+                "[source] consumer: each of several streams has its own of that name; an ARN \
+                        is of one"
+                    .to_owned(),
+            );
+        }
         match (self.source.mode, &self.source.consumer) {
             (Mode::Polling, Some(_)) => {
                 Err("[source] consumer: it subscribes to shards, and these \
@@ -87,7 +115,9 @@ impl Config {
         if !route.is_of_events() && to.partition_key.is_column() {
             return Err(format!("{section} partition_key: only routes of events have columns"));
         }
-        if *to.stream == *self.source.stream && to.region.is_none() && to.role.is_none() {
+        let is_read = |input: &Input| input.arn().is_none() && *input.stream == *to.stream;
+        let here = to.region.is_none() && to.role.is_none();
+        if here && self.source.inputs().iter().any(is_read) {
             return Err(format!(
                 "{section} stream: `{}` is the stream that is read; what is written there would \
                  be read again, without end",

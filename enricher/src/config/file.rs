@@ -180,7 +180,7 @@ bucket = "bucket"
             (
                 "stream = \"raw\"",
                 "strem = \"raw\"",
-                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `initial_position`, `mode`, `consumer`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`, `expired`; did you mean `stream`?",
+                "w.toml:3:1: unknown field `strem`, expected one of `stream`, `role`, `streams`, `initial_position`, `mode`, `consumer`, `poll_interval`, `idle_poll_interval`, `batch_bytes`, `batch_age`, `base64`, `expired`; did you mean `stream`?",
             ),
             (
                 "table = \"leases\"",
@@ -240,6 +240,55 @@ bucket = "bucket"
     }
 
     #[test]
+    fn sources_that_cannot_be_meant_are_named_with_their_place() {
+        for (from, to, expected) in [
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nmode = \"fan_out\"\nconsumer = \"arn:aws:kinesis:eu-west-1:1:stream/raw\"",
+                "w.toml:5:12: expected the name of a consumer (up to 128 letters, digits and any of `_.-`) or its ARN, found `arn:aws:kinesis:eu-west-1:1:stream/raw`",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nmode = \"fan-out\"",
+                "w.toml:4:8: unknown variant `fan-out`, expected `polling` or `fan_out`; did you mean `fan_out`?",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nconsumer = \"shop\"",
+                "w.toml:4:12: [source] consumer: it subscribes to shards, and these are polled; add mode = \"fan_out\", or leave it out",
+            ),
+            (
+                "stream = \"raw\"",
+                "batch_age = \"1s\"",
+                "w.toml:2:1: [source] names no stream: add stream, or streams",
+            ),
+            (
+                "stream = \"raw\"",
+                "stream = \"raw\"\nstreams = [{ stream = \"more\" }]",
+                "w.toml:4:11: [source] streams: they take the place of stream; name one or the other",
+            ),
+            (
+                "stream = \"raw\"",
+                "streams = [{ stream = \"raw\" }]\nrole = \"arn:aws:iam::123456789012:role/r\"",
+                "w.toml:4:8: [source] role: each of several streams has its own",
+            ),
+            (
+                "stream = \"raw\"",
+                "streams = [{ stream = \"raw\" }, { stream = \"raw\" }]",
+                "w.toml:3:11: [source] streams: `raw` stands there twice",
+            ),
+            (
+                "stream = \"raw\"",
+                "streams = [{ stream = \"raw\" }]\nmode = \"fan_out\"\nconsumer = \"arn:aws:kinesis:eu-west-1:1:stream/raw/consumer/a:1\"",
+                "w.toml:5:12: [source] consumer: each of several streams has its own of that name; an ARN is of one",
+            ),
+        ] {
+            assert!(LEAST.contains(from));
+            assert_eq!(error(&LEAST.replace(from, to)), expected);
+        }
+    }
+
+    #[test]
     fn names_and_times_that_cannot_be_meant_are_named_with_their_place() {
         for (from, to, expected) in [
             (
@@ -254,23 +303,13 @@ bucket = "bucket"
             ),
             (
                 "stream = \"raw\"",
-                "stream = \"raw\"\nconsumer = \"shop\"",
-                "w.toml:4:12: [source] consumer: it subscribes to shards, and these are polled; add mode = \"fan_out\", or leave it out",
+                "stream = \"arn:aws:kinesis:eu-west-1:1:raw\"",
+                "w.toml:3:10: expected the name of a stream (up to 128 letters, digits and any of `_.-`) or its ARN, found `arn:aws:kinesis:eu-west-1:1:raw`",
             ),
             (
-                "stream = \"raw\"",
-                "stream = \"raw\"\nmode = \"fan-out\"",
-                "w.toml:4:8: unknown variant `fan-out`, expected `polling` or `fan_out`; did you mean `fan_out`?",
-            ),
-            (
-                "stream = \"raw\"",
-                "stream = \"raw\"\nmode = \"fan_out\"\nconsumer = \"arn:aws:kinesis:eu-west-1:1:stream/raw\"",
-                "w.toml:5:12: expected the name of a consumer (up to 128 letters, digits and any of `_.-`) or its ARN, found `arn:aws:kinesis:eu-west-1:1:stream/raw`",
-            ),
-            (
-                "stream = \"raw\"",
-                "stream = \"arn:aws:kinesis:eu-west-1:1:stream/raw\"",
-                "w.toml:3:10: expected the name of a stream (up to 128 letters, digits and any of `_.-`; no ARN), found `arn:aws:kinesis:eu-west-1:1:stream/raw`",
+                "stream = \"enriched\"",
+                "stream = \"a/b\"",
+                "w.toml:7:10: expected the name of a stream (up to 128 letters, digits and any of `_.-`; no ARN), found `a/b`",
             ),
             (
                 "stream = \"raw\"",

@@ -26,6 +26,10 @@ pub trait Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum OfStream {}
 
+/// A stream of Kinesis that is read, perhaps in another account.
+#[derive(Clone, Copy, Debug)]
+pub enum OfSource {}
+
 /// A consumer of a stream.
 #[derive(Clone, Copy, Debug)]
 pub enum OfConsumer {}
@@ -60,6 +64,24 @@ impl Kind for OfStream {
 
     fn fits(text: &str) -> bool {
         text.len() <= 128 && text.bytes().all(is_word)
+    }
+}
+
+impl Kind for OfSource {
+    const EXPECTED: &'static str =
+        "the name of a stream (up to 128 letters, digits and any of `_.-`) or its ARN";
+
+    fn fits(text: &str) -> bool {
+        let parts: Vec<&str> = text.split(':').collect();
+        let arn = match parts.as_slice() {
+            ["arn", _, "kinesis", region, account, name] => {
+                let name = name.strip_prefix("stream/");
+                let account = account.bytes().all(|byte| byte.is_ascii_digit());
+                account && !region.is_empty() && name.is_some_and(OfStream::fits)
+            }
+            _ => false,
+        };
+        arn || OfStream::fits(text)
     }
 }
 
@@ -134,7 +156,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
 }
 
-fn is_arn(text: &str) -> bool {
+pub(super) fn is_arn(text: &str) -> bool {
     text.starts_with("arn:") && text.split(':').count() >= 6
 }
 

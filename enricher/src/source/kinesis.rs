@@ -8,6 +8,7 @@ pub mod fan_out;
 mod number;
 mod pace;
 mod reader;
+pub mod several;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Kinesis {
 pub struct Settings {
     /// The stream's name.
     pub stream: String,
+    /// Its ARN, where it is asked for by that: a stream of another account is.
+    pub arn: Option<String>,
     /// Between two requests to a shard that has records, but no more of them.
     pub poll_interval: Duration,
     /// Between two requests to a shard that has had no records for a while.
@@ -90,14 +93,21 @@ impl Kinesis {
         Kinesis { fan_out: Some(Arc::new(fan_out)), ..self }
     }
 
+    /// Reads a shard that is called otherwise in this worker than by its stream.
+    fn read_as(&self, shard: ShardId, called: ShardId, from: Position, outlet: Outlet) -> Reading {
+        let reader = Reader::new(self.clone(), shard, called, from, outlet);
+        Box::pin(reader.run())
+    }
+
     /// The stream's ARN, which consumers are registered by.
     async fn arn(&self) -> Result<String, Failure> {
         self.describe().await.map(|summary| summary.stream_arn)
     }
 
     async fn describe(&self) -> Result<StreamDescriptionSummary, Failure> {
-        let describe = self.client.describe_stream_summary().stream_name(&self.settings.stream);
-        let answer = describe.send().await;
+        let (name, arn) = self.asked();
+        let describe = self.client.describe_stream_summary().set_stream_name(name);
+        let answer = describe.set_stream_arn(arn).send().await;
         let answer = answer.map_err(|error| Failure::of("DescribeStreamSummary", &error))?;
         let summary = answer.stream_description_summary.ok_or_else(|| Failure {
             action: "DescribeStreamSummary",
@@ -109,6 +119,12 @@ impl Kinesis {
         let hours = u32::try_from(summary.retention_period_hours()).unwrap_or_default();
         self.retention.set(Duration::from_secs(3600) * hours);
         Ok(summary)
+    }
+
+    /// How the stream is asked for: by its name, or by its ARN.
+    fn asked(&self) -> (Option<String>, Option<String>) {
+        let Settings { stream, arn, .. } = &self.settings;
+        (arn.is_none().then(|| stream.clone()), arn.clone())
     }
 
     async fn list(&self) -> Result<Vec<Shard>, Error> {
@@ -126,8 +142,9 @@ impl Kinesis {
         let mut next: Option<String> = None;
         loop {
             // A request for a further page must not name the stream again.
-            let name = next.is_none().then(|| self.settings.stream.clone());
-            let list = self.client.list_shards().set_stream_name(name).set_next_token(next);
+            let (name, arn) = if next.is_none() { self.asked() } else { (None, None) };
+            let list = self.client.list_shards().set_stream_name(name).set_stream_arn(arn);
+            let list = list.set_next_token(next);
             let timeouts = aws_sdk_kinesis::config::Config::builder()
                 .timeout_config(crate::aws::page_timeouts(1));
             let page = list.customize().config_override(timeouts).send().await;
@@ -144,7 +161,7 @@ impl Kinesis {
 /// Which stream it is: its ARN and when it was created, or at least its name.
 async fn identity(stream: &Kinesis) -> Stream {
     let name = &stream.settings.stream;
-    let named = Stream { name: Some(name.as_str().into()), created: None };
+    let named = Stream { name: Some(name.as_str().into()), ..Stream::default() };
     match stream.describe().await {
         Ok(summary) => {
             stream.describing.succeeded();
@@ -152,6 +169,7 @@ async fn identity(stream: &Kinesis) -> Stream {
             Stream {
                 name: arn.map(Into::into).or(named.name),
                 created: u64::try_from(summary.stream_creation_timestamp.secs()).ok(),
+                ..Stream::default()
             }
         }
         Err(failure) => {
@@ -196,12 +214,17 @@ async fn look(stream: &Kinesis) -> Result<(), Unfit> {
 
 /// Reads nothing: asks at the tip of a shard.
 async fn look_at(stream: &Kinesis, shard: &Shard) -> Result<(), Failure> {
-    let get = stream.client.get_shard_iterator().stream_name(&stream.settings.stream);
+    let (name, arn) = stream.asked();
+    let get = stream.client.get_shard_iterator().set_stream_name(name).set_stream_arn(arn.clone());
     let get = get.shard_id(shard.id.as_str()).shard_iterator_type(ShardIteratorType::Latest);
     let answer = get.send().await;
     let answer = answer.map_err(|error| Failure::of("GetShardIterator", &error))?;
     let get = stream.client.get_records().set_shard_iterator(answer.shard_iterator).limit(1);
-    get.send().await.map(drop).map_err(|error| Failure::of("GetRecords", &error))
+    get.set_stream_arn(arn)
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| Failure::of("GetRecords", &error))
 }
 
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
@@ -244,7 +267,6 @@ impl Source for Kinesis {
     }
 
     fn read(&self, shard: ShardId, from: Position, outlet: Outlet) -> Reading {
-        let reader = Reader::new(self.clone(), shard, from, outlet);
-        Box::pin(reader.run())
+        self.read_as(shard.clone(), shard, from, outlet)
     }
 }

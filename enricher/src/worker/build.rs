@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use enrichments::javascript::{Limits, Options};
 use lease::LeaseStore;
-use lease::store::dynamo::Dynamo;
+use lease::store::dynamo::{Dynamo, Keys};
 use lookups::Lookups;
 use pipeline::Pipeline;
 
@@ -25,8 +25,10 @@ use crate::sink::local::Folder;
 use crate::sink::s3::Bucket;
 use crate::sink::storage::Storage;
 use crate::sink::{Sinks, object};
-use crate::source;
+use crate::source::kinesis::Kinesis as Stream;
 use crate::source::kinesis::fan_out::{Consumer, FanOut};
+use crate::source::kinesis::several::Several;
+use crate::source::{self, Source};
 
 /// A worker with what it needs besides.
 pub struct Parts {
@@ -76,9 +78,10 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     let (pipeline, renewal) =
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
     let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
-    let source = Arc::new(source(config, &aws, &shared));
+    let source = source(config, &aws, &shared).await;
     let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await);
-    let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table));
+    let keys = if config.source.streams.is_empty() { Keys::OfOne } else { Keys::OfSeveral };
+    let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table).with(keys));
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
     Ok(Parts {
         worker: Worker::new(source, pipeline, resolver, sinks, shared).with_lookups(lookups),
@@ -145,10 +148,24 @@ pub fn aws(config: &config::Aws) -> aws::Settings {
     }
 }
 
-fn source(config: &Config, aws: &Aws, shared: &Shared) -> source::kinesis::Kinesis {
+async fn source(config: &Config, aws: &Aws, shared: &Shared) -> Arc<dyn Source> {
+    let mut streams = Vec::new();
+    for input in config.source.inputs() {
+        let aws = aws.elsewhere(input.region(), input.role.as_deref()).await;
+        streams.push(stream(config, &input, aws, shared));
+    }
+    match streams.pop() {
+        Some(stream) if config.source.streams.is_empty() => Arc::new(stream),
+        last => Arc::new(Several::new(streams.into_iter().chain(last))),
+    }
+}
+
+/// One of the streams that are read.
+fn stream(config: &Config, input: &config::Input, aws: Aws, shared: &Shared) -> Stream {
     let Config { source: config, leases, .. } = config;
     let settings = source::kinesis::Settings {
-        stream: config.stream.to_string(),
+        stream: input.name().to_owned(),
+        arn: input.arn().map(str::to_owned),
         poll_interval: config.poll_interval.get(),
         idle_poll_interval: config.idle_poll_interval.get(),
         batch_bytes: config.batch_bytes.get(),
@@ -158,18 +175,16 @@ fn source(config: &Config, aws: &Aws, shared: &Shared) -> source::kinesis::Kines
             config::Expired::Stop => source::kinesis::Expired::Stop,
         },
     };
-    let metrics = Arc::clone(&shared.metrics);
-    let source = source::kinesis::Kinesis::new(aws.kinesis(), settings, metrics);
+    let stream = Stream::new(aws.kinesis(), settings, Arc::clone(&shared.metrics));
     if config.mode == config::Mode::Polling {
-        return source;
+        return stream;
     }
     let consumer = match config.consumer.as_deref() {
         Some(arn) if arn.starts_with("arn:") => Consumer::Arn(arn.to_owned()),
         name => Consumer::Named(name.unwrap_or(&leases.table).to_owned()),
     };
-    let aws = aws.clone();
     let connect = Box::new(move || aws.kinesis_apart());
-    source.with_fan_out(FanOut::new(&config.stream, consumer, connect))
+    stream.with_fan_out(FanOut::new(input.name(), consumer, connect))
 }
 
 /// Clients of AWS, by where and as whom. Empty where nothing of AWS is written.

@@ -92,7 +92,9 @@ fn leases(config: &Config, id: WorkerId) -> lease::Config {
 
 fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Settings {
     let mut settings = pipeline::Settings::new(this_program());
-    settings.stream = config.source.stream.to_string();
+    // Of several streams each shard's name says which it is of.
+    settings.stream =
+        config.source.inputs().first().map(|input| input.name().to_owned()).unwrap_or_default();
     if config.source.base64 {
         settings.record_encoding = RecordEncoding::PlainOrBase64;
     }

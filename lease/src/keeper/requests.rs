@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, Result};
 use crate::health::{Health, StoreHealth};
+use crate::lease::Lease;
 use crate::protocol::{Command, Event};
 use crate::store::{LeaseStore, Pending};
 
@@ -114,7 +115,7 @@ impl Requests {
                     Answer { kind: Kind::Other, event: Some(Event::Got(key, lease)), outcome }
                 }
                 Command::Create(lease) => {
-                    let (done, outcome) = answer(store.create(lease.clone()), limit).await;
+                    let (done, outcome) = answer(store.create(Lease::clone(&lease)), limit).await;
                     Answer { kind: Kind::Write, event: Some(Event::Created(lease, done)), outcome }
                 }
                 Command::Delete(key, counter) => {

@@ -17,7 +17,7 @@ pub(crate) enum Event {
     /// The answer to [`Command::Write`]; `None` if the outcome is unknown.
     Wrote(Write, Option<Outcome>),
     /// The answer to [`Command::Create`]: whether the lease was created.
-    Created(Lease, Option<bool>),
+    Created(Box<Lease>, Option<bool>),
     /// The answer to [`Command::Delete`].
     Deleted(LeaseKey, Option<bool>),
     /// How far the shards' tasks have come. To be given when the protocol is
@@ -61,7 +61,7 @@ pub(crate) struct Progress {
 pub(crate) enum Command {
     Scan,
     Get(LeaseKey),
-    Create(Lease),
+    Create(Box<Lease>),
     Delete(LeaseKey, Counter),
     Write(Write),
     /// A lease became ours: start the shard's task.

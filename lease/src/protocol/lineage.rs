@@ -47,7 +47,7 @@ impl Protocol {
         out.push(match change {
             shards::Change::Create(mut lease) => {
                 lease.counter = self.first_counter();
-                Command::Create(*lease)
+                Command::Create(lease)
             }
             shards::Change::Delete(key, counter) => Command::Delete(key, counter),
             shards::Change::Note(key, expected, children) => {

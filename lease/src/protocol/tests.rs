@@ -14,7 +14,7 @@ fn shard() -> Shard {
 }
 
 fn stream(created: u64) -> Stream {
-    Stream { name: Some("raw".into()), created: Some(created) }
+    Stream { name: Some("raw".into()), created: Some(created), ..Stream::default() }
 }
 
 /// The lease of that shard in one stream or another.

@@ -72,7 +72,8 @@ impl Stream {
     /// What its workers know of it.
     pub(super) fn identity(&self) -> lease::Stream {
         let (name, created) = if self.renamed { (self.number, 1) } else { (1, self.number) };
-        lease::Stream { name: Some(format!("stream-{name}").into()), created: Some(created) }
+        let name = Some(format!("stream-{name}").into());
+        lease::Stream { name, created: Some(created), ..lease::Stream::default() }
     }
 
     /// The stream is deleted, and another one takes its place. It has no shards yet.

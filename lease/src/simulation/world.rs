@@ -33,6 +33,7 @@ const RETENTION: u64 = 60 * SECOND;
 
 /// What can happen.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a simulation has few of them")]
 pub(super) enum Happening {
     Wake(WorkerNumber),
     Arrive(Request),
@@ -550,7 +551,7 @@ impl World {
                 if let Some(bug) = self.bug {
                     bug.before_creation(&mut lease);
                 }
-                let done = self.table.create(lease.clone(), &self.stream, now)?;
+                let done = self.table.create(Lease::clone(&lease), &self.stream, now)?;
                 let shard = lease.key.shard();
                 if !done || lease.is_foreign_to(&self.stream.identity()) {
                     return Ok(Event::Created(lease, Some(done)));

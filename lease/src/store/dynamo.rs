@@ -22,6 +22,7 @@ use super::{LeaseStore, Outcome, Pending, Scan};
 use crate::error::{Error, Result};
 use crate::lease::{Change, Counter, Lease, LeaseKey, Stream, Suspect, Write};
 use crate::position::Position;
+pub use item::Keys;
 use item::{Item, Reading};
 
 /// A new table is usually there within ten seconds.
@@ -33,12 +34,19 @@ const TABLE_POLLS: usize = 120;
 pub struct Dynamo {
     client: Client,
     table: String,
+    keys: Keys,
 }
 
 impl Dynamo {
     /// The table of that name.
     pub fn new(client: Client, table: &str) -> Dynamo {
-        Dynamo { client, table: table.to_owned() }
+        Dynamo { client, table: table.to_owned(), keys: Keys::default() }
+    }
+
+    /// The same with other leases.
+    #[must_use]
+    pub fn with(self, keys: Keys) -> Dynamo {
+        Dynamo { keys, ..self }
     }
 
     async fn make_ready(&self) -> Result<()> {
@@ -119,7 +127,7 @@ impl Dynamo {
             let reply = request.set_exclusive_start_key(start).send().await;
             let reply = reply.map_err(|error| self.failed("Scan", &error))?;
             for item in reply.items.unwrap_or_default() {
-                match item::read(&item) {
+                match item::read(&item, self.keys) {
                     Reading::Lease(lease) => scan.leases.push(*lease),
                     Reading::Unreadable => scan.unreadable += 1,
                     Reading::NoLease => {}
@@ -136,7 +144,7 @@ impl Dynamo {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(item::KEY, AttributeValue::S(key.as_str().to_owned()));
         let reply = request.send().await.map_err(|error| self.failed("GetItem", &error))?;
-        Ok(reply.item.as_ref().map(item::read))
+        Ok(reply.item.as_ref().map(|item| item::read(item, self.keys)))
     }
 
     async fn look_up(&self, key: LeaseKey) -> Result<Option<Lease>> {
@@ -173,13 +181,13 @@ impl Dynamo {
         let key = write.key.clone();
         match Update::of(&write).put_into(request).send().await {
             Ok(reply) => {
-                let lease = reply.attributes.and_then(|item| item::read(&item).lease());
+                let lease = reply.attributes.and_then(|item| item::read(&item, self.keys).lease());
                 lease.map(Outcome::Applied).ok_or_else(|| Error::unreadable(&key))
             }
             Err(SdkError::ServiceError(error)) if is_refusal(error.err().code()) => {
                 let current = match error.err() {
                     UpdateItemError::ConditionalCheckFailedException(refusal) => {
-                        refusal.item.as_ref().and_then(|item| item::read(item).lease())
+                        refusal.item.as_ref().and_then(|item| item::read(item, self.keys).lease())
                     }
                     _ => None,
                 };

@@ -360,6 +360,7 @@ fn read(row: &Row) -> rusqlite::Result<Option<Lease>> {
         stream: Stream {
             name: text("stream_name")?.map(Into::into),
             created: row.get::<_, Option<i64>>("stream")?.map(i64::cast_unsigned),
+            ..Stream::default()
         },
         duration_ms: row.get::<_, Option<i64>>("duration_ms")?.map(i64::cast_unsigned),
         failures: row.get::<_, Option<u32>>("failures")?.unwrap_or(0),

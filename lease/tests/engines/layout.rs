@@ -102,7 +102,7 @@ impl Table {
             switched: true,
             capacity: 1,
             duration_ms: 10_000,
-            stream: Stream { name: Some("raw".into()), created: Some(7) },
+            stream: Stream { name: Some("raw".into()), created: Some(7), ..Stream::default() },
             start: None,
         };
         self.write(key, take).await;

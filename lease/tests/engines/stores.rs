@@ -20,6 +20,7 @@ use crate::engine::{Engine, client};
 
 /// One operation of one of a few workers on one of a few leases.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a test has few of them")]
 enum Op {
     Create(Lease),
     Write(Write),
@@ -105,7 +106,8 @@ fn changes() -> impl Strategy<Value = Change> {
             |(owner, switched, capacity, start)| {
                 let created = switched.then_some(u64::from(capacity));
                 let name = (capacity > 1).then(|| format!("stream-{capacity}").into());
-                let (stream, duration_ms) = (Stream { name, created }, u64::from(capacity) * 1000);
+                let (stream, duration_ms) =
+                    (Stream { name, created, ..Stream::default() }, u64::from(capacity) * 1000);
                 Change::Take { owner, switched, capacity, duration_ms, stream, start }
             }
         ),

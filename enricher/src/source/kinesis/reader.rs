@@ -43,6 +43,8 @@ const EVENTS: Duration = Duration::from_secs(5);
 pub(super) struct Reader {
     stream: Kinesis,
     shard: ShardId,
+    /// What the shard is called in this worker.
+    called: ShardId,
     /// Everything up to here was gathered, or was done before.
     from: Position,
     outlet: Outlet,
@@ -100,7 +102,13 @@ impl From<Closed> for Stop {
 }
 
 impl Reader {
-    pub(super) fn new(stream: Kinesis, shard: ShardId, from: Position, outlet: Outlet) -> Reader {
+    pub(super) fn new(
+        stream: Kinesis,
+        shard: ShardId,
+        called: ShardId,
+        from: Position,
+        outlet: Outlet,
+    ) -> Reader {
         let settings = &stream.settings;
         let pace = Pace::new(settings.poll_interval, settings.idle_poll_interval);
         let spells = stream.fan_out.as_ref().map_or_else(Spells::default, |fan_out| fan_out.spells);
@@ -110,10 +118,11 @@ impl Reader {
         };
         let every = if stream.fan_out.is_some() { EVENTS } else { Duration::ZERO };
         let every = pace.slowest().max(every);
-        let progress = stream.metrics.reading(shard.as_str(), every, &stream.retention);
+        let progress = stream.metrics.reading(called.as_str(), every, &stream.retention);
         Reader {
             stream,
             shard,
+            called,
             from,
             outlet,
             gathered: Gathered::default(),
@@ -268,7 +277,7 @@ impl Reader {
         let answer = Answer { now_ms: clock::now_ms(), lag, first };
         let retention = self.stream.retention.get();
         let Some(gap) = self.covered.answered(answer, retention) else { return Ok(()) };
-        let (shard, from, seconds) = (&self.shard, &self.from, gap.time.map(|gap| gap.as_secs()));
+        let (shard, from, seconds) = (&self.called, &self.from, gap.time.map(|gap| gap.as_secs()));
         self.stream.metrics.trimmed(shard.as_str(), gap.time);
         let stream = &self.stream.settings.stream;
         match self.stream.settings.expired {
@@ -326,7 +335,7 @@ impl Reader {
     async fn send(&self, gathered: Gathered, end: Position) -> Result<(), Closed> {
         let Gathered { records, lag, came_ms, room, .. } = gathered;
         let in_flight = came_ms.map(|came_ms| self.progress.in_flight(came_ms));
-        let batch = Batch { shard: self.shard.clone(), records, lag, end };
+        let batch = Batch { shard: self.called.clone(), records, lag, end };
         let sent = self.outlet.send_with(batch, in_flight).await;
         drop(room);
         sent
@@ -343,7 +352,7 @@ impl Reader {
     /// The stream no longer knows the shard: what was not read of it is lost, if there was any.
     async fn gone_with_its_records(self) -> Result<(), Error> {
         if self.from != Position::ShardEnd {
-            let (shard, from) = (&self.shard, &self.from);
+            let (shard, from) = (&self.called, &self.from);
             tracing::error!(%shard, %from, "the shard is no longer in the stream; what was not \
                  read of it is lost");
             self.stream.metrics.trimmed(shard.as_str(), None);

@@ -22,8 +22,10 @@ pub(super) const CHILDREN: &str = "childShardIds";
 const HASH_START: &str = "startingHashKey";
 const HASH_END: &str = "endingHashKey";
 const KIND: &str = "entityType";
-/// Only where one table serves several streams, whose leases have keys of another form.
+/// Only where one table serves several streams, whose leases have keys of another form: what these
+/// begin with, and what they end with.
 const STREAM_NAME: &str = "streamName";
+const SHARD: &str = "shardId";
 /// A checkpoint prepared and not committed; a checkpoint of ours makes it void.
 pub(super) const PENDING: [&str; 3] =
     ["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"];
@@ -64,14 +66,28 @@ impl Reading {
     }
 }
 
-/// Reads an item. A lease of ours has a counter, a kind that is absent or `LEASE`, and the shard's
-/// name for a key. Where one table serves several streams the key is
-/// `account:stream:created:shard`; those leases are not of our making, and nobody here reads those
-/// streams.
-pub(super) fn read(item: &Item) -> Reading {
+/// Which leases of a table count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Those of one stream, whose key is the shard's name.
+    #[default]
+    OfOne,
+    /// Those of several, whose key is `account:stream:created:shard`.
+    OfSeveral,
+    /// Both.
+    OfAny,
+}
+
+/// Reads an item. A lease of ours has a counter, a kind that is absent or `LEASE`, and a key of the
+/// form that counts: the others are of workers that read other streams.
+pub(super) fn read(item: &Item, keys: Keys) -> Reading {
     let foreign = item.get(KIND).is_some_and(|kind| kind.as_s().is_ok_and(|k| k != "LEASE"));
-    let elsewhere =
-        item.contains_key(STREAM_NAME) || string(item, KEY).is_some_and(|key| key.contains(':'));
+    let several = string(item, KEY).is_some_and(|key| key.contains(':'));
+    let elsewhere = match keys {
+        Keys::OfOne => several || item.contains_key(STREAM_NAME),
+        Keys::OfSeveral => !several,
+        Keys::OfAny => false,
+    };
     if foreign || elsewhere || !item.contains_key(COUNTER) {
         return Reading::NoLease;
     }
@@ -97,8 +113,8 @@ fn lease(item: &Item) -> Option<Lease> {
         owner,
         counter: Counter(counter),
         owner_switches: number(item, SWITCHES).unwrap_or(0),
-        parents: strings(item, PARENTS),
-        children: strings(item, CHILDREN),
+        parents: strings(item, PARENTS, &key),
+        children: strings(item, CHILDREN, &key),
         hash_range: hash_range.map(|(start, end)| (start.to_owned(), end.to_owned())),
         next,
         written: string(item, WRITTEN).and_then(read_written),
@@ -110,6 +126,7 @@ fn lease(item: &Item) -> Option<Lease> {
         stream: Stream {
             name: string(item, STREAM).filter(|name| !name.is_empty()).map(Into::into),
             created: number(item, CREATED),
+            ..Stream::default()
         },
         duration_ms: number(item, DURATION),
         failures: number(item, FAILURES).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
@@ -148,6 +165,10 @@ pub(super) fn new(lease: &Lease) -> Item {
     if !lease.parents.is_empty() {
         item.insert(PARENTS.to_owned(), names(&lease.parents));
     }
+    if let Some((stream, shard)) = lease.key.shard().of_several() {
+        item.insert(STREAM_NAME.to_owned(), text(stream));
+        item.insert(SHARD.to_owned(), text(shard));
+    }
     if let Some((start, end)) = &lease.hash_range {
         item.insert(HASH_START.to_owned(), text(start));
         item.insert(HASH_END.to_owned(), text(end));
@@ -164,9 +185,13 @@ pub(super) fn new(lease: &Lease) -> Item {
     item
 }
 
-/// Names of shards as a set.
+/// Names of shards as a set: those that their stream gives them.
 pub(super) fn names(shards: &[ShardId]) -> AttributeValue {
-    AttributeValue::Ss(shards.iter().map(|shard| shard.as_str().to_owned()).collect())
+    let name = |shard: &ShardId| match shard.of_several() {
+        Some((_, name)) => name.to_owned(),
+        None => shard.as_str().to_owned(),
+    };
+    AttributeValue::Ss(shards.iter().map(name).collect())
 }
 
 /// The stamp of a write. It names the counter that the write stored: where the two differ, a
@@ -208,8 +233,8 @@ fn whole(text: &str) -> Option<u64> {
     })
 }
 
-/// Names, sorted, from a set or a list, and no name twice.
-fn strings(item: &Item, name: &str) -> Vec<ShardId> {
+/// Shards of the same stream as another, from a set or a list of names: sorted, and none twice.
+fn strings(item: &Item, name: &str, of: &ShardId) -> Vec<ShardId> {
     let list = |values: &Vec<AttributeValue>| {
         values.iter().filter_map(|value| value.as_s().ok().cloned()).collect()
     };
@@ -219,7 +244,11 @@ fn strings(item: &Item, name: &str) -> Vec<ShardId> {
         Some(AttributeValue::S(text)) => vec![text.clone()],
         _ => Vec::new(),
     };
-    let mut names: Vec<ShardId> = texts.iter().map(|text| ShardId::new(text)).collect();
+    let shard = |name: &String| match of.of_several() {
+        Some((stream, _)) => ShardId::within(stream, name),
+        None => ShardId::new(name),
+    };
+    let mut names: Vec<ShardId> = texts.iter().map(shard).collect();
     names.sort();
     names.dedup();
     names
@@ -290,7 +319,7 @@ mod tests {
             let text = std::fs::read_to_string(file.expect("an entry").path()).expect("text");
             let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
             for item in lines.flat_map(|exchange: Value| items(&exchange)) {
-                match read(&item) {
+                match read(&item, Keys::OfOne) {
                     Reading::Lease(lease) => {
                         assert!(lease.key.as_str().starts_with("shardId-"), "{item:?}");
                         assert!(lease.hash_range.is_some(), "{item:?}");
@@ -317,13 +346,13 @@ mod tests {
     fn what_is_no_lease_is_left_alone() {
         let mut other = lease_item();
         other.insert(KIND.to_owned(), AttributeValue::S("LEADER".to_owned()));
-        assert_eq!(read(&other), Reading::NoLease);
+        assert_eq!(read(&other, Keys::OfOne), Reading::NoLease);
         let mut bare = lease_item();
         bare.remove(COUNTER);
-        assert_eq!(read(&bare), Reading::NoLease);
+        assert_eq!(read(&bare, Keys::OfOne), Reading::NoLease);
         let mut odd = lease_item();
         odd.insert(CHECKPOINT.to_owned(), AttributeValue::S("soon".to_owned()));
-        assert_eq!(read(&odd), Reading::Unreadable);
+        assert_eq!(read(&odd, Keys::OfOne), Reading::Unreadable);
     }
 
     /// A new lease has the attributes that every KCL version needs, and no others.
@@ -332,6 +361,27 @@ mod tests {
         let mut names: Vec<String> = lease_item().into_keys().collect();
         names.sort();
         assert_eq!(names, [CHECKPOINT, SUB_SEQUENCE, COUNTER, KEY, SWITCHES]);
+    }
+
+    /// With several streams in a table the item is the KCL's, too: the key has the stream in it,
+    /// relatives are named as the stream does.
+    #[test]
+    fn a_lease_of_one_of_several_streams_is_the_kcls() {
+        let shard = |n: u8| ShardId::within("123456789012:raw:1700000000", &format!("shardId-{n}"));
+        let parents = vec![shard(1), shard(2)];
+        let lease = Lease { parents, ..Lease::new(&shard(7), Position::TrimHorizon) };
+        let item = new(&lease);
+        assert_eq!(string(&item, KEY), Some("123456789012:raw:1700000000:shardId-7"));
+        assert_eq!(string(&item, "streamName"), Some("123456789012:raw:1700000000"));
+        assert_eq!(string(&item, "shardId"), Some("shardId-7"));
+        let mut named = item["parentShardId"].as_ss().expect("a set").clone();
+        named.sort();
+        assert_eq!(named, ["shardId-1", "shardId-2"]);
+        for (keys, ours) in [(Keys::OfOne, false), (Keys::OfSeveral, true), (Keys::OfAny, true)] {
+            let expected = if ours { Some(lease.clone()) } else { None };
+            assert_eq!(read(&item, keys).lease(), expected, "{keys:?}");
+            assert_eq!(read(&lease_item(), keys).lease().is_some(), keys != Keys::OfSeveral);
+        }
     }
 
     #[test]

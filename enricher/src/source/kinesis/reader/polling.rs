@@ -75,8 +75,9 @@ impl Reader {
     /// An iterator that continues after what was gathered; `None` when the shard is gone.
     async fn iterator(&mut self) -> Result<Option<String>, Error> {
         loop {
-            let get = self.stream.client.get_shard_iterator();
-            let get = get.stream_name(&self.stream.settings.stream).shard_id(self.shard.as_str());
+            let (name, arn) = self.stream.asked();
+            let get = self.stream.client.get_shard_iterator().set_stream_name(name);
+            let get = get.set_stream_arn(arn).shard_id(self.shard.as_str());
             let Some((kind, number, time)) = self.place() else { return Ok(None) };
             let get = get.shard_iterator_type(kind).set_timestamp(time);
             let get = get.set_starting_sequence_number(number.map(str::to_owned));
@@ -95,6 +96,7 @@ impl Reader {
     async fn page(&mut self, iterator: &str) -> Result<Page, Error> {
         let (limit, too_long) = self.pace.attempt();
         let get = self.stream.client.get_records().shard_iterator(iterator).limit(limit);
+        let get = get.set_stream_arn(self.stream.settings.arn.clone());
         let error = match get.customize().config_override(timeouts(too_long)).send().await {
             Ok(page) => {
                 self.pace.answered(page.records().len());
