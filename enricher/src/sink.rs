@@ -14,6 +14,7 @@ pub mod s3;
 pub mod storage;
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use lease::{Held, ShardId};
 use tokio::sync::oneshot;
@@ -61,9 +62,7 @@ pub struct Origin {
     pub shard: ShardId,
     /// The number of the ownership.
     pub epoch: u64,
-    /// The lease. Not kept alive from here: what waits in an object must not keep a shard whose
-    /// loop has ended.
-    held: Weak<Held>,
+    right: Right,
     /// The first record: sequence number and sub-sequence.
     pub first: (lease::SequenceNumber, u64),
     /// The last record.
@@ -74,6 +73,16 @@ pub struct Origin {
     pub now_ms: i64,
     /// When the earliest and the latest record came to the stream, where that is known.
     pub arrived_ms: Option<(i64, i64)>,
+}
+
+/// The right to write lines.
+#[derive(Clone, Debug)]
+enum Right {
+    /// That of a lease. Not kept alive from here: what waits in an object must not keep a shard
+    /// whose loop has ended.
+    Lease(Weak<Held>),
+    /// Nobody else makes these lines.
+    Own,
 }
 
 /// How a sink took a part.
@@ -281,13 +290,22 @@ impl Origin {
         Some(Origin {
             shard: held.shard().clone(),
             epoch: held.epoch(),
-            held: Arc::downgrade(held),
+            right: Right::Lease(Arc::downgrade(held)),
             first: place(batch.records.first()?),
             last: place(batch.records.last()?),
             records: batch.records.len(),
             now_ms,
             arrived_ms: batch.arrived_ms(),
         })
+    }
+
+    /// Of the n-th part of a replay, which no lease is about.
+    pub fn of_replay(replay: &str, part: u64, records: usize, now_ms: i64) -> Origin {
+        let number = lease::SequenceNumber::parse(&part.to_string());
+        let place = (number.expect("a number without a sign is one"), 0);
+        let (shard, first, last) = (ShardId::new(replay), place.clone(), place);
+        let (epoch, right, arrived_ms) = (0, Right::Own, None);
+        Origin { shard, epoch, right, first, last, records, now_ms, arrived_ms }
     }
 
     /// Whether output may still be written: the lease is held and its deadline ahead.
@@ -297,10 +315,16 @@ impl Origin {
 
     /// Until when output may be written; `None` once the lease is gone.
     fn deadline(&self) -> Option<Instant> {
-        let held = self.held.upgrade()?;
+        let held = match &self.right {
+            Right::Lease(held) => held.upgrade()?,
+            Right::Own => return Some(Instant::now() + OWN),
+        };
         (!held.lost().is_cancelled()).then(|| held.deadline())
     }
 }
+
+/// How far ahead the deadline of what is one's own always is: a day.
+const OWN: Duration = Duration::from_secs(86_400);
 
 /// Runs a request only while every origin may write: it is not started when one may not, and cut
 /// off when a deadline passes that no renewal moved. A request as long as a lease is fine as long

@@ -11,9 +11,10 @@ mod folder;
 mod parts;
 mod progress;
 mod reading;
+mod routes;
 mod tally;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,7 @@ use folder::Folder;
 use parts::{Parts, Target};
 use progress::{Plan, Position, Progress};
 use reading::Reading;
+use routes::Routes;
 
 /// What `snowmelt replay` was asked for.
 #[derive(Debug, clap::Args)]
@@ -50,9 +52,19 @@ pub struct Args {
     /// Folder for the results. The same command goes on there with what it began.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Write to the routes of the configuration that --config names, as a worker does.
+    #[arg(long, value_enum, conflicts_with = "output", requires_all = ["config", "state"])]
+    to: Option<To>,
+    /// With --to: a folder that keeps how far the replay is. The same command goes on there.
+    #[arg(long, value_name = "DIR", requires = "to")]
+    state: Option<PathBuf>,
     /// Write nothing, and say what would change: events by verdict and reason before and after,
     /// and some of those that become something else.
-    #[arg(long, required_unless_present = "output", conflicts_with = "output")]
+    #[arg(
+        long,
+        required_unless_present_any = ["output", "to"],
+        conflicts_with_all = ["output", "to"],
+    )]
     dry_run: bool,
     /// With --dry-run: compare with what another configuration of a worker would make of it.
     #[arg(long, value_name = "FILE", requires = "dry_run")]
@@ -63,8 +75,8 @@ pub struct Args {
     /// Compress the result files.
     #[arg(long, value_enum, requires = "output")]
     compress: Option<Compression>,
-    /// Begin anew, and replace results of an earlier run.
-    #[arg(long, requires = "output")]
+    /// Begin anew, and replace results of an earlier run. What was written to routes stays there.
+    #[arg(long, conflicts_with = "dry_run")]
     force: bool,
     /// What marks the events in etl_tags.
     #[arg(long, default_value = "replay", value_name = "TEXT", value_parser = tag)]
@@ -81,6 +93,13 @@ pub struct Args {
     /// How many threads process.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = threads())]
     threads: u16,
+}
+
+/// Where results go besides folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum To {
+    /// The routes of the configuration.
+    Routes,
 }
 
 fn tag(text: &str) -> Result<String, String> {
@@ -104,32 +123,36 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         compression: args.compress,
         force: args.force,
     });
-    let Begun { progress, plan, position } = match &to {
-        None => {
-            Begun { progress: None, plan: planned(&args, &aws)?, position: Position::default() }
-        }
-        Some(to) => begun(&args, to, &aws)?,
+    let state = to.as_ref().map(|to| to.folder.join(STATE)).or(args.state.clone());
+    let Begun { progress, plan, position } = match &state {
+        None => Begun::anew(None, planned(&args, &aws)?),
+        Some(state) => begun(&args, (state, to.as_ref()), &aws)?,
     };
     if position.done {
         return parts::finish(to.as_ref(), progress, &position);
     }
     let transform = Transform::new(setup(&args, config.as_ref(), &plan)?)?;
-    let target = match &to {
-        None => Target::Nowhere(Box::new(Dry::new(against(&args, &plan)?, args.examples))),
-        Some(to) => Target::Folder(Folder::open(to.clone(), &position.files)?),
+    let target = match (&to, &config) {
+        (Some(to), _) => Target::Folder(Folder::open(to.clone(), &position.files)?),
+        (None, Some(config)) if args.to.is_some() => {
+            Target::Routes(Box::new(Routes::open(config, &plan.id, plan.begun_ms)?))
+        }
+        _ => Target::Nowhere(Box::new(Dry::new(against(&args, &plan)?, args.examples))),
     };
     let halt = signal::halt().context("cannot listen to signals")?;
     let objects = places::listed(&plan.objects, &aws)?;
-    let met = (position.place, position.tally.clone());
+    let mut parts = Parts::new(target, progress, position);
+    parts.confirm()?;
+    let met = (parts.position().place, parts.position().tally.clone());
     let reading = Reading::new(objects, args.choice.choice(), met, Arc::clone(&halt));
     let mut account = Account::start();
     let total = plan.objects.iter().map(|(_, bytes)| *bytes).sum();
     account.follow(Bytes { total, read: reading.read_bytes() });
-    let mut parts = Parts::new(target, progress, position);
     let worked = parts.work(&transform, reading, args.threads.into(), (&halt, &mut account));
     transform.tell_asked();
     terminal::tell(&account.finish());
-    let goes_on = to.is_some().then_some("snowmelt: the same command goes on where this one ended");
+    let goes_on =
+        state.is_some().then_some("snowmelt: the same command goes on where this one ended");
     match worked {
         _ if halt.load(Ordering::Relaxed) => {
             terminal::note("snowmelt: interrupted");
@@ -144,7 +167,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn configuration(file: &std::path::Path) -> Result<Config, Usage> {
+fn configuration(file: &Path) -> Result<Config, Usage> {
     config::load(file).map_err(|error| Usage(error.to_string()))
 }
 
@@ -156,22 +179,32 @@ struct Begun {
     position: Position,
 }
 
+impl Begun {
+    /// One that begins now.
+    fn anew(progress: Option<Progress>, plan: Plan) -> Begun {
+        Begun { progress, plan, position: Position::default() }
+    }
+}
+
 /// The replay that was begun in a folder, or one that begins there now.
-fn begun(args: &Args, to: &Destination, aws: &aws::Settings) -> anyhow::Result<Begun> {
-    let state = to.folder.join(STATE);
-    if !progress::is_begun(&state) {
+fn begun(
+    args: &Args,
+    (state, to): (&Path, Option<&Destination>),
+    aws: &aws::Settings,
+) -> anyhow::Result<Begun> {
+    if let Some(to) = to.filter(|_| !progress::is_begun(state)) {
         to.check()?;
     }
-    let progress = Progress::take(&state)?;
+    let progress = Progress::take(state)?;
     if let Some((plan, position)) = progress.begun()?.filter(|_| !args.force) {
-        plan.check(&arguments(args), &state)?;
+        plan.check(&arguments(args), state)?;
         let (done, all) = (position.place.object, plan.objects.len());
         terminal::note(&format!("snowmelt: going on: {done} of {all} objects are done"));
         return Ok(Begun { progress: Some(progress), plan, position });
     }
     let plan = planned(args, aws)?;
     progress.begin(&plan)?;
-    Ok(Begun { progress: Some(progress), plan, position: Position::default() })
+    Ok(Begun::anew(Some(progress), plan))
 }
 
 /// A replay of what is there now.
@@ -193,6 +226,7 @@ fn arguments(args: &Args) -> Vec<String> {
     let mut words: Vec<String> = args.from.iter().map(|from| from.display().to_string()).collect();
     words.extend(args.choice.words());
     words.push(format!("--tag {}", args.tag));
+    words.extend(args.to.map(|to| format!("--to {to:?}")));
     words.extend(args.compress.map(|compress| format!("--compress {compress:?}")));
     words.extend(args.transform.now().map(|now| format!("--now {now}")));
     words
@@ -204,6 +238,12 @@ fn setup(args: &Args, config: Option<&Config>, plan: &Plan) -> anyhow::Result<Se
         None => args.transform.setup(args.transform.settings()?),
         Some(config) => configured(config, &plan.id)?,
     };
+    if args.to.is_none() {
+        // A folder takes what waits, whatever the configuration has for it.
+        let bad = config.is_some_and(|it| it.schemas.unavailable == config::Unavailable::Bad);
+        setup.settings.unavailable =
+            if bad { pipeline::Unavailable::Bad } else { pipeline::Unavailable::Park };
+    }
     setup.settings.tag = Some(args.tag.clone());
     setup.now = Some(plan.begun_ms);
     Ok(setup)
@@ -218,12 +258,7 @@ fn against(args: &Args, plan: &Plan) -> anyhow::Result<Option<Transform>> {
 }
 
 fn configured(config: &Config, id: &str) -> Result<Setup, Usage> {
-    let mut settings = plan::Plan::of(config, &format!("replay-{id}"))?.pipeline;
-    // A folder takes what waits, whatever the configuration has for it.
-    settings.unavailable = match config.schemas.unavailable {
-        config::Unavailable::Bad => pipeline::Unavailable::Bad,
-        config::Unavailable::Wait | config::Unavailable::Park => pipeline::Unavailable::Park,
-    };
+    let settings = plan::Plan::of_part(config, &format!("replay-{id}"))?.pipeline;
     let lookups = config.lookups.clone();
     Ok(Setup {
         settings,

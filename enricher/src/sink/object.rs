@@ -69,6 +69,19 @@ pub struct Settings {
     pub object_bytes: usize,
     /// An object closes so long after its first line.
     pub object_age: Duration,
+    /// How objects are told apart.
+    pub names: Names,
+}
+
+/// How the objects of a run are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// By a number, in the order in which they are begun.
+    #[default]
+    Counted,
+    /// By their folders: no folder gets two, and one that is there already is the same one, from an
+    /// attempt that was cut off.
+    Known,
 }
 
 /// The sink. Dropping it abandons what is open; whoever waits for it learns so.
@@ -288,6 +301,7 @@ impl Settings {
         let t = Utc::from_ms(now_ms);
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let version = if version == 0 { String::new() } else { format!(".{version}") };
+        let number = if self.names == Names::Known { 1 } else { number };
         let name = self.name.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
         format!(
             "{}{slash}{folder}{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z\

@@ -11,7 +11,7 @@ use pipeline::divide::{Folder, Form, Want};
 use crate::config::{self, Config, Place};
 use crate::exit::Usage;
 use crate::sink::kinesis::{self, Key};
-use crate::sink::object::{Compression, Settings};
+use crate::sink::object::{Compression, Names, Settings};
 
 /// A place that takes lines of a route.
 #[derive(Clone, Debug)]
@@ -173,6 +173,27 @@ impl Destination {
         Destination { route, name, implied: false, want, condition, to }
     }
 
+    /// Whether AWS is asked to take its lines.
+    pub fn is_in_aws(&self) -> bool {
+        self.to.accesses().next().is_some()
+    }
+
+    /// The same for a run whose every part has one object in a folder, under a name that is known
+    /// beforehand: whoever repeats a part after a crash writes the same objects.
+    pub(super) fn by_parts(mut self) -> Destination {
+        let known = |objects: &mut Objects| {
+            objects.settings.names = Names::Known;
+            // Which folder was first would be chance.
+            objects.settings.open_objects = usize::MAX;
+        };
+        match &mut self.to {
+            To::Objects(objects) => known(objects),
+            To::Stream { larger: Larger::Objects(objects), .. } => known(objects),
+            To::Stream { .. } => {}
+        }
+        self
+    }
+
     /// The place, for people; two destinations of a route with the same are one.
     fn place(&self) -> String {
         match &self.to {
@@ -203,6 +224,7 @@ impl Objects {
             compression: growth.compression,
             object_bytes: growth.bytes,
             object_age: growth.age,
+            names: Names::default(),
         };
         Objects { home, settings }
     }

@@ -65,6 +65,15 @@ impl Plan {
         Ok(Plan { leases: leases(config, id), pipeline, destinations, folders, warnings })
     }
 
+    /// What a part of a replay comes to: the same, but nothing is archived once more.
+    pub fn of_part(config: &Config, part: &str) -> Result<Plan, Usage> {
+        let mut plan = Plan::of(config, part)?;
+        plan.destinations.retain(|destination| destination.route != Route::Raw);
+        let parts = plan.destinations.into_iter().map(Destination::by_parts);
+        plan.destinations = parts.collect();
+        Ok(plan)
+    }
+
     /// The same for a worker that keeps all it makes in a folder.
     pub fn local(
         leases: lease::Config,

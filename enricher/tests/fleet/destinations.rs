@@ -100,6 +100,7 @@ fn objects(parts: &Shared, route: Route, key: &str, open: usize, at: &Path) -> A
         compression: Compression::Zstd,
         object_bytes: usize::MAX,
         object_age: Duration::from_secs(3600),
+        names: Default::default(),
     };
     let (pool, metrics) = (Arc::clone(&parts.pool), Arc::clone(&parts.metrics));
     let storage = Storage::Folder(Folder::new(at));

@@ -38,6 +38,7 @@ fn start(stage: &Stage, budget: usize, folder: &Path) -> Holding {
             compression: Compression::Zstd,
             object_bytes: usize::MAX,
             object_age: Duration::from_secs(3600),
+            names: Default::default(),
         };
         let (pool, metrics) = (Arc::clone(&parts.pool), Arc::clone(&parts.metrics));
         let storage = Storage::Folder(Folder::new(folder));

@@ -202,6 +202,11 @@ impl Transform {
         output
     }
 
+    /// How its pipeline works.
+    pub fn settings(&self) -> &Settings {
+        self.pipeline.settings()
+    }
+
     /// Writes down once more an event of which nothing but its line was kept, if it is about this.
     pub fn rewrite(&self, (route, line): &(Route, String), about: &About) -> Output {
         self.pipeline.rewrite(*route, line, about, self.now()).unwrap_or_default()

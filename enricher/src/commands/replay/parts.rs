@@ -10,6 +10,7 @@ use super::dry::Dry;
 use super::folder::{self, Folder};
 use super::progress::{Position, Progress};
 use super::reading::{Piece, Reading};
+use super::routes::Routes;
 use super::tally::Tally;
 use crate::commands::enrich::Transform;
 use crate::commands::enrich::account::Account;
@@ -25,6 +26,8 @@ const PART_BYTES: usize = 4 << 20;
 pub(super) enum Target {
     /// To files of a folder.
     Folder(Folder),
+    /// To the routes of a configuration.
+    Routes(Box<Routes>),
     /// Nowhere: it is only said what would change.
     Nowhere(Box<Dry>),
 }
@@ -44,6 +47,23 @@ impl Parts {
         Parts { target, progress, position, bytes: 0 }
     }
 
+    /// Writes the part that was kept and not confirmed, if there is one.
+    pub(super) fn confirm(&mut self) -> anyhow::Result<()> {
+        let (Target::Routes(routes), Some(progress)) = (&self.target, &self.progress) else {
+            return Ok(());
+        };
+        let Some((after, part)) = progress.kept(&self.position)? else { return Ok(()) };
+        routes.write(after.parts, &part)?;
+        progress.advance(&after)?;
+        self.position = after;
+        Ok(())
+    }
+
+    /// Where it goes on.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
     /// Processes everything that is read.
     pub(super) fn work(
         &mut self,
@@ -55,6 +75,11 @@ impl Parts {
         let next = || reading.piece();
         transform.all(next, threads, halt, |piece: Piece, output| {
             let output = match &piece.line {
+                Some((_, line)) if !self.has_place(transform, line) => {
+                    let why = "oversized: the stream of its route takes no line of its size";
+                    count(&mut self.position.counts.left, why, 1);
+                    output
+                }
                 Some(line) => transform.rewrite(line, piece.about()),
                 None => output,
             };
@@ -65,6 +90,14 @@ impl Parts {
         (self.position.place, self.position.tally) = reading.reached();
         self.position.done = !halt.load(Ordering::Relaxed);
         self.commit()
+    }
+
+    /// Whether a line that was too large once has a place.
+    fn has_place(&self, transform: &Transform, line: &str) -> bool {
+        match &self.target {
+            Target::Routes(routes) => routes.takes(transform.settings(), line.len()),
+            Target::Folder(_) | Target::Nowhere(_) => true,
+        }
     }
 
     fn take(&mut self, piece: Piece, output: Output) -> anyhow::Result<()> {
@@ -80,19 +113,34 @@ impl Parts {
                     counts.add(&piece, &output, None);
                     folder.take(&output);
                 }
+                Target::Routes(routes) => {
+                    counts.add(&piece, &output, None);
+                    routes.take(&output, piece.as_ref().batch.records.len());
+                }
             }
         }
         self.bytes += piece.as_ref().bytes + piece.line.as_ref().map_or(0, |line| line.1.len());
         (self.position.place, self.position.tally) = (piece.place, piece.tally);
-        if self.bytes >= PART_BYTES { self.commit() } else { Ok(()) }
+        let enough = match &self.target {
+            Target::Routes(routes) => routes.part_bytes(),
+            Target::Folder(_) | Target::Nowhere(_) => PART_BYTES,
+        };
+        if self.bytes >= enough { self.commit() } else { Ok(()) }
     }
 
     /// Ends the present part.
     fn commit(&mut self) -> anyhow::Result<()> {
         self.bytes = 0;
         self.position.parts += 1;
-        if let Target::Folder(folder) = &mut self.target {
-            self.position.files = folder.commit()?;
+        match (&mut self.target, &self.progress) {
+            (Target::Folder(folder), _) => self.position.files = folder.commit()?,
+            (Target::Routes(routes), Some(progress)) => {
+                let part = routes.end_of_part();
+                progress.keep(&self.position, &part)?;
+                routes.write(self.position.parts, &part)?;
+            }
+            (Target::Routes(_), None) => unreachable!("what goes to routes has a state"),
+            (Target::Nowhere(_), _) => {}
         }
         self.progress.iter().try_for_each(|progress| progress.advance(&self.position))
     }
@@ -114,9 +162,15 @@ pub(super) fn finish(
 ) -> anyhow::Result<ExitCode> {
     if let Some(to) = to {
         folder::finish(to, &position.files)?;
+    }
+    if progress.is_some() {
         terminal::tell(&position.counts.table());
     }
-    progress.map_or(Ok(()), Progress::forget)?;
+    match progress {
+        // What is in a folder is seen there. Elsewhere only the state tells that it was done.
+        Some(progress) if to.is_some() => progress.forget()?,
+        _ => {}
+    }
     let Tally { read, chosen, passed_over, left, damaged, damage } = &position.tally;
     for (name, count) in [("objects passed over", passed_over), ("read", read), ("chosen", chosen)]
     {

@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::counts::Counts;
+use super::routes::Written;
 use super::tally::{Place, Tally};
 use crate::exit::Usage;
 
 const PLAN: &str = "plan.json";
 const POSITION: &str = "position.json";
+const PART: &str = "part.json";
 const LOCK: &str = "lock";
 
 /// The version of these files.
@@ -90,7 +92,7 @@ impl Progress {
     /// Begins anew: what was here is forgotten.
     pub(super) fn begin(&self, plan: &Plan) -> anyhow::Result<()> {
         // A plan without a position is at its beginning; a position without a plan is nothing.
-        for file in [PLAN, POSITION] {
+        for file in [PLAN, POSITION, PART] {
             match std::fs::remove_file(self.folder.join(file)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("{}", self.folder.display()));
@@ -104,6 +106,17 @@ impl Progress {
     /// Everything before the position is durable.
     pub(super) fn advance(&self, position: &Position) -> anyhow::Result<()> {
         self.write(POSITION, position)
+    }
+
+    /// Keeps a part that goes somewhere else, and the position that is behind it then.
+    pub(super) fn keep(&self, position: &Position, part: &Written) -> anyhow::Result<()> {
+        self.write(PART, &(position, part))
+    }
+
+    /// The part that was kept, unless the position is behind it already.
+    pub(super) fn kept(&self, position: &Position) -> anyhow::Result<Option<(Position, Written)>> {
+        let kept = self.read::<(Position, Written)>(PART)?;
+        Ok(kept.filter(|(after, _)| after.parts > position.parts))
     }
 
     /// Removes the folder, whose replay has nothing left to do.
