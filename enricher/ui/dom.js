@@ -1,18 +1,18 @@
 // Elements made of data. Everything that comes from outside goes through text(): it is shown as
 // text, whatever it contains.
 
-// What a reader could not see, or what would turn the text around: shown by its number.
+// What a reader could not see, what would turn the text around, and what terminals obey.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
-/** A text in which nothing is hidden: control characters are shown as pictures or numbers. */
+/** A text in which nothing is hidden: such characters are shown by their numbers. */
 export function text(value) {
-  return String(value).replace(UNSEEN, (character) => {
-    const code = character.charCodeAt(0);
-    if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    if (code === 0x7f) return "\u2421";
-    return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
-  });
+  const shown = (unseen) => unseen.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+  return String(value).replace(UNSEEN, (unseen) => `\u27e8U+${shown(unseen)}\u27e9`);
 }
+
+/** JSON in which nothing is hidden, and which is still the same JSON. */
+export const escaped = (json) =>
+  json.replace(UNSEEN, (unseen) => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /**
  * An element: properties by name, `class` and `data-…`, `aria-…` included, functions as listeners

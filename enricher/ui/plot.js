@@ -76,7 +76,9 @@ export class Plot {
       const line = svg("path", { d: `M${tops.join("L")}`, class: `line ${kind}` });
       if (!this.stacked) return [line];
       const bottoms = floor.map((value, at) => `${x(at)} ${y(value)}`).reverse();
-      return [svg("path", { d: `M${tops.join("L")}L${bottoms.join("L")}Z`, class: `area ${kind}` }), line];
+      const area = svg("path", { d: `M${tops.join("L")}L${bottoms.join("L")}Z`, class: `area ${kind}` });
+      // A line along an area of no height would only hide the one below it.
+      return floor.some((value) => value > 0) ? [area] : [area, line];
     });
     refill(this.drawing, grid, paths);
   }

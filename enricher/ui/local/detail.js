@@ -1,7 +1,7 @@
 // One event, opened: what became of it and why, the payload to change and try again, and what each
 // step made of it.
 
-import { ask, badge, clock, copier, duration, el, refill, schemaName } from "../dom.js";
+import { ask, badge, clock, copier, duration, el, escaped, refill, schemaName } from "../dom.js";
 import { branch, changed, leaf } from "../tree.js";
 
 // What the page says of a payload is asked for when nobody has typed for so long.
@@ -116,7 +116,7 @@ export class Detail {
       found !== null && el("span", null, "found: ", el("code", null, found)),
     );
     if (at) {
-      const show = el("button", { type: "button", class: "quiet small", "aria-label": `Show ${at} in the payload` }, "Show in the payload");
+      const show = el("button", { type: "button", class: "quiet small", "aria-label": `Show in the payload: ${at}` }, "Show in the payload");
       show.addEventListener("click", () => this.select(at, schema));
       item.append(el("span", null, show));
     }
@@ -129,7 +129,7 @@ export class Detail {
     this.area = this.query = null;
     if (!edit) return null;
     const isEvent = edit.form === "event";
-    const first = isEvent ? edit.text : edit.body;
+    const first = isEvent ? escaped(edit.text) : edit.body;
     this.form = edit.form;
     this.area = el("textarea", { spellcheck: "false", autocomplete: "off", "aria-label": isEvent ? "The event as it was sent" : "The body as it was sent" });
     this.area.value = first;
@@ -172,17 +172,33 @@ export class Detail {
     );
   }
 
+  /** What stands there; what is plainly no JSON need not be asked about. */
   edited() {
+    if (this.form === "event") {
+      try {
+        JSON.parse(this.area.value);
+      } catch (error) {
+        throw new Error(`this is no JSON: ${error.message}`);
+      }
+    }
     const edit = this.form === "event"
       ? { form: "event", text: this.area.value }
       : { form: "request", query: this.query.value, body: this.area.value };
     return { number: this.number, edit };
   }
 
+  async ask(path) {
+    try {
+      return await ask(path, this.edited());
+    } catch (error) {
+      return { error };
+    }
+  }
+
   /** Says what would become of the payload as it stands there. */
   async check() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const told = await ask("/api/try", this.edited()).catch((error) => ({ error }));
+    const told = await this.ask("/api/try");
     if (turn !== this.turn) return;
     if (told.error) return void refill(this.verdict, badge("bad"), told.error.message);
     const outcomes = told.verdicts.map((verdict, at) => {
@@ -198,7 +214,7 @@ export class Detail {
     this.turn = (this.turn ?? 0) + 1;
     send.disabled = true;
     refill(this.verdict, "On its way through the stream");
-    const told = await ask("/api/again", this.edited()).catch((error) => ({ error }));
+    const told = await this.ask("/api/again");
     send.disabled = false;
     if (told.error) return void refill(this.verdict, badge("bad"), told.error.message);
     if (!told.events.length) return void refill(this.verdict, "It is in the stream, and no worker has come to it yet.");

@@ -11,6 +11,9 @@ const MOST = 600;
 // New events are fetched at most so often, so that a busy stream stays readable.
 const PAUSE_MS = 1000;
 
+// A search begins when nobody has typed for so long.
+const TYPING_MS = 50;
+
 const FIELDS = ["text", "app", "event", "schema"];
 
 export class Events {
@@ -30,7 +33,7 @@ export class Events {
     let typing;
     byId("text").addEventListener("input", () => {
       clearTimeout(typing);
-      typing = setTimeout(() => this.filtered(), 120);
+      typing = setTimeout(() => this.filtered(), TYPING_MS);
     });
     for (const id of FIELDS.slice(1)) {
       byId(id).addEventListener("change", () => this.filtered());
@@ -170,9 +173,19 @@ export class Events {
     this.rows = told.events;
     this.shownUntil = told.newest;
     this.kept = told.kept;
-    refill(byId("rows"), this.rows.map((row) => this.row(row)));
+    this.anew();
     byId("older").hidden = told.events.length < PAGE;
     this.told();
+  }
+
+  /** Shows other rows; who had come to one by keyboard stays there, or begins above. */
+  anew() {
+    const rows = byId("rows");
+    const focused = document.activeElement?.closest?.("#rows tr")?.dataset.number;
+    refill(rows, this.rows.map((row) => this.row(row)));
+    if (!focused) return;
+    const row = rows.querySelector(`tr[data-number="${focused}"]`) ?? rows;
+    row.querySelector("button")?.focus({ preventScroll: true });
   }
 
   async more() {
@@ -184,9 +197,7 @@ export class Events {
     if (told.events.length === PAGE) {
       // More than fit came: what is in between can be asked for, the list begins anew.
       this.rows = told.events;
-      const focused = document.activeElement?.closest?.("#rows tr")?.dataset.number;
-      refill(byId("rows"), this.rows.map((row) => this.row(row)));
-      if (focused) byId("rows").querySelector("button")?.focus({ preventScroll: true });
+      this.anew();
       byId("older").hidden = false;
     } else if (told.events.length) {
       this.rows = [...told.events, ...this.rows].slice(0, MOST);
@@ -254,6 +265,7 @@ export class Events {
     this.paused = !this.paused;
     byId("pause").setAttribute("aria-pressed", String(this.paused));
     byId("pause").textContent = this.paused ? "Go on" : "Pause";
+    this.reading = false;
     if (this.paused) this.told();
     else this.refresh();
   }
@@ -277,8 +289,11 @@ export class Events {
   }
 
   open(number) {
-    // What one reads should stay where it is.
-    if (!this.paused) this.pause();
+    // What one reads should stay where it is, until one has read it.
+    if (!this.paused) {
+      this.pause();
+      this.reading = true;
+    }
     this.show(number);
   }
 
@@ -311,5 +326,6 @@ export class Events {
     this.remember(null);
     const row = byId("rows").querySelector(`tr[data-number="${number}"] button`);
     (row ?? byId("rows").querySelector("button") ?? byId("text")).focus();
+    if (this.reading) this.pause();
   }
 }

@@ -36,7 +36,7 @@ export class Rules {
       const cell = el("td", { class: "figure" });
       const row = el("tr", null, el("td", null, el("code", null, key.replace(/^iglu:/, ""))), el("td", null, source), cell);
       if (registry) {
-        const open = el("button", { type: "button", class: "quiet small", "aria-expanded": "false", "aria-label": `Text of ${key}` }, "Show");
+        const open = el("button", { type: "button", class: "quiet small", "aria-expanded": "false", "aria-label": `Show ${key}` }, "Show");
         open.addEventListener("click", () => this.open(row, open, key));
         cell.append(open);
       }
@@ -59,9 +59,10 @@ export class Rules {
     const shown = below?.classList.contains("text");
     button.setAttribute("aria-expanded", String(!shown));
     button.textContent = shown ? "Show" : "Hide";
+    button.setAttribute("aria-label", `${button.textContent} ${key}`);
     if (shown) return below.remove();
     const told = await ask(`/api/schema?${new URLSearchParams({ key })}`).catch((error) => ({ error }));
-    const text = told.error ? told.error.message : branch("schema", told.schema, 3);
+    const text = told.error ? told.error.message : branch("schema", told.schema, 9);
     row.after(el("tr", { class: "text" }, el("td", { colspan: 3, class: "text" }, text)));
   }
 }

@@ -29,6 +29,9 @@ const EVENTS: usize = 100_000;
 /// So many bytes of them: their lines, and the records that these are of.
 const BYTES: usize = 256 << 20;
 
+/// So many events are looked at in one go.
+const LOOKED_AT: usize = 4_096;
+
 /// Batches that wait to be kept. Workers wait for them, so that nothing is left out.
 const WAITING: usize = 16;
 
@@ -183,9 +186,16 @@ impl Store {
     /// The events that a filter lets through, newest first. A text that is rare makes it look at
     /// everything, which takes a while: not for a thread that others wait for.
     pub(super) fn find(&self, filter: &Filter, page: Page) -> Vec<Arc<Kept>> {
-        let looked_at = self.between(page.after, page.before);
-        let found = looked_at.into_iter().rev().filter(|kept| filter.lets(kept));
-        found.take(page.most).collect()
+        let (mut found, mut before) = (Vec::new(), page.before);
+        // Most pages are full after a few events, and workers wait while these are copied.
+        while found.len() < page.most {
+            let looked_at = self.newest_between(page.after, before);
+            let Some(oldest) = looked_at.first() else { break };
+            before = oldest.number;
+            let more = looked_at.into_iter().rev().filter(|kept| filter.lets(kept));
+            found.extend(more.take(page.most - found.len()));
+        }
+        found
     }
 
     /// The events above a number that a filter lets through, once there are so many, newest first.
@@ -228,11 +238,12 @@ impl Store {
         self.inner.newest.send_modify(|_| {});
     }
 
-    fn between(&self, after: u64, before: u64) -> Vec<Arc<Kept>> {
+    /// The newest events between two numbers, the oldest of them first.
+    fn newest_between(&self, after: u64, before: u64) -> Vec<Arc<Kept>> {
         let events = self.events();
         let from = events.kept.partition_point(|kept| kept.number <= after);
-        let to = events.kept.partition_point(|kept| kept.number < before);
-        events.kept.range(from..to.max(from)).cloned().collect()
+        let to = events.kept.partition_point(|kept| kept.number < before).max(from);
+        events.kept.range(from.max(to.saturating_sub(LOOKED_AT))..to).cloned().collect()
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {

@@ -55,6 +55,8 @@ pub(crate) struct Kept {
     pub(crate) gist: Box<str>,
     line: Box<[u8]>,
     record: Bytes,
+    /// What it counts for of its record's bytes, which all events of the record share.
+    share: usize,
 }
 
 /// What a line says of itself.
@@ -86,6 +88,7 @@ struct Rest {
     gist: String,
     line: Box<[u8]>,
     record: Bytes,
+    share: usize,
 }
 
 impl Kept {
@@ -96,7 +99,8 @@ impl Kept {
         event: Arc<str>,
         schemas: Box<[Arc<str>]>,
     ) -> Kept {
-        let Rest { at_ms, worker, shard, sequence, index, id, gist, line, record } = new.rest;
+        let Rest { at_ms, worker, shard, sequence, index, id, gist, line, record, share } =
+            new.rest;
         let (route, id, gist) = (new.route, id.into(), gist.into());
         Kept {
             number,
@@ -113,6 +117,7 @@ impl Kept {
             gist,
             line,
             record,
+            share,
         }
     }
 
@@ -126,9 +131,9 @@ impl Kept {
         &self.record
     }
 
-    /// Roughly what it occupies. Events of one record share it, so this is an upper bound.
+    /// Roughly what it occupies.
     pub(super) fn size(&self) -> usize {
-        ABOUT + self.line.len() + self.record.len() + self.id.len() + self.gist.len()
+        ABOUT + self.line.len() + self.share + self.id.len() + self.gist.len()
     }
 }
 
@@ -140,11 +145,13 @@ pub(super) fn of(seen: &Seen) -> Vec<New> {
     let mut incomplete = incomplete(seen);
     let mut waiting: Option<(u32, &[u8], usize)> = None;
     let mut events = Vec::with_capacity(output.verdicts.len());
+    let mut of_record = vec![0; batch.records.len()];
+    output.verdicts.iter().for_each(|(record, _)| of_record[*record as usize] += 1);
     let (mut at, mut index) = (0, 0);
     for (record, verdict) in &output.verdicts {
         index = if *record == at { index } else { 0 };
         at = *record;
-        let source = &batch.records[at as usize];
+        let source = (&batch.records[at as usize], of_record[at as usize]);
         let expected = "every verdict has its line";
         match verdict {
             Verdict::Enriched => {
@@ -155,9 +162,10 @@ pub(super) fn of(seen: &Seen) -> Vec<New> {
                 let line = bad.next().expect(expected);
                 let about = of_bad_row(line, kind.name());
                 let with = incomplete.remove(&about.id);
+                let with = with.map(|line| (line, incomplete_of(of_event(line), &about)));
                 events.push(new(seen, source, index, Route::Bad, line, about));
-                if let Some(line) = with {
-                    events.push(new(seen, source, index, Route::Incomplete, line, of_event(line)));
+                if let Some((line, about)) = with {
+                    events.push(new(seen, source, index, Route::Incomplete, line, about));
                 }
             }
             Verdict::Parked => {
@@ -167,7 +175,7 @@ pub(super) fn of(seen: &Seen) -> Vec<New> {
                     _ => (parked.next().expect(expected), 0),
                 };
                 waiting = Some((at, line, nth));
-                let (index, about) = of_parked(line, nth, &source.data, index);
+                let (index, about) = of_parked(line, nth, &source.0.data, index);
                 events.push(new(seen, source, index, Route::Parked, line, about));
             }
             Verdict::Dropped => {}
@@ -175,6 +183,11 @@ pub(super) fn of(seen: &Seen) -> Vec<New> {
         index += 1;
     }
     events
+}
+
+/// An incomplete event lacks what was wrong, its name, too, if that is where it was.
+fn incomplete_of(event: About, bad: &About) -> About {
+    About { event: bad.event.clone(), gist: bad.gist.clone(), ..event }
 }
 
 /// Incomplete events by their ids.
@@ -185,7 +198,7 @@ fn incomplete(seen: &Seen) -> HashMap<String, &[u8]> {
 
 fn new(
     seen: &Seen,
-    record: &Record,
+    (record, events): (&Record, usize),
     index: u32,
     route: Route,
     line: &[u8],
@@ -207,6 +220,7 @@ fn new(
         gist: gist.chars().take(GIST).collect(),
         line: line.into(),
         record: record.data.clone(),
+        share: record.data.len().div_ceil(events),
     };
     New { route, app, event, schemas, rest }
 }

@@ -158,7 +158,7 @@ fn every_verdict_is_kept_with_its_record() {
         [
             "enriched 0/0 shop cart: sku: a, n: 1",
             "bad 1/0 shop cart: schema violations: cart: $.n: is missing",
-            "incomplete 1/0 shop : ",
+            "incomplete 1/0 shop cart: schema violations: cart: $.n: is missing",
             &format!("parked 2/0 first page_view: waits for {CART}"),
             &format!("parked 2/1 second event: waits for {CART}"),
             "bad 3/0  : generic error: it \u{1b}[31m fell",
@@ -239,4 +239,31 @@ async fn who_waits_is_answered_when_there_are_so_many() {
     assert_eq!(store.wait(&filter, 0, 2).await.len(), 3, "they are there already");
     let first = found.last().expect("three").number;
     assert_eq!(ids(&store.wait(&filter, first, 2).await), ["two", "one"]);
+}
+
+#[test]
+fn a_record_of_many_events_counts_once() {
+    let mut story = Story::default().record(&"x".repeat(10_000));
+    for n in 0..100 {
+        story = story.enriched(&[(Field::EventId, &n.to_string())]);
+    }
+    let store = Store::with(Most { events: usize::MAX, bytes: 100_000 });
+    store.keep(&story.seen());
+    assert_eq!(store.len(), 100);
+}
+
+#[test]
+fn a_search_goes_on_until_the_page_is_full_or_all_is_seen() {
+    let store = Store::new();
+    let mut story = Story::default().record("{}");
+    for n in 0..3 * LOOKED_AT {
+        let app = if n % LOOKED_AT == 7 { "rare" } else { "usual" };
+        story = story.enriched(&[(Field::AppId, app)]);
+    }
+    store.keep(&story.seen());
+    let rare = Filter { app: Some("rare".to_owned()), ..Filter::default() };
+    let found = |most| store.find(&rare, Page { most, ..Page::default() });
+    let numbers = found(9).iter().map(|kept| kept.number).collect::<Vec<_>>();
+    assert_eq!(numbers, [2, 1, 0].map(|n| n * LOOKED_AT as u64 + 8));
+    assert_eq!(found(2).len(), 2);
 }
