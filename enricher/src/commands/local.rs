@@ -79,6 +79,9 @@ pub struct Args {
     /// A worker's configuration: what it says of data counts, streams and buckets do not.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Write events as flat JSON, too, in folders of their own.
+    #[arg(long)]
+    json: bool,
     /// Begin anew: delete the folder's stream, leases and outputs first.
     #[arg(long)]
     reset: bool,

@@ -156,6 +156,11 @@ pub(super) fn all(
     Ok(all)
 }
 
+/// Where a worker that keeps all it makes in a folder has a route's events as flat JSON.
+pub fn json_folder(route: Route) -> String {
+    format!("{}-json", route.name())
+}
+
 impl Destination {
     /// Every line of a route, to objects of a folder.
     pub(super) fn local(
@@ -166,6 +171,20 @@ impl Destination {
     ) -> Destination {
         let objects = Objects::of(route, Home::Folder(folder), route.name(), worker, growth);
         Destination::of_all(route, To::Objects(objects))
+    }
+
+    /// The same events as flat JSON, in a folder beside it.
+    pub(super) fn local_json(
+        route: Route,
+        folder: PathBuf,
+        worker: &str,
+        growth: Growth,
+    ) -> Destination {
+        let prefix = json_folder(route);
+        let mut objects = Objects::of(route, Home::Folder(folder), &prefix, worker, growth);
+        (objects.settings.name, objects.settings.form) = (Some("json".to_owned()), Form::Json);
+        let want = Want { form: Form::Json, ..Want::default() };
+        Destination { want, ..Destination::of_all(route, To::Objects(objects)) }
     }
 
     fn of_all(route: Route, to: To) -> Destination {

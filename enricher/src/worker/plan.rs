@@ -74,7 +74,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same for a worker that keeps all it makes in a folder.
+    /// The same for a worker that keeps all it makes in a folder, with flat JSON beside it where
+    /// that is made.
     pub fn local(
         leases: lease::Config,
         pipeline: pipeline::Settings,
@@ -84,7 +85,10 @@ impl Plan {
         let name = leases.worker_id.to_string();
         let destination =
             |route: Route| Destination::local(route, folder.to_owned(), &name, growth);
-        let destinations = Route::ALL.into_iter().map(destination).collect();
+        let json =
+            |route: &Route| Destination::local_json(*route, folder.to_owned(), &name, growth);
+        let also = pipeline.json.iter().map(json);
+        let destinations = Route::ALL.into_iter().map(destination).chain(also).collect();
         Plan { leases, pipeline, destinations, folders: Vec::new(), warnings: Vec::new() }
     }
 }

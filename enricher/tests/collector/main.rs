@@ -248,13 +248,17 @@ fn what_a_workers_configuration_says_of_data_counts_and_its_streams_do_not() {
 
     // An argument goes before it.
     let other = dir.path().join("other");
-    let line = [&config[..], &["--schemas", other.to_str().expect("text")]].concat();
+    let line = [&config[..], &["--schemas", other.to_str().expect("text"), "--json"]].concat();
     let local = Local::start(&run, &line);
     local.ask(webhook, r#"{"n":2}"#);
+    local.ask("GET /i?e=pv&p=web&tv=t&aid=json HTTP/1.1", "");
     let said = local.end();
-    assert!(said.contains("requests received           4"), "{said}");
+    assert!(said.contains("requests received           5"), "{said}");
     let bad = lines(&run, "bad");
     assert!(bad.iter().any(|row| row.contains("integer found, string expected")), "{bad:?}");
+    let json = lines(&run, "enriched-json");
+    let event: serde_json::Value = serde_json::from_str(&json[0]).expect("it is JSON");
+    assert_eq!((json.len(), &event["app_id"]), (1, &"json".into()));
     for route in ["enriched", "bad"] {
         let newest = said.lines().find(|line| line.contains(&format!("run/{route}/")));
         assert!(newest.is_some_and(|line| line.trim().starts_with("zstd -dc ")), "{said}");

@@ -390,6 +390,13 @@ fn who_waits_for_events_is_answered_when_they_came() {
         (&late["complete"], late["events"].as_array().map(Vec::len)),
         (&json!(false), Some(1))
     );
+    let came = |route: &str| {
+        let all = shop.get(&format!("/events?route={route}"));
+        let events = all["events"].as_array().expect("a list").clone();
+        events.into_iter().map(|event| event["event_name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(came("enriched"), ["page_view", "page_view", "cart_action_event"]);
+    assert_eq!(came("enriched,bad").last(), Some(&json!("cart_action_event")));
     let newest = shop.get("/events?route=enriched&limit=1");
     assert_eq!(newest["events"].as_array().map(Vec::len), Some(1));
     assert_eq!(

@@ -8,6 +8,7 @@ use pipeline::Route;
 use super::ledger::Counts;
 use crate::sink::local::Folder;
 use crate::source::local::Sum;
+use crate::worker::destinations::json_folder;
 
 /// What was sent, and what became of it.
 #[derive(Debug, Default)]
@@ -100,8 +101,9 @@ impl fmt::Display for Account {
 pub(super) fn next(dir: &Path) -> anyhow::Result<String> {
     let (folder, place) = (Folder::new(dir), dir.display());
     let mut said = format!("outputs, a folder for each in {place}, and the newest file of each:");
-    for route in Route::ALL {
-        if let Some(newest) = folder.objects(route.name())?.last() {
+    let folders = Route::ALL.map(|route| [route.name().to_owned(), json_folder(route)]);
+    for name in folders.concat() {
+        if let Some(newest) = folder.objects(&name)?.last() {
             said += &format!("\n  zstd -dc {} | head -n 1", newest.display());
         }
     }

@@ -22,7 +22,7 @@ use crate::signal::Stop;
 use crate::sink::object::Compression;
 use crate::source::local::Local;
 use crate::witness::{Seen, Witness};
-use crate::worker::destinations::Growth;
+use crate::worker::destinations::{Growth, json_folder};
 use crate::worker::enriching::{self, Renewal};
 use crate::worker::plan::Plan;
 use crate::worker::{Shared, Worker, build};
@@ -165,10 +165,11 @@ pub(super) fn reset(dir: &Path) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    for route in pipeline::Route::ALL {
-        match std::fs::remove_dir_all(dir.join(route.name())) {
+    let folders = pipeline::Route::ALL.map(|route| [route.name().to_owned(), json_folder(route)]);
+    for folder in folders.concat() {
+        match std::fs::remove_dir_all(dir.join(&folder)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot delete {}", route.name()));
+                return Err(error).with_context(|| format!("cannot delete {folder}"));
             }
             _ => {}
         }

@@ -20,8 +20,9 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use lease::SequenceNumber;
 use resolver::Resolver;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,8 @@ impl Rest {
     pub(super) fn routes(self) -> Router {
         Router::new()
             .route("/events", get(events::events))
+            // Where those who know it look for a page.
+            .route("/micro/ui", get(|| async { Redirect::to("/") }))
             .route("/micro/all", get(micro::all).post(micro::all))
             .route("/micro/good", get(micro::good).post(micro::good))
             .route("/micro/bad", get(micro::bad).post(micro::bad))
@@ -108,10 +111,21 @@ impl Rest {
         Ok(self.find(filter, Page::default()).await)
     }
 
+    /// Newest first in the order in which they came, whatever shards they went by.
     async fn find(&self, filter: Filter, page: Page) -> Vec<Arc<Kept>> {
         let store = self.inner.store.clone();
-        working(move || store.find(&filter, page)).await
+        working(move || {
+            let mut found = store.find(&filter, page);
+            found.sort_by(|a, b| came(b).cmp(&came(a)));
+            found
+        })
+        .await
     }
+}
+
+/// The place of an event among all that came: numbers of the local stream go over all its shards.
+fn came(kept: &Kept) -> (&SequenceNumber, u32) {
+    (&kept.sequence, kept.index)
 }
 
 /// Computes something that takes a while.

@@ -45,6 +45,10 @@ impl Settings {
         settings.pipeline.stream = "local".to_owned();
         // Whoever looks at a failed event wants to see it as far as it came.
         settings.pipeline.incomplete = true;
+        if args.json {
+            settings.pipeline.json =
+                pipeline::Route::ALL.into_iter().filter(|route| route.is_of_events()).collect();
+        }
         args.tolerance.apply(&mut settings.pipeline);
         let (dir, rules) = (&args.dir, &mut settings.rules);
         if rules.enrichments.is_none() {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::store::{Filter, Kept, Page};
-use super::{ANSWER_BYTES, Asked, Rest, answered, refused, shapes, working};
+use super::{ANSWER_BYTES, Asked, Rest, answered, came, refused, shapes, working};
 
 /// Seconds that a question waits unless it says otherwise, and at most.
 const TIMEOUT: (u64, u64) = (10, 600);
@@ -139,7 +139,7 @@ struct Told<'a> {
 }
 
 fn answer(question: &Question, found: &[Arc<Kept>]) -> (Vec<u8>, usize) {
-    let next = found.first().map_or(question.after, |kept| kept.number);
+    let next = found.iter().map(|kept| kept.number).max().unwrap_or(question.after);
     let complete = found.len() >= question.wait;
     let most = question.limit.unwrap_or(LIMIT);
     let mut bytes = 0;
@@ -147,8 +147,9 @@ fn answer(question: &Question, found: &[Arc<Kept>]) -> (Vec<u8>, usize) {
         bytes += 4 * kept.line().len();
         bytes <= ANSWER_BYTES
     });
-    let mut events: Vec<_> = shown.map(|kept| told(kept)).collect();
-    events.reverse();
+    let mut shown: Vec<_> = shown.collect();
+    shown.sort_by(|a, b| came(a).cmp(&came(b)));
+    let events: Vec<_> = shown.into_iter().map(|kept| told(kept)).collect();
     let left_out = found.len() - events.len();
     let answer = Answer { complete, events, next };
     (serde_json::to_vec(&answer).expect("names are texts"), left_out)
