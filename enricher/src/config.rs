@@ -28,7 +28,9 @@ pub use name::{
     Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfSource, OfStream, OfTable,
 };
 pub use place::Place;
-pub use route::{Folders, Format, Objects, Otherwise, Route, Stream, To, closes_at, folder};
+pub use route::{
+    Folders, Format, Objects, Otherwise, Packed, Route, Stream, To, closes_at, folder,
+};
 pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
 
 use crate::log::Levels;

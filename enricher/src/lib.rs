@@ -27,6 +27,7 @@ pub mod in_order;
 pub mod life;
 pub mod log;
 pub mod metrics;
+pub mod packed;
 pub mod pages;
 pub mod places;
 pub mod pool;

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use enricher::batch::{Arrival, Batch, Record};
 use enricher::budget::{Budget, Hurry};
 use enricher::metrics::Metrics;
-use enricher::sink::kinesis::{self as stream, Fallback, Key, Kinesis as Stream};
+use enricher::sink::kinesis::{self as stream, Fallback, Key, Kinesis as Stream, Packing};
 use enricher::sink::{Origin, Part, Route, Sink, Written};
 use enricher::source::kinesis::several::Several;
 use enricher::source::kinesis::{Expired, Kinesis, Settings};
@@ -427,6 +427,49 @@ async fn only_refused_entries_are_sent_again() {
     );
 }
 
+/// What is written is read again, whatever it is packed in; what is refused is sent again whole.
+#[tokio::test]
+async fn packed_lines_are_read_by_our_own_source() {
+    let texts: Vec<String> = (0..3_000).map(|n| format!("line {n} of an event")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (aggregate, zstd) in [(true, false), (false, true), (true, true)] {
+        let script = Script::default();
+        let refused = json!({"ErrorCode": "ProvisionedThroughputExceededException"});
+        let records = vec![refused.clone(); if aggregate { 2 } else { 500 }];
+        script.answer("PutRecords", json!({"FailedRecordCount": 1, "Records": records}));
+        script.answer("PutRecords", TAKE_ALL);
+        let sink = packing_stream(&script, Fallback::None, Packing { aggregate, zstd }).await;
+        let (held, _keeper) = held().await;
+        let written = sink.write(part(&held, &texts)).await.expect("all is taken in the end");
+        assert!(matches!(written, Written::Durable));
+        let asked = script.asked("PutRecords");
+        let (first, rest) = asked.split_first().expect("a request");
+        let again: Vec<&Value> =
+            rest.iter().flat_map(|it| it["Records"].as_array()).flatten().collect();
+        let whole = first["Records"].as_array().expect("records");
+        assert!(whole.iter().all(|record| again.contains(&record)), "the same, keys included");
+        assert!(!aggregate || again.len() <= 3, "{} records", again.len());
+        // As its shard would give it back.
+        let mut page = page(&[], None);
+        let numbered = again.iter().zip(1_u64..).map(|(record, n)| {
+            let number = n.to_string();
+            json!({"SequenceNumber": number, "PartitionKey": "k", "Data": record["Data"]})
+        });
+        page["Records"] = numbered.collect();
+        let script = Script::default();
+        script.answer("GetShardIterator", json!({"ShardIterator": "i"}));
+        script.answer("GetRecords", page);
+        script.answer("ListShards", listing(Some("7")));
+        let (records, _) = read(open(&source(&script).await, Position::TrimHorizon)).await;
+        let mut lines: Vec<_> =
+            records.iter().map(|record| String::from_utf8_lossy(&record.data)).collect();
+        let mut expected = texts.clone();
+        lines.sort();
+        expected.sort();
+        assert_eq!(lines, expected, "{aggregate} {zstd}");
+    }
+}
+
 #[tokio::test]
 async fn requests_keep_to_the_limits_and_giants_go_elsewhere() {
     let script = Script::default();
@@ -458,6 +501,10 @@ async fn nothing_is_sent_for_a_lease_that_is_gone() {
 }
 
 async fn stream(script: &Script, fallback: Fallback) -> Stream {
+    packing_stream(script, fallback, Packing::default()).await
+}
+
+async fn packing_stream(script: &Script, fallback: Fallback, packing: Packing) -> Stream {
     let (client, metrics) = (script.client().await, Arc::new(Metrics::new()));
     let settings = stream::Settings {
         stream: "out".to_owned(),
@@ -465,6 +512,7 @@ async fn stream(script: &Script, fallback: Fallback) -> Stream {
         name: None,
         key: Key::Random,
         form: Form::Own,
+        packing,
     };
     Stream::new(client, settings, fallback, metrics)
 }

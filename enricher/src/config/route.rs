@@ -79,10 +79,27 @@ pub struct Stream {
     /// How records are spread: `random`, or a column of enriched events, or several.
     #[serde(default)]
     pub partition_key: value::PartitionKey,
+    /// Aggregates lines of one partition key, as the Kinesis Producer Library does.
+    #[serde(default)]
+    pub aggregate: bool,
+    /// How records are compressed.
+    #[serde(default)]
+    pub compression: Packed,
     /// Where it is; where `[aws]` says, if absent.
     pub region: Option<Name<OfRegion>>,
     /// The role to write as; the worker's own if absent.
     pub role: Option<Name<OfRole>>,
+}
+
+/// How records of a stream are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Packed {
+    /// Not at all.
+    #[default]
+    None,
+    /// Each as a Zstandard stream.
+    Zstd,
 }
 
 /// `[enriched.s3]` and its like, and `fallback`
@@ -164,6 +181,11 @@ impl Route {
     pub fn takes_all(&self) -> bool {
         let all = |to: &To| to.condition.is_none() && (to.s3.is_some() || to.folder.is_some());
         self.s3.is_some() || self.to.iter().any(all)
+    }
+
+    /// Whether lines are packed somewhere before they are written.
+    pub fn packs(&self) -> bool {
+        self.streams().any(|stream| stream.aggregate || stream.compression == Packed::Zstd)
     }
 
     /// Whether events are written as JSON somewhere.

@@ -1,8 +1,12 @@
 //! The low-latency sink: each line a record of a stream, written by PutRecords.
 //!
 //! A request holds up to 500 records and 5 MiB. Every entry of an answer is looked at; the refused
-//! ones, and only those, are sent again until they are taken or the lease is gone. The order of
-//! records is not kept: consumers order events by their timestamps.
+//! ones, and only those, are sent again until they are taken or the lease is gone, and fewer
+//! requests go out at once while a stream throttles. A record is a line, or several that are
+//! packed. The order of records is not kept: consumers order events by their timestamps.
+
+mod parcel;
+mod window;
 
 use std::sync::Arc;
 
@@ -11,15 +15,18 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use md5::{Digest, Md5};
 use pipeline::divide::Form;
-use tokio::sync::Semaphore;
 
 use crate::backoff::Backoff;
 use crate::circuit::{Circuit, Then};
 use crate::health::{Check, Failure, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
+use crate::pool::Pool;
 use crate::seam::Pending;
 use crate::seam::join;
 use crate::sink::{Error, Part, Route, Sink, Written, called, guard};
+pub use parcel::Packing;
+use parcel::Parcel;
+use window::Window;
 
 /// The most records of one request.
 const REQUEST_RECORDS: usize = 500;
@@ -41,7 +48,9 @@ pub struct Kinesis {
     client: Client,
     settings: Settings,
     fallback: Fallback,
-    requests: Semaphore,
+    /// The threads that pack, where records are packed.
+    pool: Option<Arc<Pool>>,
+    window: Window,
     check: Arc<Check>,
     circuit: Circuit,
     metrics: Arc<Metrics>,
@@ -60,6 +69,8 @@ pub struct Settings {
     pub key: Key,
     /// What its lines are.
     pub form: Form,
+    /// How they become records.
+    pub packing: Packing,
 }
 
 /// How records are spread over the shards of the stream they are written to.
@@ -91,18 +102,31 @@ impl Kinesis {
         fallback: Fallback,
         metrics: Arc<Metrics>,
     ) -> Kinesis {
-        let requests = Semaphore::new(REQUESTS);
+        let window = Window::new(REQUESTS);
         let called = called(settings.route, settings.name.as_deref());
         let what = format!("stream {} for {called}", settings.stream);
         let check = metrics.health().check(what, Need::WhenUsed);
         let circuit = Circuit::new(Arc::clone(&check));
-        Kinesis { client, settings, fallback, requests, check, circuit, metrics }
+        Kinesis { client, settings, fallback, pool: None, window, check, circuit, metrics }
+    }
+
+    /// The same with the threads that pack.
+    #[must_use]
+    pub fn with_pool(self, pool: Arc<Pool>) -> Kinesis {
+        Kinesis { pool: Some(pool), ..self }
     }
 
     async fn put(&self, part: Arc<Part>) -> Result<Written, Error> {
-        let (requests, large) = self.cut(&part);
-        let writes = requests.into_iter().map(|lines| -> Pending<'_, Result<(), Error>> {
-            Box::pin(self.request(&part, lines))
+        let fits = |line: &&[u8]| line.len() + KEY_BYTES <= RECORD_BYTES;
+        let large: Vec<&[u8]> = part.lines.iter().filter(|line| !fits(line)).collect();
+        let packing = self.settings.packing;
+        let requests = if packing.packs() {
+            cut(self.packed(&part).await?)
+        } else {
+            cut(part.lines.iter().filter(fits).map(Parcel::line).collect())
+        };
+        let writes = requests.into_iter().map(|parcels| -> Pending<'_, Result<(), Error>> {
+            Box::pin(self.request(&part, parcels))
         });
         for written in join(writes.collect()).await {
             written?;
@@ -110,55 +134,53 @@ impl Kinesis {
         self.fall_back(&part, large).await
     }
 
-    /// Cuts the lines into requests, the ones too large for a record apart.
-    fn cut<'a>(&self, part: &'a Part) -> (Vec<Vec<&'a [u8]>>, Vec<&'a [u8]>) {
-        let (mut requests, mut large) = (vec![Vec::new()], Vec::new());
-        let mut bytes = 0;
-        for line in part.lines.iter() {
-            let size = line.len() + KEY_BYTES;
-            if size > RECORD_BYTES {
-                large.push(line);
-                continue;
+    /// The lines that fit, packed.
+    async fn packed(&self, part: &Arc<Part>) -> Result<Vec<Parcel<'static>>, Error> {
+        let (part, settings) = (Arc::clone(part), self.settings.clone());
+        let pack = move || {
+            let fits = |line: &&[u8]| line.len() + KEY_BYTES <= RECORD_BYTES;
+            let lines: Vec<&[u8]> = part.lines.iter().filter(fits).collect();
+            let Settings { packing, key, form, .. } = settings;
+            parcel::pack(&lines, packing, |line| key.stable(line, form))
+        };
+        match &self.pool {
+            Some(pool) => {
+                let failed = |error| Error::failed("packing records".to_owned(), error);
+                pool.run(pack).await.map_err(failed)
             }
-            let last = requests.last_mut().expect("it starts with one");
-            if last.len() == REQUEST_RECORDS || bytes + size > REQUEST_BYTES {
-                requests.push(vec![line]);
-                bytes = size;
-            } else {
-                last.push(line);
-                bytes += size;
-            }
+            None => Ok(pack()),
         }
-        requests.retain(|lines| !lines.is_empty());
-        (requests, large)
     }
 
-    /// Sends lines until all are taken.
-    async fn request(&self, part: &Part, mut lines: Vec<&[u8]>) -> Result<(), Error> {
+    /// Sends records until all are taken.
+    async fn request(&self, part: &Part, mut parcels: Vec<Parcel<'_>>) -> Result<(), Error> {
         let mut backoff = Backoff::default();
-        while !lines.is_empty() {
-            let sent = lines.len();
-            // First the semaphore: who waits for the stream to answer is one of few.
-            let turn = self.requests.acquire().await.expect("the semaphore is never closed");
-            let answer = guard(std::iter::once(&part.origin), self.send(&lines)).await;
-            drop(turn);
-            match answer.inspect_err(|_| self.metrics.lost(sent))?? {
+        while !parcels.is_empty() {
+            let sent = parcels.len();
+            // First the window: who waits for the stream to answer is one of few.
+            let turn = self.window.turn().await;
+            let answer = guard(std::iter::once(&part.origin), self.send(&parcels)).await;
+            let lost = || self.metrics.lost(parcels.iter().map(|parcel| parcel.lines).sum());
+            let Answered { refused, throttled } = answer.inspect_err(|_| lost())??;
+            self.window.answered(turn, throttled);
+            match refused {
                 None => self.metrics.retried(Retry::Stream),
                 Some(refused) => {
                     let mut refused = refused.into_iter();
-                    let taken = |line: &&[u8]| {
+                    let taken = |parcel: &Parcel<'_>| {
                         let refused = refused.next().unwrap_or(true);
                         if !refused {
-                            self.metrics.wrote(self.settings.route, self.label(), 1, line.len());
+                            let (route, label) = (self.settings.route, self.label());
+                            self.metrics.wrote(route, label, parcel.lines, parcel.bytes);
                         }
                         refused
                     };
-                    lines.retain(taken);
-                    if lines.is_empty() {
+                    parcels.retain(taken);
+                    if parcels.is_empty() {
                         break;
                     }
                     self.metrics.retried(Retry::Entries);
-                    if lines.len() < sent {
+                    if parcels.len() < sent {
                         backoff.reset();
                     }
                     backoff.wait().await;
@@ -173,11 +195,10 @@ impl Kinesis {
         self.settings.name.as_deref().unwrap_or("kinesis")
     }
 
-    /// One request, when it is its turn. Tells of each entry whether it was refused; `None` when
-    /// none was taken and it is worth trying again.
-    async fn send(&self, lines: &[&[u8]]) -> Result<Option<Vec<bool>>, Error> {
+    /// One request, when it is its turn.
+    async fn send(&self, parcels: &[Parcel<'_>]) -> Result<Answered, Error> {
         let turn = self.circuit.turn().await;
-        let failure = match self.put_records(lines).await {
+        let failure = match self.put_records(parcels).await {
             Ok(answers) => match answers.iter().find_map(Option::as_ref) {
                 Some(failure) if answers.iter().all(Option::is_some) => failure.clone(),
                 refused => {
@@ -185,14 +206,16 @@ impl Kinesis {
                     if let Some(failure) = refused {
                         self.check.refused_in_part(failure);
                     }
-                    return Ok(Some(answers.iter().map(Option::is_some).collect()));
+                    let throttled = answers.iter().flatten().any(is_throttle);
+                    let refused = Some(answers.iter().map(Option::is_some).collect());
+                    return Ok(Answered { refused, throttled });
                 }
             },
             Err(failure) => failure,
         };
         self.metrics.write_failed(self.settings.route, self.label());
         match turn.failed(&failure) {
-            Then::Again => Ok(None),
+            Then::Again => Ok(Answered { refused: None, throttled: is_throttle(&failure) }),
             Then::GiveUp => {
                 Err(Error::failed(format!("writing to {}", self.check.what()), failure))
             }
@@ -200,11 +223,13 @@ impl Kinesis {
     }
 
     /// One request; of each entry why it was refused, if it was.
-    async fn put_records(&self, lines: &[&[u8]]) -> Result<Vec<Option<Failure>>, Failure> {
-        let entries = lines.iter().map(|line| {
+    async fn put_records(&self, parcels: &[Parcel<'_>]) -> Result<Vec<Option<Failure>>, Failure> {
+        let Settings { key, form, .. } = &self.settings;
+        let entries = parcels.iter().map(|parcel| {
+            let key = parcel.key.clone().unwrap_or_else(|| key.of(&parcel.data, *form));
             PutRecordsRequestEntry::builder()
-                .data(Blob::new(*line))
-                .partition_key(self.settings.key.of(line, self.settings.form))
+                .data(Blob::new(parcel.data.as_ref()))
+                .partition_key(key)
                 .build()
                 .expect("data and key are given")
         });
@@ -212,8 +237,8 @@ impl Kinesis {
         let answer = put.set_records(Some(entries.collect())).send().await;
         let answer = answer.map_err(|error| Failure::of(PUT_RECORDS, &error))?;
         let records = answer.records();
-        if records.len() != lines.len() {
-            let message = format!("{} answers for {} records", records.len(), lines.len());
+        if records.len() != parcels.len() {
+            let message = format!("{} answers for {} records", records.len(), parcels.len());
             return Err(refusal(None, message));
         }
         let refused = |record: &PutRecordsResultEntry| {
@@ -276,6 +301,40 @@ impl Kinesis {
     }
 }
 
+/// What a request came to.
+struct Answered {
+    /// Of each record whether it was refused; absent where none was taken, and it is worth trying
+    /// again.
+    refused: Option<Vec<bool>>,
+    throttled: bool,
+}
+
+/// Cuts records into requests.
+fn cut(parcels: Vec<Parcel<'_>>) -> Vec<Vec<Parcel<'_>>> {
+    let mut requests: Vec<Vec<Parcel<'_>>> = Vec::new();
+    let mut bytes = 0;
+    for parcel in parcels {
+        let size = parcel.size();
+        match requests.last_mut() {
+            Some(last) if last.len() < REQUEST_RECORDS && bytes + size <= REQUEST_BYTES => {
+                bytes += size;
+                last.push(parcel);
+            }
+            _ => {
+                bytes = size;
+                requests.push(vec![parcel]);
+            }
+        }
+    }
+    requests
+}
+
+/// Whether a limit was hit.
+fn is_throttle(failure: &Failure) -> bool {
+    let signs = ["Throughput", "Throttl", "LimitExceeded"];
+    failure.code.as_deref().is_some_and(|code| signs.iter().any(|sign| code.contains(sign)))
+}
+
 const PUT_RECORDS: &str = "PutRecords";
 
 /// What may pass: a limit of a shard, or a fault inside the service.
@@ -286,6 +345,11 @@ fn refusal(code: Option<&str>, message: String) -> Failure {
 
 impl Key {
     fn of(&self, line: &[u8], form: Form) -> String {
+        self.stable(line, form).unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)))
+    }
+
+    /// The key that a line has every time, where it has one.
+    fn stable(&self, line: &[u8], form: Form) -> Option<String> {
         let value = match self {
             Key::Random => None,
             Key::Column(field) => column(*field, line, form),
@@ -294,9 +358,9 @@ impl Key {
         let text = String::from_utf8_lossy(value.unwrap_or_default());
         match text.char_indices().nth(KEY_BYTES / 4) {
             // Four bytes are the most a character takes; longer values share their beginning.
-            Some((end, _)) => text[..end].to_owned(),
-            None if text.is_empty() => format!("{:016x}", fastrand::u64(..)),
-            None => text.into_owned(),
+            Some((end, _)) => Some(text[..end].to_owned()),
+            None if text.is_empty() => None,
+            None => Some(text.into_owned()),
         }
     }
 }
@@ -313,8 +377,8 @@ fn column(field: event::Field, line: &[u8], form: Form) -> Option<&[u8]> {
     }
 }
 
-/// The same text for the same columns; another each time where none is set.
-fn hash(fields: &[event::Field], line: &[u8], form: Form) -> String {
+/// The same text for the same columns; none where none is set.
+fn hash(fields: &[event::Field], line: &[u8], form: Form) -> Option<String> {
     let mut hash = Md5::new();
     let mut any = false;
     for field in fields {
@@ -325,10 +389,10 @@ fn hash(fields: &[event::Field], line: &[u8], form: Form) -> String {
         hash.update(b"\t");
     }
     if !any {
-        return format!("{:016x}", fastrand::u64(..));
+        return None;
     }
     let digest: [u8; 16] = hash.finalize().into();
-    format!("{:032x}", u128::from_be_bytes(digest))
+    Some(format!("{:032x}", u128::from_be_bytes(digest)))
 }
 
 impl Sink for Kinesis {

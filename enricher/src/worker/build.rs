@@ -93,10 +93,11 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
 }
 
 /// The bytes that the budget grants. It counts three for each byte read, which lines as columns fit
-/// into; with the same as JSON beside them they are about twice as many.
+/// into; with the same as JSON, or packed for a stream, beside them they are about twice as many.
 fn in_flight(config: &Config, plan: &Plan) -> usize {
     let bytes = config.worker.bytes_in_flight.get();
-    if plan.pipeline.json.is_empty() { bytes } else { bytes / 2 }
+    let packs = config.routes().any(|(_, route)| route.packs());
+    if plan.pipeline.json.is_empty() && !packs { bytes } else { bytes / 2 }
 }
 
 /// Who answers a pipeline's look-ups. Nobody is asked yet.
@@ -237,6 +238,7 @@ pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients) -> Sinks {
                 let (client, metrics) =
                     (clients.get(access).kinesis(), Arc::clone(&shared.metrics));
                 let stream = Kinesis::new(client, settings.clone(), fallback, metrics);
+                let stream = stream.with_pool(Arc::clone(&shared.pool));
                 sinks.with_want(route, want, Arc::new(stream))
             }
         };

@@ -369,7 +369,12 @@ fn stream(
     larger: Larger,
 ) -> To {
     let (stream, key) = (section.stream.to_string(), section.partition_key.0.clone());
-    let settings = kinesis::Settings { stream, route, name: name.map(str::to_owned), key, form };
+    let packing = kinesis::Packing {
+        aggregate: section.aggregate,
+        zstd: section.compression == config::Packed::Zstd,
+    };
+    let name = name.map(str::to_owned);
+    let settings = kinesis::Settings { stream, route, name, key, form, packing };
     let access = Access::of(section.region.as_deref(), section.role.as_deref());
     To::Stream { settings, access, larger }
 }

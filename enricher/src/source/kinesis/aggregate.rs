@@ -11,10 +11,51 @@ use md5::{Digest, Md5};
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const MD5_BYTES: usize = 16;
 
+/// The message's field that repeats for each partition key.
+const KEYS: u64 = 1;
 /// The message's field that repeats for each record.
 const RECORDS: u64 = 3;
+/// A record's field that says which of the partition keys is its own.
+const KEY: u64 = 1;
 /// A record's field that holds its data.
 const DATA: u64 = 3;
+
+/// What a record with so many bytes adds to an aggregated one, at most.
+pub fn cost(bytes: usize) -> usize {
+    /// Two tags, two lengths, and the field for its key.
+    const AROUND: usize = 2 * (1 + 5) + 2;
+    bytes + AROUND
+}
+
+/// Records of one partition key as one.
+pub fn join<'a>(key: &str, records: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    field(KEYS, key.as_bytes(), &mut out);
+    for record in records {
+        let mut inner = Vec::with_capacity(cost(record.len()));
+        varint(KEY << 3, &mut inner);
+        varint(0, &mut inner);
+        field(DATA, record, &mut inner);
+        field(RECORDS, &inner, &mut out);
+    }
+    let digest = Md5::digest(&out[MAGIC.len()..]);
+    out.extend_from_slice(digest.as_slice());
+    out
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn field(number: u64, bytes: &[u8], out: &mut Vec<u8>) {
+    varint(number << 3 | 2, out);
+    varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
 
 /// The records inside an aggregated one, in order, without copying; `None` for any other record.
 pub fn split(record: &Bytes) -> Option<Vec<Bytes>> {
@@ -96,32 +137,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn varint(mut value: u64, out: &mut Vec<u8>) {
-        while value >= 0x80 {
-            out.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        out.push(value as u8);
-    }
-
-    fn field(number: u64, bytes: &[u8], out: &mut Vec<u8>) {
-        varint(number << 3 | 2, out);
-        varint(bytes.len() as u64, out);
-        out.extend_from_slice(bytes);
-    }
-
     fn aggregate(parts: &[Vec<u8>]) -> Vec<u8> {
-        let mut message = Vec::new();
-        field(1, b"partition key", &mut message);
-        for part in parts {
-            let mut inner = Vec::new();
-            varint(1 << 3, &mut inner);
-            varint(0, &mut inner);
-            field(DATA, part, &mut inner);
-            field(RECORDS, &inner, &mut message);
-        }
-        let digest = Md5::digest(&message);
-        [&MAGIC, message.as_slice(), digest.as_slice()].concat()
+        join("partition key", parts.iter().map(Vec::as_slice))
     }
 
     proptest! {

@@ -29,7 +29,7 @@ use crate::budget::Permit;
 use crate::health::Failure;
 use crate::metrics::{Reading, Retry};
 use crate::source::{Closed, Error, Outlet};
-use crate::{aws, clock};
+use crate::{aws, clock, packed};
 use gap::{Answer, Covered, First};
 use subscription::Followed;
 
@@ -308,6 +308,7 @@ impl Reader {
 
     /// Adds one record of the stream with all that is in it, but for what was done before.
     fn add(&mut self, sequence: SequenceNumber, data: Bytes, arrival: &Arrival) {
+        let data = packed::unpack(&data).unwrap_or(data);
         let parts = aggregate::split(&data).unwrap_or_else(|| vec![data]);
         let last = parts.len().saturating_sub(1) as u64;
         let whole = Position::After { sequence: sequence.clone(), sub_sequence: last };
