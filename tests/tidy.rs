@@ -5,6 +5,8 @@
 mod comments;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/scripts.rs"]
+mod scripts;
 #[path = "tidy/ways_out.rs"]
 mod ways_out;
 

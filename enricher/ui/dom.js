@@ -2,7 +2,8 @@
 // text, whatever it contains.
 
 // What a reader could not see, what would turn the text around, and what terminals obey.
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const UNSEEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** A text in which nothing is hidden: such characters are shown by their numbers. */
 export function text(value) {
@@ -15,8 +16,8 @@ export const escaped = (json) =>
   json.replace(UNSEEN, (unseen) => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /**
- * An element: properties by name, `class` and `data-…`, `aria-…` included, functions as listeners
- * (`onclick`); children are elements or texts; nothing is made of null.
+ * An element: properties by name, `class` and `data-…`, `aria-…` included, functions as
+ * listeners (`onclick`); children are elements or texts; nothing is made of null.
  */
 export function el(tag, properties, ...children) {
   const made = document.createElement(tag);
@@ -97,7 +98,12 @@ export function sign(verdict) {
 
 /** A verdict with its sign. */
 export function badge(verdict) {
-  return el("span", { class: `badge ${verdict}` }, sign(verdict), VERDICTS[verdict]?.name ?? verdict);
+  return el(
+    "span",
+    { class: `badge ${verdict}` },
+    sign(verdict),
+    VERDICTS[verdict]?.name ?? verdict,
+  );
 }
 
 /** Asks for JSON; what is refused is thrown in the words of the answer. */

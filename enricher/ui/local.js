@@ -17,7 +17,8 @@ const throughput = new Plot(byId("throughput"), {
   format: number,
   summary: (points) => {
     const { enriched = 0, bad = 0, parked = 0, dropped = 0 } = points.at(-1) ?? {};
-    return `${number(enriched + bad + parked + dropped)} events a second, ${number(bad)} of them bad`;
+    const all = enriched + bad + parked + dropped;
+    return `${number(all)} ${all === 1 ? "event" : "events"} a second, ${number(bad)} bad`;
   },
 });
 
@@ -45,8 +46,16 @@ const counts = Object.fromEntries(
     const rate = el("span", { class: "rate" });
     const button = el(
       "button",
-      { type: "button", class: `count ${verdict}`, "aria-pressed": "false", disabled: verdict === "dropped" },
-      sign(verdict), el("span", { class: "name" }, VERDICTS[verdict].name), rate, many,
+      {
+        type: "button",
+        class: `count ${verdict}`,
+        "aria-pressed": "false",
+        disabled: verdict === "dropped",
+      },
+      sign(verdict),
+      el("span", { class: "name" }, VERDICTS[verdict].name),
+      rate,
+      many,
     );
     button.addEventListener("click", () => events.toggleRoute(verdict));
     byId("counts").append(button);
@@ -118,7 +127,8 @@ function draw() {
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const view = ["events", "fleet", "rules", "start"].includes(path) ? path : "events";
-  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== view;
+  for (const section of document.querySelectorAll("main > section"))
+    section.hidden = section.id !== view;
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -143,12 +153,14 @@ function keys(event) {
   if (event.key === "?") return byId("help").showModal();
   if (byId("events").hidden) return;
   const routes = ["enriched", "bad", "incomplete", "parked"];
-  const act = {
-    "/": () => byId("text").focus(),
-    j: () => events.move(1),
-    k: () => events.move(-1),
-    p: () => events.pause(),
-  }[event.key] ?? (routes[event.key - 1] && (() => events.toggleRoute(routes[event.key - 1])));
+  const act =
+    {
+      "/": () => byId("text").focus(),
+      j: () => events.move(1),
+      k: () => events.move(-1),
+      p: () => events.pause(),
+    }[event.key] ??
+    (routes[event.key - 1] && (() => events.toggleRoute(routes[event.key - 1])));
   if (!act) return;
   event.preventDefault();
   act();

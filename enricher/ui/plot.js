@@ -24,7 +24,11 @@ export class Plot {
     this.words = el("span", { class: "now" });
     this.top = el("span", { class: "scale", "aria-hidden": "true" });
     this.table = el("table", { hidden: true });
-    const asTable = el("button", { type: "button", class: "quiet small", "aria-pressed": "false" }, "Table");
+    const asTable = el(
+      "button",
+      { type: "button", class: "quiet small", "aria-pressed": "false" },
+      "Table",
+    );
     asTable.addEventListener("click", () => {
       const shown = this.table.toggleAttribute("hidden") === false;
       this.drawing.toggleAttribute("hidden", shown);
@@ -66,20 +70,26 @@ export class Plot {
     );
     // What did not happen would only lie over what did.
     const there = this.series.filter(({ key }) => points.some((point) => point[key] > 0));
-    const paths = points.length < 2 ? [] : there.flatMap(({ key, kind }) => {
-      const floor = below.slice();
-      const tops = points.map((point, at) => {
-        const value = (point[key] ?? 0) + (this.stacked ? below[at] : 0);
-        below[at] = value;
-        return `${x(at)} ${y(value)}`;
-      });
-      const line = svg("path", { d: `M${tops.join("L")}`, class: `line ${kind}` });
-      if (!this.stacked) return [line];
-      const bottoms = floor.map((value, at) => `${x(at)} ${y(value)}`).reverse();
-      const area = svg("path", { d: `M${tops.join("L")}L${bottoms.join("L")}Z`, class: `area ${kind}` });
-      // A line along an area of no height would only hide the one below it.
-      return floor.some((value) => value > 0) ? [area] : [area, line];
-    });
+    const paths =
+      points.length < 2
+        ? []
+        : there.flatMap(({ key, kind }) => {
+            const floor = below.slice();
+            const tops = points.map((point, at) => {
+              const value = (point[key] ?? 0) + (this.stacked ? below[at] : 0);
+              below[at] = value;
+              return `${x(at)} ${y(value)}`;
+            });
+            const line = svg("path", { d: `M${tops.join("L")}`, class: `line ${kind}` });
+            if (!this.stacked) return [line];
+            const bottoms = floor.map((value, at) => `${x(at)} ${y(value)}`).reverse();
+            const area = svg("path", {
+              d: `M${tops.join("L")}L${bottoms.join("L")}Z`,
+              class: `area ${kind}`,
+            });
+            // A line along an area of no height would only hide the one below it.
+            return floor.some((value) => value > 0) ? [area] : [area, line];
+          });
     refill(this.drawing, grid, paths);
   }
 
@@ -89,10 +99,29 @@ export class Plot {
     refill(
       this.table,
       el("caption", { class: "sr" }, `The last ${rows.length} seconds`),
-      el("thead", null, el("tr", null, ["time", ...this.series.map(({ name }) => name)].map((name) =>
-        el("th", { scope: "col" }, name)))),
-      el("tbody", null, rows.map((point) =>
-        el("tr", null, cell(clock(point.at_ms)), this.series.map(({ key }) => cell(this.format(point[key] ?? 0)))))),
+      el(
+        "thead",
+        null,
+        el(
+          "tr",
+          null,
+          ["time", ...this.series.map(({ name }) => name)].map((name) =>
+            el("th", { scope: "col" }, name),
+          ),
+        ),
+      ),
+      el(
+        "tbody",
+        null,
+        rows.map((point) =>
+          el(
+            "tr",
+            null,
+            cell(clock(point.at_ms)),
+            this.series.map(({ key }) => cell(this.format(point[key] ?? 0))),
+          ),
+        ),
+      ),
     );
   }
 }
@@ -103,9 +132,17 @@ export function spark(values, seconds = 60) {
   const high = Math.max(1, ...values);
   const shown = values.slice(-seconds);
   const at = (n) => (((seconds - shown.length + n) / (seconds - 1)) * width).toFixed(1);
-  const line = shown.map((value, n) => `${at(n)} ${(height - 2 - (value / high) * (height - 4)).toFixed(1)}`);
+  const line = shown.map(
+    (value, n) => `${at(n)} ${(height - 2 - (value / high) * (height - 4)).toFixed(1)}`,
+  );
   const words = `the last ${shown.length} seconds, ${high} events a second at most`;
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "spark", role: "img", "aria-label": words });
-  if (line.length > 1) drawing.append(svg("path", { d: `M${line.join("L")}`, class: "line enriched" }));
+  const drawing = svg("svg", {
+    viewBox: `0 0 ${width} ${height}`,
+    class: "spark",
+    role: "img",
+    "aria-label": words,
+  });
+  if (line.length > 1)
+    drawing.append(svg("path", { d: `M${line.join("L")}`, class: "line enriched" }));
   return drawing;
 }

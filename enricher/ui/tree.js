@@ -30,14 +30,24 @@ export function branch(name, value, open = 1) {
   const details = el(
     "details",
     { class: "branch", open: open > 0 },
-    el("summary", null, el("span", { class: "key" }, name), about && el("span", { class: "about" }, about)),
+    el(
+      "summary",
+      null,
+      el("span", { class: "key" }, name),
+      about && el("span", { class: "about" }, about),
+    ),
     inside,
   );
   // Members are made when they are looked at: most are not.
   const make = (from) => {
-    for (const [key, item] of members.slice(from, from + PART)) inside.append(branch(key, item, open - 1));
+    for (const [key, item] of members.slice(from, from + PART))
+      inside.append(branch(key, item, open - 1));
     if (members.length > from + PART) {
-      const more = el("button", { type: "button", class: "quiet small" }, `${members.length - from - PART} more`);
+      const more = el(
+        "button",
+        { type: "button", class: "quiet small" },
+        `${members.length - from - PART} more`,
+      );
       more.addEventListener("click", () => (more.remove(), make(from + PART)));
       inside.append(more);
     }
@@ -54,8 +64,15 @@ export function leaf(name, value, kind = value === null ? "null" : typeof value)
   const made = el("span", { class: `value ${kind}` }, shown.slice(0, LONG));
   const line = el("div", { class: "leaf" }, el("span", { class: "key" }, name), made);
   if (shown.length > LONG) {
-    const more = el("button", { type: "button", class: "quiet small" }, `all ${shown.length} characters`);
-    more.addEventListener("click", () => (more.remove(), made.replaceChildren(el("span", null, shown))));
+    const more = el(
+      "button",
+      { type: "button", class: "quiet small" },
+      `all ${shown.length} characters`,
+    );
+    more.addEventListener(
+      "click",
+      () => (more.remove(), made.replaceChildren(el("span", null, shown))),
+    );
     line.append(more);
   }
   return line;

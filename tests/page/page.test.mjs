@@ -78,7 +78,9 @@ describe("the page", { concurrency: false }, () => {
     const good = Number(await count(page, "enriched").textContent());
     for (let part = 0; part < 20; part++) {
       const events = Array.from({ length: 95 }, (_, n) => pageView(part * 95 + n));
-      const bad = Array.from({ length: 5 }, (_, n) => selfDescribing(CART, { sku: `s${n}`, price: "9" }));
+      const bad = Array.from({ length: 5 }, (_, n) =>
+        selfDescribing(CART, { sku: `s${n}`, price: "9" }),
+      );
       await run.send([...events, ...bad], { wait: false });
     }
     await run.settled();
@@ -86,7 +88,10 @@ describe("the page", { concurrency: false }, () => {
     await says(count(page, "bad"), "100");
     await says(count(page, "incomplete"), "100");
     await holds(page, () => document.querySelectorAll("#throughput path.area.bad").length === 1);
-    assert.match(await page.locator("#throughput svg").getAttribute("aria-label"), /events a second/);
+    assert.match(
+      await page.locator("#throughput svg").getAttribute("aria-label"),
+      /events a second/,
+    );
     await close(page);
   });
 
@@ -98,7 +103,11 @@ describe("the page", { concurrency: false }, () => {
       holds(page, (wanted) => document.querySelectorAll("#rows tr").length === wanted, wanted);
     const choose = async (id, value) => {
       await page.locator(id).focus();
-      await holds(page, ([id, value]) => [...document.querySelector(id).options].some((one) => one.value === value), [id, value]);
+      await holds(
+        page,
+        ([id, value]) => [...document.querySelector(id).options].some((one) => one.value === value),
+        [id, value],
+      );
       await page.locator(id).selectOption(value);
     };
     await page.locator("#text").fill("NEEDLE-7");
@@ -131,8 +140,9 @@ describe("the page", { concurrency: false }, () => {
     await says(wrong, /the schema wants: number.*found: string "9"/s);
     await says(detail.locator(".remedy"), /Version 1-0-1 would accept it/);
     await button(wrong, "Show in the payload: /price").click();
-    const chosen = await detail.locator("textarea").evaluate((area) =>
-      area.value.slice(area.selectionStart, area.selectionEnd));
+    const chosen = await detail
+      .locator("textarea")
+      .evaluate((area) => area.value.slice(area.selectionStart, area.selectionEnd));
     assert.equal(chosen, FAILING);
 
     const before = await count(page, "enriched").textContent();
@@ -221,7 +231,12 @@ describe("the page", { concurrency: false }, () => {
   const SCREENS = {
     light: { colorScheme: "light" },
     dark: { colorScheme: "dark" },
-    phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+    phone: {
+      colorScheme: "light",
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+      isMobile: true,
+    },
   };
   const VIEWS = { fleet: "#shards td", rules: "#rules-content td", start: "#start-content button" };
 
@@ -244,8 +259,9 @@ describe("the page", { concurrency: false }, () => {
         await page.locator(ready).first().waitFor();
         await picture(page, `${name}-${view}`);
         assert.deepEqual(await faults(page), [], view);
-        const wide = await page.evaluate(() =>
-          document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
         assert.ok(wide <= 0, `${view} is ${wide} pixels too wide`);
       }
       await close(page);
@@ -267,7 +283,10 @@ describe("the page", { concurrency: false }, () => {
     await holds(page, () => document.querySelectorAll("#shards tbody tr").length === 4);
     await says(page.locator("#shards tbody tr").first(), /shardId-000000000000.*worker [12]/s);
     await page.locator("nav").getByText("Schemas and enrichments").click();
-    await says(page.locator("#rules-content"), /com\.acme\/cart\/jsonschema\/1-0-0.*Schemas Folder/s);
+    await says(
+      page.locator("#rules-content"),
+      /com\.acme\/cart\/jsonschema\/1-0-0.*Schemas Folder/s,
+    );
     await button(page, `Show ${CUSTOMER}`).click();
     await says(page.locator("tr.text"), /gold/);
     await close(page);
@@ -280,21 +299,32 @@ describe("the page", { concurrency: false }, () => {
     const all = { aid: evil, page: evil, uid: evil, ua: evil, refr: evil };
     await run.send([
       pageView("evil", all),
-      selfDescribing(CART, { price: evil, [evil]: evil }, { ...all, co: entities([CUSTOMER, { tier: evil }]) }),
+      selfDescribing(
+        CART,
+        { price: evil, [evil]: evil },
+        { ...all, co: entities([CUSTOMER, { tier: evil }]) },
+      ),
       selfDescribing(schema, { [evil]: evil }, { aid: "evil", eid: evil }),
       { e: evil, aid: "evil" },
     ]);
     const page = await tab(chromium, run, { view: "events?text=window.pwned" });
     await holds(page, () => document.querySelectorAll("#rows tr").length >= 5);
     // Nothing is made of it, nothing of it is unseen, and nothing of it ran.
-    const harm = () => page.evaluate(() => {
-      const made = document.querySelectorAll("main :is(img, script, iframe, b, style), [onerror]");
-      const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
-      const areas = [...document.querySelectorAll("textarea")].map(({ value }) => value);
-      const options = [...document.querySelectorAll("option")].map(({ text }) => text);
-      const texts = [document.body.innerText, ...areas, ...options];
-      return [made.length, texts.filter((text) => unseen.test(text)).length, window.pwned ?? null];
-    });
+    const harm = () =>
+      page.evaluate(() => {
+        const made = document.querySelectorAll(
+          "main :is(img, script, iframe, b, style), [onerror]",
+        );
+        const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+        const areas = [...document.querySelectorAll("textarea")].map(({ value }) => value);
+        const options = [...document.querySelectorAll("option")].map(({ text }) => text);
+        const texts = [document.body.innerText, ...areas, ...options];
+        return [
+          made.length,
+          texts.filter((text) => unseen.test(text)).length,
+          window.pwned ?? null,
+        ];
+      });
     for (let at = 0; at < (await rows(page).count()); at++) {
       await rows(page).nth(at).locator("button").click();
       await page.locator("#detail header .facts").waitFor();
@@ -307,7 +337,9 @@ describe("the page", { concurrency: false }, () => {
       await page.keyboard.press("Escape");
     }
     await page.locator("#app").focus();
-    await holds(page, () => [...document.querySelector("#app").options].some(({ text }) => text.includes("<img")));
+    await holds(page, () =>
+      [...document.querySelector("#app").options].some(({ text }) => text.includes("<img")),
+    );
     assert.match(await page.locator("#rows").innerText(), /<img src=x/);
     assert.deepEqual(await harm(), [0, 0, null], "filters");
     for (const view of Object.keys(VIEWS)) {

@@ -1,7 +1,7 @@
 // A run of `snowmelt local` and a browser that looks at it, for the tests of the page.
 //
-// SNOWMELT_BINARY, SNOWMELT_MODULES (where npm's packages are) and SNOWMELT_CHROMIUM say where things
-// are; with SNOWMELT_PICTURES a folder is filled with pictures of the page.
+// SNOWMELT_BINARY, SNOWMELT_MODULES (where npm's packages are) and SNOWMELT_CHROMIUM say where
+// things are; with SNOWMELT_PICTURES a folder is filled with pictures of the page.
 import { spawn } from "node:child_process";
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -39,9 +39,20 @@ export class Detail {
     clearTimeout(patience);
     if (this.number !== number) return;
     if (told.error) {
-      refill(this.panel, this.header({ event: {}, schemas: [] }), el("p", { class: "part" }, told.error.message));
+      refill(
+        this.panel,
+        this.header({ event: {}, schemas: [] }),
+        el("p", { class: "part" }, told.error.message),
+      );
     } else {
-      refill(this.panel, this.header(told), this.why(told), this.edit(told), this.steps(told), this.written(told));
+      refill(
+        this.panel,
+        this.header(told),
+        this.why(told),
+        this.edit(told),
+        this.steps(told),
+        this.written(told),
+      );
     }
     this.panel.scrollTop = 0;
     if (focus) this.panel.querySelector("h3")?.focus();
@@ -50,23 +61,34 @@ export class Detail {
   header({ event, schemas, sequence, index }) {
     const close = el("button", { type: "button", class: "quiet small" }, "Close");
     close.addEventListener("click", () => this.onClose());
-    const fact = (name, value) => value && el("span", null, `${name} `, el("span", { class: "mono" }, value));
+    const fact = (name, value) =>
+      value && el("span", null, `${name} `, el("span", { class: "mono" }, value));
     return el(
       "header",
       null,
       event.route && badge(event.route),
       el("h3", { tabindex: "-1" }, event.event || "An event"),
       close,
-      event.number && el(
-        "div",
-        { class: "facts" },
-        fact("at", clock(event.at_ms, true)),
-        fact("app", event.app),
-        fact("shard", `${event.shard.replace("shardId-", "")} / ${sequence}${index ? ` / ${index}` : ""}`),
-        fact("worker", event.worker),
-        fact("id", event.id),
-        schemas.length > 0 && el("span", null, "schemas ", schemas.flatMap((uri, at) => [at ? ", " : "", schemaName(uri)])),
-      ),
+      event.number &&
+        el(
+          "div",
+          { class: "facts" },
+          fact("at", clock(event.at_ms, true)),
+          fact("app", event.app),
+          fact(
+            "shard",
+            `${event.shard.replace("shardId-", "")} / ${sequence}${index ? ` / ${index}` : ""}`,
+          ),
+          fact("worker", event.worker),
+          fact("id", event.id),
+          schemas.length > 0 &&
+            el(
+              "span",
+              null,
+              "schemas ",
+              schemas.flatMap((uri, at) => [at ? ", " : "", schemaName(uri)]),
+            ),
+        ),
     );
   }
 
@@ -75,13 +97,20 @@ export class Detail {
   why({ event, why, now }) {
     if (!why) return null;
     const faults = why.faults.map((fault) => this.fault(fault, event.route));
-    const mended = now && now !== why.verdict && el(
-      "p",
-      { class: "remedy" },
-      el("span", null, now === "enriched"
-        ? "By the schemas as they are by now it would be enriched: send it again."
-        : `By the schemas as they are by now it would be: ${now.replaceAll("_", " ")}.`),
-    );
+    const mended =
+      now &&
+      now !== why.verdict &&
+      el(
+        "p",
+        { class: "remedy" },
+        el(
+          "span",
+          null,
+          now === "enriched"
+            ? "By the schemas as they are by now it would be enriched: send it again."
+            : `By the schemas as they are by now it would be: ${now.replaceAll("_", " ")}.`,
+        ),
+      );
     return el(
       "section",
       { class: `part why ${event.route}` },
@@ -92,31 +121,50 @@ export class Detail {
   }
 
   fault({ schema, within, wrong, nearest }) {
-    const place = within && el("p", { class: "where" }, schema ? "found in " : "said by ", el("code", null, within));
+    const place =
+      within &&
+      el("p", { class: "where" }, schema ? "found in " : "said by ", el("code", null, within));
     const use = nearest && el("button", { type: "button", class: "small" }, "Use it below");
     use?.addEventListener("click", () => this.replace(schema, nearest));
     return el(
       "div",
       { class: "fault" },
-      schema && el("p", { class: "of" }, schemaName(schema), el("span", { class: "soft" }, ` ${schema}`)),
+      schema &&
+        el("p", { class: "of" }, schemaName(schema), el("span", { class: "soft" }, ` ${schema}`)),
       place,
-      el("ul", { class: "wrongs" }, wrong.map((one) => this.wrong(one, schema))),
-      nearest && el("p", { class: "remedy" }, el("span", null, `Version ${nearest.split("/").at(-1)} would accept it.`), use),
+      el(
+        "ul",
+        { class: "wrongs" },
+        wrong.map((one) => this.wrong(one, schema)),
+      ),
+      nearest &&
+        el(
+          "p",
+          { class: "remedy" },
+          el("span", null, `Version ${nearest.split("/").at(-1)} would accept it.`),
+          use,
+        ),
     );
   }
 
   wrong({ at, expected, found, message }, schema) {
-    const said = message && (WORDS.find(([pattern]) => pattern.test(message)) ?? [null, message])[1];
+    const said =
+      message && (WORDS.find(([pattern]) => pattern.test(message)) ?? [null, message])[1];
     const item = el(
       "li",
       null,
       at !== null && el("span", { class: "pointer" }, at === "" ? "the whole of it" : at),
-      expected && el("span", null, schema ? "the schema wants: " : "expected: ", el("code", null, expected)),
+      expected &&
+        el("span", null, schema ? "the schema wants: " : "expected: ", el("code", null, expected)),
       said && el("span", null, said),
       found !== null && el("span", null, "found: ", el("code", null, found)),
     );
     if (at) {
-      const show = el("button", { type: "button", class: "quiet small", "aria-label": `Show in the payload: ${at}` }, "Show in the payload");
+      const show = el(
+        "button",
+        { type: "button", class: "quiet small", "aria-label": `Show in the payload: ${at}` },
+        "Show in the payload",
+      );
       show.addEventListener("click", () => this.select(at, schema));
       item.append(el("span", null, show));
     }
@@ -131,10 +179,18 @@ export class Detail {
     const isEvent = edit.form === "event";
     const first = isEvent ? escaped(edit.text) : edit.body;
     this.form = edit.form;
-    this.area = el("textarea", { spellcheck: "false", autocomplete: "off", "aria-label": isEvent ? "The event as it was sent" : "The body as it was sent" });
+    this.area = el("textarea", {
+      spellcheck: "false",
+      autocomplete: "off",
+      "aria-label": isEvent ? "The event as it was sent" : "The body as it was sent",
+    });
     this.area.value = first;
     if (!isEvent) {
-      this.query = el("textarea", { class: "query", spellcheck: "false", "aria-label": "The query string as it was sent" });
+      this.query = el("textarea", {
+        class: "query",
+        spellcheck: "false",
+        "aria-label": "The query string as it was sent",
+      });
       this.query.value = edit.query;
     }
     this.verdict = el("div", { class: "verdict", role: "status" });
@@ -161,13 +217,23 @@ export class Detail {
       el(
         "div",
         { class: "edit" },
-        el("p", { class: "soft" }, isEvent
-          ? "The event's parameters, with the JSON in them unpacked. All else of its request stays as it was."
-          : "The request's query string and body. All else of it stays as it was."),
+        el(
+          "p",
+          { class: "soft" },
+          isEvent
+            ? "The event's parameters, with the JSON in them unpacked. All else of its request stays as it was."
+            : "The request's query string and body. All else of it stays as it was.",
+        ),
         this.query,
         this.area,
         this.verdict,
-        el("div", { class: "doing" }, send, back, copier("Copy", () => this.area.value)),
+        el(
+          "div",
+          { class: "doing" },
+          send,
+          back,
+          copier("Copy", () => this.area.value),
+        ),
       ),
     );
   }
@@ -181,9 +247,10 @@ export class Detail {
         throw new Error(`this is no JSON: ${error.message}`);
       }
     }
-    const edit = this.form === "event"
-      ? { form: "event", text: this.area.value }
-      : { form: "request", query: this.query.value, body: this.area.value };
+    const edit =
+      this.form === "event"
+        ? { form: "event", text: this.area.value }
+        : { form: "request", query: this.query.value, body: this.area.value };
     return { number: this.number, edit };
   }
 
@@ -204,8 +271,13 @@ export class Detail {
     const outcomes = told.verdicts.map((verdict, at) => {
       if (verdict === "enriched") return [badge("enriched"), "it would be enriched"];
       const first = told.why[at]?.faults[0]?.wrong[0];
-      const where = first ? ` ${first.at || "the whole"}: ${first.expected ? `wants ${first.expected}, found ${first.found}` : first.message}` : "";
-      return [badge(verdict === "parked" ? "parked" : "bad"), `${verdict.replaceAll("_", " ")};${where}`];
+      const where = first
+        ? ` ${first.at || "the whole"}: ${first.expected ? `wants ${first.expected}, found ${first.found}` : first.message}`
+        : "";
+      return [
+        badge(verdict === "parked" ? "parked" : "bad"),
+        `${verdict.replaceAll("_", " ")};${where}`,
+      ];
     });
     refill(this.verdict, outcomes.flat());
   }
@@ -217,12 +289,24 @@ export class Detail {
     const told = await this.ask("/api/again");
     send.disabled = false;
     if (told.error) return void refill(this.verdict, badge("bad"), told.error.message);
-    if (!told.events.length) return void refill(this.verdict, "It is in the stream, and no worker has come to it yet.");
-    refill(this.verdict, told.events.flatMap((event) => {
-      const open = el("button", { type: "button", class: "small quiet" }, `Open number ${event.number}`);
-      open.addEventListener("click", () => this.onOpen(event.number));
-      return [badge(event.route), event.route === "enriched" ? "It came through." : event.gist, open];
-    }));
+    if (!told.events.length)
+      return void refill(this.verdict, "It is in the stream, and no worker has come to it yet.");
+    refill(
+      this.verdict,
+      told.events.flatMap((event) => {
+        const open = el(
+          "button",
+          { type: "button", class: "small quiet" },
+          `Open number ${event.number}`,
+        );
+        open.addEventListener("click", () => this.onOpen(event.number));
+        return [
+          badge(event.route),
+          event.route === "enriched" ? "It came through." : event.gist,
+          open,
+        ];
+      }),
+    );
   }
 
   replace(from, to) {
@@ -250,7 +334,10 @@ export class Detail {
     if (!found) return;
     const line = value.slice(0, found[0]).split("\n").length;
     this.area.setSelectionRange(found[0], found[1] < 0 ? value.length : found[1]);
-    this.area.scrollTop = Math.max(0, (line - 4) * (this.area.scrollHeight / value.split("\n").length));
+    this.area.scrollTop = Math.max(
+      0,
+      (line - 4) * (this.area.scrollHeight / value.split("\n").length),
+    );
   }
 
   // Step by step.
@@ -268,13 +355,24 @@ export class Detail {
       if (name === "parameters") parts.push(this.step("sent by the tracker", step, false));
       else if (name === "fields") parts.push(this.step("fields made of it", step, false));
       else if (name !== "enrichments") parts.push(this.step(name, step, "ends" in step));
-      else for (const [enrichment, set] of Object.entries(step)) parts.push(this.step(enrichment, set, true));
+      else
+        for (const [enrichment, set] of Object.entries(step))
+          parts.push(this.step(enrichment, set, true));
     }
     return el(
       "details",
       { class: "part steps", open: true },
       el("summary", null, "Step by step"),
-      el("div", null, el("p", { class: "soft" }, "What each step and each enrichment set, by the rules as they are by now."), parts),
+      el(
+        "div",
+        null,
+        el(
+          "p",
+          { class: "soft" },
+          "What each step and each enrichment set, by the rules as they are by now.",
+        ),
+        parts,
+      ),
     );
   }
 
@@ -284,12 +382,26 @@ export class Detail {
     const shown = members.map(([key, value]) =>
       value && typeof value === "object" && "was" in value && "is" in value
         ? changed(key, value.was, value.is)
-        : branch(key, value, 1));
-    const took = micros === undefined ? null : el("span", { class: "micros" }, duration(micros / 1000).replace(/^0 ms$/, `${micros} µs`));
+        : branch(key, value, 1),
+    );
+    const took =
+      micros === undefined
+        ? null
+        : el(
+            "span",
+            { class: "micros" },
+            duration(micros / 1000).replace(/^0 ms$/, `${micros} µs`),
+          );
     return el(
       "details",
       { class: `branch step${members.length ? "" : " idle"}`, open: open && members.length > 0 },
-      el("summary", null, el("span", { class: "key" }, name), el("span", { class: "about" }, members.length ? "" : "nothing to do"), took),
+      el(
+        "summary",
+        null,
+        el("span", { class: "key" }, name),
+        el("span", { class: "about" }, members.length ? "" : "nothing to do"),
+        took,
+      ),
       el("div", { class: "inside" }, shown),
     );
   }
@@ -301,9 +413,27 @@ export class Detail {
       ? columns.map(([name, value]) => branch(name, value, 0))
       : [branch(event.route === "parked" ? "parked record" : "bad row", row ?? line, 1)];
     return [
-      el("details", { class: "part" }, el("summary", null, columns ? "All columns" : "As it is written"), el("div", null, tree)),
-      el("details", { class: "part" }, el("summary", null, "The line in the file"),
-        el("div", { class: "edit" }, el("pre", null, line), el("div", { class: "doing" }, copier("Copy the line", () => line)))),
+      el(
+        "details",
+        { class: "part" },
+        el("summary", null, columns ? "All columns" : "As it is written"),
+        el("div", null, tree),
+      ),
+      el(
+        "details",
+        { class: "part" },
+        el("summary", null, "The line in the file"),
+        el(
+          "div",
+          { class: "edit" },
+          el("pre", null, line),
+          el(
+            "div",
+            { class: "doing" },
+            copier("Copy the line", () => line),
+          ),
+        ),
+      ),
       leafless(columns),
     ];
   }
@@ -311,5 +441,7 @@ export class Detail {
 
 /** An incomplete event's columns are what came so far. */
 function leafless(columns) {
-  return columns && columns.length === 0 ? el("div", { class: "part" }, leaf("columns", "none")) : null;
+  return columns && columns.length === 0
+    ? el("div", { class: "part" }, leaf("columns", "none"))
+    : null;
 }

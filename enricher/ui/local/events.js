@@ -65,7 +65,11 @@ export class Events {
     for (const id of FIELDS) {
       const wanted = query.get(id) ?? "";
       const field = byId(id);
-      if (field.tagName === "SELECT" && wanted && ![...field.options].some(({ value }) => value === wanted)) {
+      if (
+        field.tagName === "SELECT" &&
+        wanted &&
+        ![...field.options].some(({ value }) => value === wanted)
+      ) {
         field.append(el("option", { value: wanted }, wanted));
       }
       field.value = wanted;
@@ -123,7 +127,8 @@ export class Events {
     const all = { app: "All applications", event: "All events", schema: "All schemas" }[select.id];
     const value = select.value;
     const known = choices.some(([name]) => name === value);
-    const option = ([name, count]) => el("option", { value: name }, `${name.replace(/^iglu:/, "")} (${number(count)})`);
+    const option = ([name, count]) =>
+      el("option", { value: name }, `${name.replace(/^iglu:/, "")} (${number(count)})`);
     refill(
       select,
       el("option", { value: "" }, all),
@@ -148,10 +153,13 @@ export class Events {
     if (this.paused || document.hidden || byId("events").hidden) return this.told();
     if (this.waiting) return;
     const since = performance.now() - this.asked;
-    this.waiting = setTimeout(() => {
-      this.waiting = null;
-      this.more();
-    }, Math.max(0, PAUSE_MS - since));
+    this.waiting = setTimeout(
+      () => {
+        this.waiting = null;
+        this.more();
+      },
+      Math.max(0, PAUSE_MS - since),
+    );
   }
 
   wake() {
@@ -182,7 +190,10 @@ export class Events {
   anew() {
     const rows = byId("rows");
     const focused = document.activeElement?.closest?.("#rows tr")?.dataset.number;
-    refill(rows, this.rows.map((row) => this.row(row)));
+    refill(
+      rows,
+      this.rows.map((row) => this.row(row)),
+    );
     if (!focused) return;
     const row = rows.querySelector(`tr[data-number="${focused}"]`) ?? rows;
     row.querySelector("button")?.focus({ preventScroll: true });
@@ -227,9 +238,16 @@ export class Events {
       "tr",
       { class: `is${route}${n === this.detail.number ? " chosen" : ""}`, "data-number": n },
       el("td", null, badge(route)),
-      el("td", null, el("div", { class: "what" },
-        el("button", { type: "button" }, event || "unknown"),
-        el("span", { class: "gist" }, gist))),
+      el(
+        "td",
+        null,
+        el(
+          "div",
+          { class: "what" },
+          el("button", { type: "button" }, event || "unknown"),
+          el("span", { class: "gist" }, gist),
+        ),
+      ),
       el("td", null, app),
       el("td", null, el("time", { datetime: new Date(at).toISOString() }, clock(at))),
     );
@@ -255,7 +273,13 @@ export class Events {
       nothing,
       el("h3", null, waiting ? "Waiting for the first event" : "No such event"),
       waiting
-        ? el("p", null, "Point a tracker at ", el("code", null, location.origin), ", and it shows here at once.")
+        ? el(
+            "p",
+            null,
+            "Point a tracker at ",
+            el("code", null, location.origin),
+            ", and it shows here at once.",
+          )
         : el("p", null, "Nothing that is kept fits these filters; what comes and fits is shown."),
       waiting ? el("p", null, el("a", { href: "#/start" }, "Send one from here")) : null,
     );
@@ -306,11 +330,13 @@ export class Events {
   }
 
   wide(open) {
-    for (const element of [byId("events"), document.querySelector(".split")]) element.classList.toggle("open", open);
+    for (const element of [byId("events"), document.querySelector(".split")])
+      element.classList.toggle("open", open);
   }
 
   choose(number) {
-    for (const row of byId("rows").children) row.classList.toggle("chosen", Number(row.dataset.number) === number);
+    for (const row of byId("rows").children)
+      row.classList.toggle("chosen", Number(row.dataset.number) === number);
   }
 
   hide() {

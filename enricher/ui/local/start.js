@@ -8,19 +8,37 @@ const CLICK = "iglu:com.snowplowanalytics.snowplow/link_click/jsonschema/1-0-1";
 
 function event(parameters) {
   const now = String(Date.now());
-  return { p: "web", tv: "page", aid: "try-it", eid: crypto.randomUUID(), dtm: now, stm: now, url: "http://shop.test/winter", page: "Winter", ...parameters };
+  return {
+    p: "web",
+    tv: "page",
+    aid: "try-it",
+    eid: crypto.randomUUID(),
+    dtm: now,
+    stm: now,
+    url: "http://shop.test/winter",
+    page: "Winter",
+    ...parameters,
+  };
 }
 
-const click = (data) => event({ e: "ue", ue_pr: JSON.stringify({ schema: UNSTRUCT, data: { schema: CLICK, data } }) });
+const click = (data) =>
+  event({ e: "ue", ue_pr: JSON.stringify({ schema: UNSTRUCT, data: { schema: CLICK, data } }) });
 
 const SAMPLES = {
   "A page view": () => event({ e: "pv" }),
   "A click": () => click({ targetUrl: "http://shop.test/sledge", elementId: "sledge" }),
   "One that fails": () => click({ targetUrl: 7, elementClasses: "wide", colour: "white" }),
-  "One of an unknown schema": () => event({
-    e: "ue",
-    ue_pr: JSON.stringify({ schema: UNSTRUCT, data: { schema: "iglu:com.acme/sledge_ride/jsonschema/1-0-0", data: { hill: "north", runs: 3 } } }),
-  }),
+  "One of an unknown schema": () =>
+    event({
+      e: "ue",
+      ue_pr: JSON.stringify({
+        schema: UNSTRUCT,
+        data: {
+          schema: "iglu:com.acme/sledge_ride/jsonschema/1-0-0",
+          data: { hill: "north", runs: 3 },
+        },
+      }),
+    }),
 };
 
 async function send(sample) {
@@ -47,7 +65,11 @@ export function start(content, { dir }) {
     button.addEventListener("click", async () => {
       try {
         await send(make());
-        refill(said, `Sent: ${name.toLowerCase()}. `, el("a", { href: "#/events" }, "See what became of it"));
+        refill(
+          said,
+          `Sent: ${name.toLowerCase()}. `,
+          el("a", { href: "#/events" }, "See what became of it"),
+        );
       } catch (error) {
         refill(said, error.message);
       }
@@ -56,13 +78,64 @@ export function start(content, { dir }) {
   });
   refill(
     content,
-    el("p", { class: "lead" }, "Everything here goes the way of a real event: collector, stream, worker, files."),
-    el("div", { class: "two" },
-      el("article", { class: "sheet" }, el("h3", null, "From here"), el("div", { class: "doing" }, buttons), said),
-      el("article", { class: "sheet" }, el("h3", null, "From a web page"), el("pre", null, snippet), el("div", { class: "doing" }, copier("Copy", () => snippet))),
-      el("article", { class: "sheet" }, el("h3", null, "From a shell"), el("pre", null, curl), el("div", { class: "doing" }, copier("Copy", () => curl))),
-      el("article", { class: "sheet" }, el("h3", null, "Schemas of your own"),
-        el("p", null, "A file saved as ", el("code", null, `${dir}/schemas/VENDOR/NAME/jsonschema/1-0-0`), " counts for the next event."),
-        el("p", { class: "soft" }, "Enriched events and bad rows are files in ", el("code", null, `${dir}/enriched`), " and ", el("code", null, `${dir}/bad`), "."))),
+    el(
+      "p",
+      { class: "lead" },
+      "Everything here goes the way of a real event: collector, stream, worker, files.",
+    ),
+    el(
+      "div",
+      { class: "two" },
+      el(
+        "article",
+        { class: "sheet" },
+        el("h3", null, "From here"),
+        el("div", { class: "doing" }, buttons),
+        said,
+      ),
+      el(
+        "article",
+        { class: "sheet" },
+        el("h3", null, "From a web page"),
+        el("pre", null, snippet),
+        el(
+          "div",
+          { class: "doing" },
+          copier("Copy", () => snippet),
+        ),
+      ),
+      el(
+        "article",
+        { class: "sheet" },
+        el("h3", null, "From a shell"),
+        el("pre", null, curl),
+        el(
+          "div",
+          { class: "doing" },
+          copier("Copy", () => curl),
+        ),
+      ),
+      el(
+        "article",
+        { class: "sheet" },
+        el("h3", null, "Schemas of your own"),
+        el(
+          "p",
+          null,
+          "A file saved as ",
+          el("code", null, `${dir}/schemas/VENDOR/NAME/jsonschema/1-0-0`),
+          " counts for the next event.",
+        ),
+        el(
+          "p",
+          { class: "soft" },
+          "Enriched events and bad rows are files in ",
+          el("code", null, `${dir}/enriched`),
+          " and ",
+          el("code", null, `${dir}/bad`),
+          ".",
+        ),
+      ),
+    ),
   );
 }
