@@ -30,6 +30,70 @@ async fn a_replay_to_routes_that_is_killed_writes_every_event_once() -> Result<(
     scratch::run(async |scratch| replay_to_routes(scratch).await).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_replayed_from_a_time_on() -> Result<()> {
+    scratch::run(async |scratch| replay_a_stream(scratch).await).await
+}
+
+async fn replay_a_stream(scratch: &Path) -> Result<()> {
+    let aws = Emulators::start(scratch).await?;
+    aws.create_stream(PAYLOADS, 3).await?;
+    std::fs::write(scratch.join("again.toml"), config(&aws, "none", "")?)?;
+    let mut producer = Producer::new(&aws.kinesis, PAYLOADS);
+    producer.send_up_to(300).await?;
+    let first = producer.ids(Expected::Enriched).count();
+    // The emulator knows times of arrival to the second: the others come in a later one.
+    let middle = (enricher::clock::now_ms() / 1_000 + 1) * 1_000;
+    wait::until("another second", SOON, async || {
+        Ok((enricher::clock::now_ms() > middle).then_some(()))
+    })
+    .await?;
+    producer.send_up_to(600).await?;
+    let all = producer.ids(Expected::Enriched).count();
+    let from = ["replay", "kinesis://payloads", "--config", "again.toml", "--force", "--output"];
+    let count = async |to: &str, more: &[&str]| -> Result<usize> {
+        check(snowmelt(scratch, &[&from[..], &[to], more].concat())?, 0).await?;
+        let text = std::fs::read_to_string(scratch.join(to).join("enriched.tsv"))?;
+        let (found, marked) = lines(&text, "replay")?;
+        ensure!(found.len() == marked, "{marked} marks");
+        Ok(found.len())
+    };
+    let since = middle.to_string();
+    let found = count("all", &[]).await?;
+    ensure!(found == all, "{found}, not {all}");
+    let found = count("late", &["--since", &since]).await?;
+    ensure!(found == all - first, "{found}, not {}", all - first);
+    let found = count("early", &["--until", &since]).await?;
+    ensure!(found == first, "{found}, not {first}");
+
+    // One that was cut off goes on behind the last record that is done.
+    let shard = "shardId-000000000001";
+    let kinds = aws_sdk_kinesis::types::ShardIteratorType::TrimHorizon;
+    let iterator = aws.kinesis.get_shard_iterator().stream_name(PAYLOADS).shard_id(shard);
+    let iterator = iterator.shard_iterator_type(kinds).send().await?.shard_iterator;
+    let records = aws.kinesis.get_records().set_shard_iterator(iterator).send().await?.records;
+    let after = records.get(4).context("five records")?.sequence_number();
+    std::fs::create_dir_all(scratch.join("cut/_replay"))?;
+    let plan = serde_json::json!({
+        "version": 1, "id": "x", "begun_ms": enricher::clock::now_ms(),
+        "arguments": ["kinesis://payloads", "--tag replay"],
+        "objects": [[format!("kinesis://payloads/{shard}"), null]],
+    });
+    std::fs::write(scratch.join("cut/_replay/plan.json"), plan.to_string())?;
+    let position = serde_json::json!({
+        "place": {"object": 0, "entries": 5, "after": after}, "parts": 1, "files": {},
+        "tally": {"read": 5, "chosen": 5, "passed_over": 0, "left": {}, "damaged": 0, "damage": []},
+        "counts": {"before": {}, "after": {}, "left": {}}, "done": false,
+    });
+    std::fs::write(scratch.join("cut/_replay/position.json"), position.to_string())?;
+    let from = ["replay", "kinesis://payloads", "--config", "again.toml", "--output", "cut"];
+    let said = check(snowmelt(scratch, &from)?, 0).await?;
+    let count = |name: &str, count: usize| format!("{name:<36} {count:>14}");
+    ensure!(said.contains(&count("payloads", records.len() - 5)), "{}: {said}", records.len());
+    ensure!(said.contains(&count("read", records.len())), "{}: {said}", records.len());
+    Ok(())
+}
+
 fn config(aws: &Emulators, bucket: &str, more: &str) -> Result<String> {
     let Emulators { kinesis_url, dynamodb_url, s3_url, .. } = aws;
     let admin = emulators::free_address()?;

@@ -59,6 +59,7 @@ pub struct Error {
 pub struct Batches {
     batches: mpsc::Receiver<(Batch, Permit)>,
     lag: watch::Receiver<Option<Duration>>,
+    tip: watch::Receiver<bool>,
     reader: JoinHandle<Result<(), Error>>,
 }
 
@@ -67,6 +68,7 @@ pub struct Batches {
 pub struct Outlet {
     batches: mpsc::Sender<(Batch, Permit)>,
     lag: watch::Sender<Option<Duration>>,
+    tip: watch::Sender<bool>,
     budget: Arc<Budget>,
 }
 
@@ -85,14 +87,22 @@ impl Batches {
     ) -> Self {
         let (sender, batches) = mpsc::channel(1);
         let (told, lag) = watch::channel(None);
-        let outlet = Outlet { batches: sender, lag: told, budget: Arc::clone(budget) };
+        let (reached, tip) = watch::channel(false);
+        let budget = Arc::clone(budget);
+        let outlet = Outlet { batches: sender, lag: told, tip: reached, budget };
         let reader = tokio::spawn(source.read(shard.clone(), from, outlet));
-        Batches { batches, lag, reader }
+        Batches { batches, lag, tip, reader }
     }
 
     /// How far behind its tip the shard is read.
     pub fn lag(&self) -> Lag {
         Lag(self.lag.clone())
+    }
+
+    /// Whether all that the shard had when it was last asked has been handed over. A stream tells;
+    /// what is handed over stands before it.
+    pub fn tip(&self) -> watch::Receiver<bool> {
+        self.tip.clone()
     }
 
     /// The next batch; `None` after the one that ends the shard. Cancel-safe.
@@ -153,6 +163,11 @@ impl Outlet {
     pub fn room(&self, bytes: usize) -> impl Future<Output = Permit> + use<> {
         let budget = Arc::clone(&self.budget);
         async move { budget.take_page(bytes).await }
+    }
+
+    /// Says whether all that the shard had is handed over.
+    pub fn at_tip(&self, reached: bool) {
+        self.tip.send_if_modified(|last| std::mem::replace(last, reached) != reached);
     }
 
     /// Says how far behind its tip the shard is read.

@@ -14,6 +14,7 @@ mod reading;
 mod routes;
 mod tally;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ use dry::Dry;
 use folder::Folder;
 use parts::{Parts, Target};
 use progress::{Plan, Position, Progress};
-use reading::Reading;
+use reading::shards::{KINESIS, Stream};
+use reading::{Object, Reading};
 use routes::Routes;
 
 /// What `snowmelt replay` was asked for.
@@ -44,7 +46,7 @@ use routes::Routes;
 pub struct Args {
     /// What is replayed: objects of a raw archive, or lines of parked records, of bad rows and of
     /// texts that were too large, each a file, a folder for the files in it, or s3://BUCKET/NAME
-    /// for an object or all objects below it.
+    /// for an object or all objects below it; or kinesis://STREAM, as far as it is filled now.
     #[arg(required = true, value_name = "FROM")]
     from: Vec<PathBuf>,
     #[command(flatten)]
@@ -140,11 +142,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         _ => Target::Nowhere(Box::new(Dry::new(against(&args, &plan)?, args.examples))),
     };
     let halt = signal::halt().context("cannot listen to signals")?;
-    let objects = places::listed(&plan.objects, &aws)?;
+    let objects = objects(&plan, &aws)?;
     let mut parts = Parts::new(target, progress, position);
     parts.confirm()?;
-    let met = (parts.position().place, parts.position().tally.clone());
-    let reading = Reading::new(objects, args.choice.choice(), met, Arc::clone(&halt));
+    let met = (parts.position().place.clone(), parts.position().tally.clone());
+    let reading =
+        Reading::new(objects, (args.choice.choice(), plan.begun_ms), met, Arc::clone(&halt));
     let mut account = Account::start();
     let total = plan.objects.iter().map(|(_, bytes)| *bytes).sum();
     account.follow(Bytes { total, read: reading.read_bytes() });
@@ -210,7 +213,14 @@ fn begun(
 /// A replay of what is there now.
 fn planned(args: &Args, aws: &aws::Settings) -> anyhow::Result<Plan> {
     let mut objects = Vec::new();
-    for place in places::all(&args.from, aws)? {
+    let stream = |from: &PathBuf| Some(from.to_str()?.strip_prefix(KINESIS)?.to_owned());
+    let (streams, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.from.iter().cloned().partition(|from| stream(from).is_some());
+    for name in streams.iter().filter_map(stream) {
+        let shards = Stream::open(&name, aws)?.shards()?;
+        objects.extend(shards.iter().map(|shard| (format!("{KINESIS}{name}/{shard}"), None)));
+    }
+    for place in places::all(&files, aws)? {
         let name = place.name().ok_or_else(|| {
             let why = "a replay may have to go on later, and needs the name of a file";
             Usage(format!("{place}: {why}"))
@@ -219,6 +229,32 @@ fn planned(args: &Args, aws: &aws::Settings) -> anyhow::Result<Plan> {
     }
     let begun_ms = args.transform.now().unwrap_or_else(clock::now_ms);
     Ok(Plan::new(arguments(args), objects, begun_ms))
+}
+
+/// What a plan names.
+fn objects(plan: &Plan, aws: &aws::Settings) -> anyhow::Result<Vec<Object>> {
+    let mut streams: BTreeMap<&str, Arc<Stream>> = BTreeMap::new();
+    let mut objects = Vec::with_capacity(plan.objects.len());
+    let mut files = Vec::new();
+    for object in &plan.objects {
+        // Streams come first.
+        let shard = object.0.strip_prefix(KINESIS).and_then(|name| name.split_once('/'));
+        let Some((name, shard)) = shard else {
+            files.push(object.clone());
+            continue;
+        };
+        let stream = match streams.get(name) {
+            Some(stream) => Arc::clone(stream),
+            None => {
+                let stream = Arc::new(Stream::open(name, aws)?);
+                streams.insert(name, Arc::clone(&stream));
+                stream
+            }
+        };
+        objects.push(Object::Shard(stream, shard.to_owned()));
+    }
+    objects.extend(places::listed(&files, aws)?.into_iter().map(Object::File));
+    Ok(objects)
 }
 
 /// The arguments that decide what comes of a replay, in words that two runs can be compared by.

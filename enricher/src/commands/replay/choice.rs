@@ -95,8 +95,8 @@ impl Choice {
             return Ok(());
         }
         Err(Usage(format!(
-            "{name}: --reason is about bad rows and parked records, and this is an archive, which \
-             does not know what became of its records"
+            "{name}: --reason is about bad rows and parked records, and here are records as they \
+             came, of which nobody knows what they became"
         )))
     }
 
@@ -104,6 +104,16 @@ impl Choice {
     pub(super) fn takes_nothing_of(&self, (first_ms, last_ms): (i64, i64)) -> bool {
         self.since.is_some_and(|since| last_ms < since)
             || self.until.is_some_and(|until| until <= first_ms)
+    }
+
+    /// From when on.
+    pub(super) fn since_ms(&self) -> Option<i64> {
+        self.since
+    }
+
+    /// Until when.
+    pub(super) fn until_ms(&self) -> Option<i64> {
+        self.until
     }
 
     /// Whether times matter.

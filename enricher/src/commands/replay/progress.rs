@@ -193,8 +193,8 @@ mod tests {
         progress.begin(&plan).expect("it can be written");
         let (found, position) = progress.begun().expect("it can be read").expect("it was begun");
         assert_eq!((found.id, position.place), (plan.id.clone(), Place::default()));
-        let place = Place { object: 1, entries: 4 };
-        let position = Position { place, parts: 2, ..Position::default() };
+        let place = Place { entries: 4, ..Place::beginning_of(1) };
+        let position = Position { place: place.clone(), parts: 2, ..Position::default() };
         progress.advance(&position).expect("it can be written");
         // Half a file of an attempt that was cut off is no position.
         std::fs::write(folder.join("position.unfinished"), "{").expect("it is ours");

@@ -7,6 +7,7 @@ mod entries;
 mod entry;
 mod lines;
 mod manifest;
+pub(super) mod shards;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -27,14 +28,33 @@ use crate::terminal;
 use entries::Entries;
 use entry::{Entry, Met, Origin, What};
 pub(super) use lines::waits;
+use shards::{Shard, Stream};
+
+/// What is read from its beginning to its end.
+pub(super) enum Object {
+    /// A file, or an object of a bucket.
+    File(places::Place),
+    /// A shard of a stream, by name.
+    Shard(Arc<Stream>, String),
+}
+
+/// An object that is open.
+enum Opened {
+    File(Box<Entries>),
+    Shard(Shard),
+}
 
 /// Everything that is replayed.
 pub(super) struct Reading {
-    objects: Vec<places::Place>,
+    objects: Vec<Object>,
     choice: Choice,
-    current: Option<Entries>,
+    /// Of streams only what came before is read.
+    until_ms: i64,
+    current: Option<Opened>,
     put_back: Option<Entry>,
     place: Place,
+    /// The record before the newest one of a shard.
+    before: Option<String>,
     tally: Tally,
     records: u64,
     read_bytes: Arc<AtomicU64>,
@@ -57,6 +77,15 @@ pub(super) struct Piece {
     pub(super) tally: Tally,
 }
 
+impl Opened {
+    fn next(&mut self) -> anyhow::Result<Option<Met>> {
+        match self {
+            Opened::File(entries) => entries.next(),
+            Opened::Shard(shard) => shard.next(),
+        }
+    }
+}
+
 impl Piece {
     /// What its events have to be about.
     pub(super) fn about(&self) -> &About {
@@ -73,16 +102,18 @@ impl AsRef<Chunk> for Piece {
 impl Reading {
     /// Will read these objects from a place on. Reading fails soon after `unwanted` is set.
     pub(super) fn new(
-        objects: Vec<places::Place>,
-        choice: Choice,
+        objects: Vec<Object>,
+        (choice, begun_ms): (Choice, i64),
         (place, tally): (Place, Tally),
         unwanted: Arc<AtomicBool>,
     ) -> Reading {
         Reading {
             objects,
+            until_ms: choice.until_ms().unwrap_or(begun_ms),
             choice,
             current: None,
             put_back: None,
+            before: None,
             place,
             tally,
             records: 0,
@@ -93,7 +124,7 @@ impl Reading {
 
     /// Where everything before is handed out, and what was met up to there.
     pub(super) fn reached(&self) -> (Place, Tally) {
-        (self.place, self.tally.clone())
+        (self.place.clone(), self.tally.clone())
     }
 
     /// The bytes read so far, to be followed from elsewhere.
@@ -172,6 +203,7 @@ impl Reading {
     /// Gives the newest record back, to be the next one again.
     fn put_back(&mut self, entry: Entry) {
         self.place.entries -= 1;
+        self.place.after = self.before.take();
         self.tally.read -= 1;
         self.tally.chosen -= 1;
         self.put_back = Some(entry);
@@ -183,7 +215,7 @@ impl Reading {
         loop {
             let next = match self.put_back.take() {
                 Some(entry) => Ok(Some(Met::Entry(entry))),
-                None => self.current.as_mut().map_or(Ok(None), Entries::next),
+                None => self.current.as_mut().map_or(Ok(None), Opened::next),
             };
             let met = match next {
                 Ok(Some(met)) => met,
@@ -195,6 +227,11 @@ impl Reading {
             };
             self.place.entries += 1;
             self.tally.read += 1;
+            if let (Some(Opened::Shard(_)), Met::Entry(entry)) = (&self.current, &met) {
+                let Origin { sequence, sub_sequence, .. } = &entry.origin;
+                let after = Some(shards::after(sequence, *sub_sequence));
+                self.before = std::mem::replace(&mut self.place.after, after);
+            }
             match met {
                 Met::Left(why) => self.tally.leave(&why),
                 Met::Entry(entry) if self.choice.takes(entry.came_ms, &entry.reasons) => {
@@ -209,39 +246,52 @@ impl Reading {
     /// The next object is the next to be read.
     fn close(&mut self) {
         self.current = None;
-        self.place = Place { object: self.place.object + 1, entries: 0 };
+        self.place = Place::beginning_of(self.place.object + 1);
     }
 
     /// Opens the next object and passes over what of it is done; false if there is none.
     fn open(&mut self) -> anyhow::Result<bool> {
         while let Some(object) = self.objects.get(self.place.object) {
-            let by_time = self.choice.is_by_time() && self.place.entries == 0;
-            let arrived = by_time.then(|| manifest::arrived(object)).flatten();
-            if arrived.is_some_and(|range| self.choice.takes_nothing_of(range)) {
-                self.tally.passed_over += 1;
-                self.close();
-                continue;
-            }
-            let about = &self.choice.about;
-            let opened = Entries::open(object, about, &self.read_bytes, &self.unwanted);
-            if let Some(archive) = opened.as_ref().ok().filter(|it| it.is_archive()) {
-                self.choice.check_archive(archive.name())?;
-            }
-            let passed = opened.and_then(|mut entries| {
-                for _ in 0..self.place.entries {
-                    entries.next()?;
+            let opened = match object {
+                Object::File(file) => self.open_file(file),
+                Object::Shard(stream, shard) => {
+                    let times = (self.choice.since_ms(), self.until_ms);
+                    self.choice.check_archive(shard)?;
+                    let shard = stream.shard(shard, self.place.after.as_deref(), times)?;
+                    Ok(Some(Opened::Shard(shard)))
                 }
-                Ok(entries)
-            });
-            match passed {
-                Ok(entries) => {
-                    self.current = Some(entries);
+            };
+            match opened {
+                Ok(Some(opened)) => {
+                    self.current = Some(opened);
                     return Ok(true);
+                }
+                Ok(None) => {
+                    self.tally.passed_over += 1;
+                    self.close();
                 }
                 Err(error) => self.damaged(error)?,
             }
         }
         Ok(false)
+    }
+
+    /// Opens a file; `None` if nothing in it came in the time in question.
+    fn open_file(&self, file: &places::Place) -> anyhow::Result<Option<Opened>> {
+        let by_time = self.choice.is_by_time() && self.place.entries == 0;
+        let arrived = by_time.then(|| manifest::arrived(file)).flatten();
+        if arrived.is_some_and(|range| self.choice.takes_nothing_of(range)) {
+            return Ok(None);
+        }
+        let about = &self.choice.about;
+        let mut entries = Entries::open(file, about, &self.read_bytes, &self.unwanted)?;
+        if entries.is_archive() {
+            self.choice.check_archive(entries.name())?;
+        }
+        for _ in 0..self.place.entries {
+            entries.next()?;
+        }
+        Ok(Some(Opened::File(Box::new(entries))))
     }
 
     /// Names an object that is damaged; any other error ends the reading.

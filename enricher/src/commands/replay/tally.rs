@@ -5,12 +5,22 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// A place in the input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     /// The number of the object in the plan.
     pub(super) object: usize,
     /// How many of its records or lines come before.
     pub(super) entries: u64,
+    /// Of a shard: the last record before, by its place there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<String>,
+}
+
+impl Place {
+    /// The beginning of an object.
+    pub(super) fn beginning_of(object: usize) -> Place {
+        Place { object, ..Place::default() }
+    }
 }
 
 /// What a replay has met.

@@ -67,6 +67,7 @@ impl Reader {
             {
                 return Ok(Some(Last::Unwanted));
             }
+            self.outlet.at_tip(!behind && self.gathered.records.is_empty());
             tokio::time::sleep_until(asked + interval).await;
         }
         Ok(None)
