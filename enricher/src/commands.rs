@@ -1,6 +1,7 @@
 //! The commands of `snowmelt`, and their arguments.
 
 pub mod bench;
+pub mod check;
 pub mod enrich;
 pub mod explain;
 pub mod generate;
@@ -45,6 +46,8 @@ enum Command {
     Init(init::Args),
     /// Turn the configuration of OpenSnowcat, or of one alike, into ours.
     Import(import::Args),
+    /// Say what is wrong with a worker's configuration, and what the worker needs.
+    Check(check::Args),
     /// Read a Kinesis stream as one of a fleet.
     Worker(worker::Args),
     /// Show a fleet live: what its workers do, and what limits them.
@@ -67,8 +70,10 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::speak(cli.manner);
     // The others log by their configuration, or their own needs.
-    let logs =
-        matches!(cli.command, Command::Worker(_) | Command::Local(_) | Command::Collector(_));
+    let logs = matches!(
+        cli.command,
+        Command::Check(_) | Command::Worker(_) | Command::Local(_) | Command::Collector(_)
+    );
     let _log = match terminal::loudness() {
         Loudness::Everything if !logs => Some(log::start(&log::Levels::default()).map_err(Usage)?),
         _ => None,
@@ -79,6 +84,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Init(args) => init::run(args),
+        Command::Check(args) => check::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Local(args) => local::run(args),

@@ -11,6 +11,7 @@ mod file;
 mod lookups;
 mod name;
 mod place;
+mod reading;
 mod route;
 mod there;
 mod value;
@@ -22,7 +23,7 @@ use pipeline::adapt::Adapters;
 use pipeline::protection::Personal;
 use serde::Deserialize;
 
-pub use file::{Error, adapters, explain, load, parse};
+pub use file::{Error, adapters, explain, load, load_all, parse};
 pub use lookups::{Lookups, OnUnavailable};
 pub use name::{
     Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfSource, OfStream, OfTable,

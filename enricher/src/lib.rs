@@ -23,6 +23,7 @@ pub mod expiry;
 pub mod fleet;
 pub mod health;
 pub mod hocon;
+pub mod iam;
 pub mod in_order;
 pub mod life;
 pub mod log;

@@ -28,6 +28,22 @@ pub async fn look(
     look_at_table(store, table).await
 }
 
+/// Looks at everything; all that cannot be used, in the order in which a worker would ask.
+pub async fn look_at_all(
+    source: &dyn Source,
+    store: &dyn LeaseStore,
+    table: &str,
+    sinks: &Sinks,
+) -> Vec<Unfit> {
+    let mut unfit = Vec::new();
+    unfit.extend(source.look().await.err());
+    for sink in sinks.all() {
+        unfit.extend(sink.look().await.err());
+    }
+    unfit.extend(look_at_table(store, table).await.err());
+    unfit
+}
+
 /// The most time that is spent on [`pin`], by a worker that is about to end.
 const PINNING: Duration = Duration::from_secs(5);
 

@@ -41,7 +41,7 @@ pub struct Status {
     pub worker: String,
     /// Of this program.
     pub version: Cow<'static, str>,
-    /// The stream that is read.
+    /// The streams that are read, by name.
     pub stream: String,
     /// When it started, in milliseconds since 1970.
     pub started_ms: i64,
@@ -214,8 +214,14 @@ pub struct Asset {
 }
 
 impl Observed {
-    /// What is looked at, of a worker that begins now.
-    pub fn new(plan: &Plan, worker: Arc<Worker>, owners: Arc<Owners>, stop: Stop) -> Observed {
+    /// What is looked at, of a worker of this plan that begins now; the streams by name.
+    pub fn new(
+        stream: String,
+        plan: &Plan,
+        worker: Arc<Worker>,
+        owners: Arc<Owners>,
+        stop: Stop,
+    ) -> Observed {
         let destinations = plan.destinations.iter().map(|destination| Destination {
             route: destination.route.name().into(),
             name: destination.name.clone(),
@@ -224,7 +230,7 @@ impl Observed {
         });
         Observed {
             name: plan.leases.worker_id.to_string(),
-            stream: plan.pipeline.stream.clone(),
+            stream,
             begun_ms: clock::now_ms(),
             begun: Instant::now(),
             destinations: destinations.collect(),

@@ -36,6 +36,37 @@ async fn routes_without_a_section_stay_where_their_bucket_allows() -> Result<()>
     scratch::run(async |scratch| borrow_a_bucket(scratch).await).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_online_tells_all_that_is_refused() -> Result<()> {
+    scratch::run(async |scratch| check_what_is_refused(scratch).await).await
+}
+
+async fn check_what_is_refused(scratch: &Path) -> Result<()> {
+    let stage = Stage::set(scratch, 1).await?;
+    stage.faults.add(Rule::of("PutRecords", Fault::DENIED));
+    stage.faults.add(Rule::of("DescribeStreamSummary", Fault::DENIED).containing("enriched"));
+    stage.faults.add(Rule::of("PutObject", Fault::DENIED_BY_S3));
+    let refused = stage.check_online(&stage.config(), workers::snowmelt()?)?;
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    ensure!(refused.status.code() == Some(77), "{refused:?}");
+    for words in ["stream enriched for enriched", "bucket events for bad", "check --iam"] {
+        ensure!(text.contains(words), "{words}: {text}");
+    }
+    stage.faults.clear();
+    let fit = stage.check_online(&stage.config(), workers::snowmelt()?)?;
+    ensure!(fit.status.success(), "{fit:?}");
+
+    let mut command = workers::snowmelt()?;
+    command.args(["check", "--iam", "--account", "123456789012", "--config"]);
+    let printed = command.arg(scratch.join("checked.toml")).output()?;
+    let policy: serde_json::Value = serde_json::from_slice(&printed.stdout)?;
+    let text = policy.to_string();
+    for resource in [":123456789012:stream/payloads", ":table/leases", ":s3:::events/bad/*"] {
+        ensure!(text.contains(resource), "{resource}: {text}");
+    }
+    Ok(())
+}
+
 async fn ends_with(stage: &Stage<'_>, config: &Config, code: i32, words: &[&str]) -> Result<()> {
     let mut worker = stage.spawn("worker", config, None)?;
     let status = worker.end(SOON).await?;

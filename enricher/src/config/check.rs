@@ -14,19 +14,26 @@ use crate::places::nearest;
 use crate::sink;
 
 impl Config {
-    /// Says what is wrong, and names the section.
-    pub(super) fn check(&self, now_ms: i64) -> Result<(), Wrong> {
+    /// Says everything that is wrong: of each section, and of each destination, the first.
+    pub(super) fn check(&self, now_ms: i64) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
         for (route, destinations) in self.routes() {
-            self.check_route(route, destinations)?;
+            wrong.extend(self.check_route(route, destinations).err());
+            for (at, one) in destinations.to.iter().enumerate() {
+                let (place, others) = (at.to_string(), &destinations.to[..at]);
+                let place = [route.name(), "to", &place];
+                wrong.extend(self.check_to(route, one, others, &place).err());
+            }
         }
         if let InitialPosition::AtTimestamp(ms) = self.source.initial_position
             && ms > now_ms
         {
             let what = "[source] initial_position: expected a time in the past";
-            return Err(Wrong::said(what.to_owned()));
+            wrong.push(Wrong::said(what.to_owned()));
         }
-        self.check_source().map_err(Wrong::said)?;
-        self.check_assets().map_err(Wrong::said)
+        wrong.extend(self.check_source().map_err(Wrong::said).err());
+        wrong.extend(self.check_assets().map_err(Wrong::said).err());
+        wrong
     }
 
     fn check_source(&self) -> Result<(), String> {
@@ -103,10 +110,6 @@ impl Config {
         for (section, objects) in [("s3", s3), ("fallback", fallback)] {
             let key = objects.as_ref().and_then(|objects| objects.key.as_ref());
             check_key(route, key, &[name, section], &format!("[{name}.{section}]"))?;
-        }
-        for (at, one) in to.iter().enumerate() {
-            let place = at.to_string();
-            self.check_to(route, one, &to[..at], &[name, "to", &place])?;
         }
         check_otherwise(route, destinations).map_err(Wrong::said)
     }

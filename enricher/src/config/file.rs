@@ -7,6 +7,7 @@ use pipeline::adapt::Adapters;
 
 use super::Config;
 use super::adapters::{BuiltIn, Webhook};
+use super::reading::Reading;
 use super::there::Wrong;
 use crate::places::nearest;
 
@@ -21,34 +22,54 @@ pub struct Error {
 
 /// Reads and checks a file.
 pub fn load(path: &Path) -> Result<Config, Error> {
+    load_all(path).map_err(|mut errors| errors.remove(0))
+}
+
+/// Reads and checks a file, and says everything that is wrong with it: at least one thing, in the
+/// order of the file.
+pub fn load_all(path: &Path) -> Result<Config, Vec<Error>> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Error {
-        file: file.clone(),
-        place: String::new(),
-        what: error.to_string(),
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        vec![Error { file: file.clone(), place: String::new(), what: error.to_string() }]
     })?;
-    let config = parse(&text, &file)?.relative_to(path.parent().unwrap_or(Path::new("")));
-    config.check_places().map_err(|wrong| wrong.in_file(&text, &file))?;
-    Ok(config)
+    all(&text, &file, path.parent())
 }
 
 /// Reads and checks the text of a file of that name.
 pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
-    let config: Config = toml::from_str(text).map_err(|error| Error {
-        file: file.to_owned(),
-        place: error.span().map(|span| place(text, span.start)).unwrap_or_default(),
-        what: explain(error.message()),
-    })?;
-    together(&config.adapters, &config.adapter, text, file)?;
-    let checked = config.check(crate::clock::now_ms()).map(|()| config);
-    checked.map_err(|wrong| wrong.in_file(text, file))
+    all(text, file, None).map_err(|mut errors| errors.remove(0))
 }
 
-impl Wrong {
-    fn in_file(self, text: &str, file: &str) -> Error {
-        let place = start(text, &self.at).map(|start| place(text, start)).unwrap_or_default();
-        Error { file: file.to_owned(), place, what: explain(&self.what) }
+/// Reads and checks a text. With the folder of the file, paths become those of the machine, and
+/// what they name has to be there.
+fn all(text: &str, file: &str, folder: Option<&Path>) -> Result<Config, Vec<Error>> {
+    let Reading { config, mut mistakes, left_out } = Reading::of(text);
+    if let Some(config) = &config {
+        let mut wrong = config.check(crate::clock::now_ms());
+        if let Some(folder) = folder {
+            wrong.extend(config.clone().relative_to(folder).check_places());
+        }
+        // What was left out is missing in its table: what follows from that is no mistake.
+        wrong.retain(|wrong| !left_out.iter().any(|name| wrong.at.first() == Some(name)));
+        let at = |wrong: &Wrong| start(text, &wrong.at);
+        mistakes.extend(wrong.into_iter().map(|it| (at(&it), it.what)));
     }
+    mistakes.sort_by_key(|(start, _)| *start);
+    let errors = mistakes.into_iter().map(|(start, what)| Error {
+        file: file.to_owned(),
+        place: start.map(|start| place(text, start)).unwrap_or_default(),
+        what: explain(&what),
+    });
+    let mut errors: Vec<Error> = errors.collect();
+    let Some(config) = config.filter(|_| errors.is_empty()) else { return Err(errors) };
+    if let Err(error) = together(&config.adapters, &config.adapter, text, file) {
+        errors.push(error);
+        return Err(errors);
+    }
+    Ok(match folder {
+        Some(folder) => config.relative_to(folder),
+        None => config,
+    })
 }
 
 /// Where the value begins that is reached by these names and, in lists, numbers; where a part of
@@ -172,6 +193,38 @@ bucket = "bucket"
         assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(config.leases.duration.get(), Duration::from_secs(10));
         assert_eq!(config.worker.bytes_in_flight.get(), 256 << 20);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = "[source]\nstraem = \"raw\"\nstream = \"raw\"\npoll_interval = \"1 minute\"\n\
+                    [leases]\ntable = 7\n[enriched.kinesis]\nstream = \"raw\"\n[bad.s3]\n\
+                    bucket = \"No Bucket\"\n[worker]\nthreads = 0\n[log]\nlevel = \"loud\"\n\
+                    [[pii.to]]\nname = \"x\"\nwhere = \"app_id ==\"\nfolder = { path = \"x\" }\n\
+                    [[pii.to]]\nname = \"X\"\nfolder = { path = \"x\" }\n";
+        let errors = all(text, "w.toml", None).expect_err("it is wrong");
+        let places: Vec<&str> = errors.iter().map(|error| error.place.as_str()).collect();
+        let told = errors.iter().map(|error| format!("{error}\n")).collect::<String>();
+        let expected =
+            [":2:1", ":4:17", ":6:9", ":8:10", ":10:10", ":12:11", ":14:9", ":17:9", ":20:8"];
+        assert_eq!(places, expected, "{told}");
+    }
+
+    #[test]
+    fn what_is_missing_hides_nothing() {
+        let text = "[source]\npoll_interval = 7\n[leases]\n[worker]\nthreads = 0\n";
+        let errors = all(text, "w.toml", None).expect_err("it is wrong");
+        let told: Vec<String> = errors.iter().map(|error| error.to_string()).collect();
+        for what in ["integer `7`", "missing field `table`", "found `0`"] {
+            assert!(told.iter().any(|it| it.contains(what)), "{what}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_alone() {
+        let errors = all("[source\nstream = 7\n[worker]\nthreads = ", "w.toml", None);
+        let errors = errors.expect_err("it is no TOML");
+        assert!(errors.iter().all(|error| !error.what.contains("missing")), "{errors:?}");
     }
 
     #[test]

@@ -33,7 +33,8 @@ impl Wrong {
 impl Config {
     /// Checks that what it names on this machine is there and is what it should be. Paths are those
     /// of the machine, no longer those of the file.
-    pub(super) fn check_places(&self) -> Result<(), Wrong> {
+    pub(super) fn check_places(&self) -> Vec<Wrong> {
+        let mut all_wrong = Vec::new();
         let (schemas, enrichments) = (&self.schemas, &self.enrichments);
         type Check = fn(&Path) -> Result<(), String>;
         let all: [(&str, &str, _, Check); 6] = [
@@ -47,13 +48,14 @@ impl Config {
         for (table, name, path, check) in all {
             let Some(path) = path else { continue };
             let named = |why| format!("{}: {why}", path.display());
-            check(path).map_err(|why| Wrong::new(&[table, name], named(why)))?;
+            let checked = check(path).map_err(|why| Wrong::new(&[table, name], named(why)));
+            all_wrong.extend(checked.err());
         }
         for (index, name) in enrichments.allow_unsupported.iter().enumerate() {
             let at = ["enrichments", "allow_unsupported", &index.to_string()];
-            enrichments::check_allowed(name, enrichments.folder.as_deref())
-                .map_err(|why| Wrong::new(&at, why))?;
+            let checked = enrichments::check_allowed(name, enrichments.folder.as_deref());
+            all_wrong.extend(checked.err().map(|why| Wrong::new(&at, why)));
         }
-        Ok(())
+        all_wrong
     }
 }

@@ -1,0 +1,241 @@
+//! The least that a worker has to be allowed, as a policy of IAM: made of its plan, so that it has
+//! every stream, bucket and table of the configuration and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, Mode};
+use crate::worker::destinations::{Access, Home, Larger, Objects, To};
+use crate::worker::plan::Plan;
+
+/// As whom the worker acts: as itself, or in a role that it assumes.
+type Actor<'a> = Option<&'a str>;
+
+/// A policy as it grows: what may be done, by what it is done to.
+#[derive(Debug, Default)]
+struct Grants(BTreeMap<(&'static str, &'static [&'static str]), BTreeSet<String>>);
+
+impl Grants {
+    fn add(&mut self, sid: &'static str, actions: &'static [&'static str], to: String) {
+        self.0.entry((sid, actions)).or_default().insert(to);
+    }
+}
+
+const READ: &[&str] = &[
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+];
+const SUBSCRIBE: &[&str] = &[
+    "kinesis:DescribeStreamConsumer",
+    "kinesis:RegisterStreamConsumer",
+    "kinesis:SubscribeToShard",
+];
+const WRITE: &[&str] = &["kinesis:DescribeStreamSummary", "kinesis:PutRecords"];
+const PUT: &[&str] = &["s3:PutObject"];
+const LEASE: &[&str] = &[
+    "dynamodb:DeleteItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+];
+const FETCH: &[&str] = &["s3:GetObject", "s3:ListBucket"];
+const KEY: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
+const ASSUME: &[&str] = &["sts:AssumeRole"];
+
+/// Where things are that the configuration does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Whereabouts<'a> {
+    /// The region of everything that has no other; `*` where nobody says.
+    pub region: &'a str,
+    /// The account; `*` where nobody says.
+    pub account: &'a str,
+}
+
+impl Whereabouts<'_> {
+    fn partition(&self) -> &'static str {
+        match self.region {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
+    fn arn(&self, service: &str, region: Option<&str>, what: &str) -> String {
+        let (partition, account) = (self.partition(), self.account);
+        format!("arn:{partition}:{service}:{}:{account}:{what}", region.unwrap_or(self.region))
+    }
+
+    fn bucket(&self, name: &str) -> String {
+        format!("arn:{}:s3:::{name}", self.partition())
+    }
+}
+
+/// What the worker itself, or it in that role, has to be allowed. A policy without statements means
+/// that nothing of the configuration is done so.
+pub fn policy(config: &Config, plan: &Plan, place: Whereabouts<'_>, actor: Actor<'_>) -> Value {
+    let mut grants = Grants::default();
+    for input in config.source.inputs() {
+        let named = || place.arn("kinesis", None, &format!("stream/{}", input.name()));
+        let to = input.arn().map_or_else(named, str::to_owned);
+        let role = input.role.as_ref().map(|role| role.to_string());
+        as_whom(&Access { region: None, role }, actor, &mut grants, |grants| {
+            if config.source.mode == Mode::FanOut {
+                grants.add("SubscribeToShards", SUBSCRIBE, to.clone());
+                grants.add("SubscribeToShards", SUBSCRIBE, format!("{to}/consumer/*"));
+            }
+            grants.add("ReadPayloads", READ, to);
+        });
+    }
+    if actor.is_none() {
+        own(config, place, &mut grants);
+    }
+    for destination in &plan.destinations {
+        match &destination.to {
+            To::Stream { settings, access, larger } => {
+                stream(&settings.stream, access, place, actor, &mut grants);
+                if let Larger::Objects(larger) = larger {
+                    objects(larger, place, actor, &mut grants);
+                }
+            }
+            To::Objects(own) => objects(own, place, actor, &mut grants),
+        }
+    }
+    let statements = grants.0.into_iter().map(|((sid, actions), resources)| {
+        json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources})
+    });
+    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+}
+
+/// What is done for no stream and no destination.
+fn own(config: &Config, place: Whereabouts<'_>, grants: &mut Grants) {
+    let table = format!("table/{}", config.leases.table);
+    grants.add("HoldLeases", LEASE, place.arn("dynamodb", None, &table));
+    let mut buckets = BTreeSet::new();
+    let files = config.schemas.resolver.iter().chain(&config.enrichments.folder);
+    files.for_each(|path| buckets_of(path, &mut buckets));
+    for bucket in buckets {
+        // Without the right to list, S3 does not tell what is not there from what may not be read.
+        grants.add("ReadSchemasAndAssets", FETCH, place.bucket(&bucket));
+        grants.add("ReadSchemasAndAssets", FETCH, place.bucket(&format!("{bucket}/*")));
+    }
+}
+
+fn stream(
+    name: &str,
+    access: &Access,
+    place: Whereabouts<'_>,
+    actor: Actor<'_>,
+    grants: &mut Grants,
+) {
+    let to = place.arn("kinesis", access.region.as_deref(), &format!("stream/{name}"));
+    as_whom(access, actor, grants, |grants| grants.add("WriteEvents", WRITE, to));
+}
+
+fn objects(objects: &Objects, place: Whereabouts<'_>, actor: Actor<'_>, grants: &mut Grants) {
+    let Home::Bucket { name, access, kms_key } = &objects.home else { return };
+    let folder = match objects.settings.prefix.as_str() {
+        "" => String::new(),
+        prefix => format!("{prefix}/"),
+    };
+    as_whom(access, actor, grants, |grants| {
+        grants.add("WriteObjects", PUT, place.bucket(&format!("{name}/{folder}*")));
+        if let Some(key) = kms_key {
+            grants.add("UseKeys", KEY, key.clone());
+        }
+    });
+}
+
+/// What is done in a role is granted to the role, and the role to the worker.
+fn as_whom(
+    access: &Access,
+    actor: Actor<'_>,
+    grants: &mut Grants,
+    grant: impl FnOnce(&mut Grants),
+) {
+    match (access.role.as_deref(), actor) {
+        (role, actor) if role == actor => grant(grants),
+        (Some(role), None) => grants.add("AssumeRoles", ASSUME, role.to_owned()),
+        _ => {}
+    }
+}
+
+/// The buckets that a file of JSON, or those of a folder, name in texts that begin with `s3://`.
+/// What cannot be read names none: reading it tells why.
+fn buckets_of(path: &Path, buckets: &mut BTreeSet<String>) {
+    if let Ok(entries) = std::fs::read_dir(path) {
+        entries.flatten().for_each(|entry| buckets_of(&entry.path(), buckets));
+        return;
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    for rest in text.split("\"s3://").skip(1) {
+        let bucket = rest.split(['/', '"']).next().unwrap_or_default();
+        buckets.insert(bucket.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn of(routes: &str, actor: Actor<'_>) -> Value {
+        let text = format!(
+            "[source]\nstream = \"in\"\nmode = \"fan_out\"\nconsumer = \"snowmelt\"\n[leases]\ntable = \
+             \"leases\"\n{routes}"
+        );
+        let config = config::parse(&text, "worker.toml").expect("it is right");
+        let plan = Plan::of(&config, "1").expect("it can be had");
+        let place = Whereabouts { region: "eu-west-1", account: "123456789012" };
+        policy(&config, &plan, place, actor)
+    }
+
+    fn resources(policy: &Value, sid: &str) -> Vec<String> {
+        let statements = policy["Statement"].as_array().expect("a list");
+        let found = statements.iter().find(|statement| statement["Sid"] == sid);
+        let texts = found.and_then(|it| it["Resource"].as_array()).map(Vec::as_slice);
+        texts.unwrap_or_default().iter().filter_map(|it| it.as_str().map(str::to_owned)).collect()
+    }
+
+    const ROUTES: &str = "[enriched.kinesis]\nstream = \"out\"\n[bad.s3]\nbucket = \"events\"\nprefix = \
+                          \"x/bad/\"\n[[enriched.to]]\nname = \"far\"\ns3 = { bucket = \"far\", role = \
+                          \"arn:aws:iam::210987654321:role/in\", kms_key = \
+                          \"arn:aws:kms:eu-west-1:210987654321:key/k\" }\n";
+
+    #[test]
+    fn a_policy_names_everything_of_the_configuration_and_nothing_else() {
+        let own = of(ROUTES, None);
+        let stream = "arn:aws:kinesis:eu-west-1:123456789012:stream";
+        assert_eq!(resources(&own, "ReadPayloads"), [format!("{stream}/in")]);
+        assert_eq!(resources(&own, "WriteEvents"), [format!("{stream}/out")]);
+        let objects = resources(&own, "WriteObjects");
+        // What is parked and what is too large lies under the prefix of the first bucket.
+        assert!(objects.contains(&"arn:aws:s3:::events/x/bad/*".to_owned()), "{objects:?}");
+        assert!(objects.iter().all(|object| object.starts_with("arn:aws:s3:::events/x/bad/")));
+        let table = "arn:aws:dynamodb:eu-west-1:123456789012:table/leases";
+        assert_eq!(resources(&own, "HoldLeases"), [table]);
+        assert_eq!(resources(&own, "AssumeRoles"), ["arn:aws:iam::210987654321:role/in"]);
+        assert!(resources(&own, "UseKeys").is_empty(), "the role uses it");
+
+        let role = of(ROUTES, Some("arn:aws:iam::210987654321:role/in"));
+        assert_eq!(role["Statement"].as_array().map(Vec::len), Some(2), "{role}");
+        assert_eq!(resources(&role, "UseKeys"), ["arn:aws:kms:eu-west-1:210987654321:key/k"]);
+    }
+
+    #[test]
+    fn the_policy_of_the_terraform_module_allows_the_same() {
+        let role = concat!(env!("CARGO_MANIFEST_DIR"), "/../terraform/modules/fleet/role.tf");
+        let role = std::fs::read_to_string(role).expect("it is there");
+        let quoted = role.split('"').skip(1).step_by(2);
+        let services = ["kinesis:", "dynamodb:", "s3:", "kms:"];
+        let theirs = quoted.filter(|text| services.iter().any(|it| text.starts_with(it)));
+        let ours = [READ, SUBSCRIBE, WRITE, PUT, LEASE, FETCH, KEY].concat();
+        let ours: BTreeSet<&str> = ours.into_iter().collect();
+        assert_eq!(theirs.collect::<BTreeSet<_>>(), ours);
+    }
+}
