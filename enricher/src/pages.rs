@@ -49,6 +49,9 @@ const ASSETS: &[Asset] = assets![
     "local/rules.js" SCRIPT,
     "local/start.js" SCRIPT,
     "plot.js" SCRIPT,
+    "status/page.css" STYLE,
+    "status/page.html" PAGE,
+    "status/page.js" SCRIPT,
     "theme.js" SCRIPT,
     "tree.js" SCRIPT,
 ];

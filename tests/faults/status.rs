@@ -45,7 +45,9 @@ async fn look_at_a_fleet(scratch: &Path) -> Result<()> {
     let stream = services.iter().find(|it| it["what"] == "stream enriched for enriched");
     ensure!(stream.is_some_and(|it| it["succeeded_ms"].is_i64()), "{services:?}");
 
-    let page = admin::browse(one.admin, "/status").await?;
+    let sent = admin::browse(one.admin, "/status").await?;
+    ensure!(sent.status == 303 && sent.head.contains("location: /\r\n"), "{sent:?}");
+    let page = admin::browse(one.admin, "/").await?;
     ensure!(page.body.contains("<title>Worker"), "{page:?}");
     ensure!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
 
