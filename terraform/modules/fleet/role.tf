@@ -136,6 +136,14 @@ resource "aws_iam_role_policy" "worker" {
   policy = data.aws_iam_policy_document.worker.json
 }
 
+# What settings of one's own add.
+resource "aws_iam_role_policy" "more" {
+  count  = var.more_policy_json == null ? 0 : 1
+  name   = "more"
+  role   = aws_iam_role.worker.id
+  policy = var.more_policy_json
+}
+
 resource "aws_iam_instance_profile" "worker" {
   name_prefix = "${var.name}-"
   role        = aws_iam_role.worker.name

@@ -186,6 +186,15 @@ variable "fan_out" {
   default     = false
 }
 
+variable "more_policy_json" {
+  description = <<-EOT
+    A policy for what `config_toml` adds: other streams, buckets and keys, roles to assume.
+    `snowmelt check --config worker.toml --iam` prints it. Absent: nothing more is allowed.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "read_buckets" {
   description = "Buckets that schemas and enrichments' assets are read from; none by default."
   type        = list(string)
