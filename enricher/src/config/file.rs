@@ -54,7 +54,11 @@ fn all(text: &str, file: &str, folder: Option<&Path>) -> Result<Config, Vec<Erro
         let at = |wrong: &Wrong| start(text, &wrong.at);
         mistakes.extend(wrong.into_iter().map(|it| (at(&it), it.what)));
     }
-    mistakes.sort_by_key(|(start, _)| *start);
+    // What is not there at all comes after what is.
+    let absent = |start: Option<usize>, what: &str| {
+        start.is_none_or(|at| at == 0) && what.starts_with("missing field")
+    };
+    mistakes.sort_by_key(|(start, what)| (absent(*start, what), *start));
     let errors = mistakes.into_iter().map(|(start, what)| Error {
         file: file.to_owned(),
         place: start.map(|start| place(text, start)).unwrap_or_default(),
@@ -212,10 +216,11 @@ bucket = "bucket"
 
     #[test]
     fn what_is_missing_hides_nothing() {
-        let text = "[source]\npoll_interval = 7\n[leases]\n[worker]\nthreads = 0\n";
+        let text = "[source]\npoll_interval = 7\n[leases]\n[worker]\nthreads = 0\n[bad.s3]\n";
         let errors = all(text, "w.toml", None).expect_err("it is wrong");
         let told: Vec<String> = errors.iter().map(|error| error.to_string()).collect();
-        for what in ["integer `7`", "missing field `table`", "found `0`"] {
+        let all = ["`7`", "field `table`", "`0`", "field `bucket`", "field `enriched`"];
+        for what in all {
             assert!(told.iter().any(|it| it.contains(what)), "{what}: {told:?}");
         }
     }

@@ -48,6 +48,16 @@ impl Reading {
             let ours = missing.and_then(|name| {
                 taken.iter().find(|path| path.last().is_some_and(|last| last == name)).cloned()
             });
+            let whole = missing.filter(|_| ours.is_none()).and_then(|name| {
+                let absent = document.get_ref().get(name).is_none();
+                stand_ins.get_key_value(name).filter(|_| absent)
+            });
+            if let Some((key, stand_in)) = whole {
+                reading.mistakes.push(words(error));
+                reading.left_out.push(key.get_ref().to_string());
+                document.get_mut().insert(key.clone(), stand_in.clone());
+                continue;
+            }
             let path = match ours {
                 Some(mut path) => {
                     // What was taken out cannot be missed: its table goes, too, or gets another.
