@@ -74,10 +74,10 @@ impl Reading {
                 None => {
                     let start = error.span().map(|span| span.start);
                     let found = start.and_then(|start| leave_out(document.get_mut(), start));
-                    // Where a table has an unknown name, that is the one that is missing.
-                    let told = found.as_ref().is_some_and(|table| {
-                        missing.is_some() && taken.iter().any(|path| path.starts_with(table))
-                    });
+                    // What a table misses may be what was taken out of it.
+                    let told = found
+                        .as_ref()
+                        .is_some_and(|table| taken.iter().any(|path| path.starts_with(table)));
                     if !told {
                         reading.mistakes.push(words(error));
                     }
