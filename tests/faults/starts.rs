@@ -150,7 +150,7 @@ async fn mistakes(scratch: &Path) -> Result<()> {
         ("aws.dynamodb_endpoint_url", "hello world"),
         ("aws.s3_endpoint_url", "ftp://127.0.0.1"),
         ("aws.region", "eu west 1"),
-        ("source.stream", "arn:aws:kinesis:eu-west-1:1:stream/raw"),
+        ("source.stream", "arn:aws:s3:::raw"),
         ("source.initial_position", "2036-01-01T00:00:00Z"),
         ("leases.table", "my leases"),
         ("enriched.s3.bucket", "s3://events/x"),
