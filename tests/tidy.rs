@@ -29,7 +29,7 @@ const WORDS_NOT_USED: [&str; 7] =
 const ENDINGS_NOT_USED: [&str; 4] = ["Data", "Impl", "Info", "Service"];
 
 /// The drawing in ARCHITECTURE.md: each crate and the siblings it may use.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("event", &[]),
     ("lease", &[]),
     ("validator", &["event"]),
@@ -38,9 +38,16 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("resolver", &["event", "validator"]),
     ("lookups", &["event", "enrichments"]),
     ("traffic", &["event"]),
+    ("columns", &[]),
+    ("warehouse", &["columns", "event"]),
+    ("lakehouse", &["columns", "warehouse"]),
+    ("query", &["columns", "warehouse", "lakehouse"]),
     (
         "enricher",
         &[
+            "columns",
+            "warehouse",
+            "lakehouse",
             "event",
             "validator",
             "enrichments",

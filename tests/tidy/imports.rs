@@ -7,7 +7,8 @@ use super::{none, production, repository, without_tests};
 
 /// Crates that do no I/O, read no clock and draw no chance: they are built without whatever does.
 /// Those marked `false` may read files, as assets are opened where they are used.
-const PURE_CRATES: [(&str, bool); 5] = [
+const PURE_CRATES: [(&str, bool); 6] = [
+    ("columns", true),
     ("event", true),
     ("validator", true),
     ("pipeline", true),
