@@ -36,6 +36,9 @@ async fn look_at_a_fleet(scratch: &Path) -> Result<()> {
         Ok(Some(()))
     })
     .await?;
+    // Whoever was first may have written all there was: with two shards each, both have a part.
+    producer.send_up_to(200).await?;
+    stage.wait_until_stored(&producer).await?;
     let told = status(&one).await?;
     ensure!(told["stream"] == "payloads" && told["ready"] == true, "{told}");
     let places = told["destinations"].as_array().context("a list")?;
@@ -57,7 +60,7 @@ async fn look_at_a_fleet(scratch: &Path) -> Result<()> {
     ensure!(text.contains("2 of 2 workers answer") && text.contains("4 of 4 shards"), "{text}");
 
     stage.faults.add(Rule::of("PutRecords", Fault::BROKEN));
-    producer.send_up_to(200).await?;
+    producer.send_up_to(300).await?;
     wait::until("the stream to be what limits", SOON, async || {
         let told = status(&one).await?;
         let why = told["limit"]["why"].as_str().unwrap_or_default().to_owned();
