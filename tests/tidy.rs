@@ -38,7 +38,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("resolver", &["event", "validator"]),
     ("lookups", &["event", "enrichments"]),
     ("traffic", &["event"]),
-    ("columns", &[]),
+    ("columns", &["event"]),
     ("warehouse", &["columns", "event"]),
     ("lakehouse", &["columns", "warehouse"]),
     ("query", &["columns", "warehouse", "lakehouse"]),

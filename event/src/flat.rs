@@ -314,23 +314,36 @@ fn write_versioned(version: &str, data: &str, arena: &Bump, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// The key of a schema: `<prefix><vendor>_<name>_<model>` in snake case.
 fn key<'a>(prefix: &str, schema: Parts<'_>, arena: &'a Bump) -> &'a str {
-    let mut key = ArenaString::from_str_in(prefix, arena);
+    let mut key = ArenaString::new_in(arena);
+    push_key(prefix, schema.vendor, schema.name, schema.version.model, &mut key);
+    key.into_bump_str()
+}
+
+/// Appends the key of a schema, `<prefix><vendor>_<name>_<model>` in snake case: also the name of
+/// its column in a warehouse.
+pub fn push_key(
+    prefix: &str,
+    vendor: &str,
+    name: &str,
+    model: u32,
+    out: &mut impl std::fmt::Write,
+) {
+    const WRITTEN: &str = "text grows in memory";
     let plain = |c: char| if matches!(c, '.' | '-') { '_' } else { c.to_ascii_lowercase() };
-    key.extend(schema.vendor.chars().map(plain));
-    key.push('_');
+    let mut push = |c: char| out.write_char(c).expect(WRITTEN);
+    prefix.chars().chain(vendor.chars().map(plain)).for_each(&mut push);
+    push('_');
     let mut previous = '_';
-    for c in schema.name.chars() {
+    for c in name.chars() {
         let inner = !previous.is_ascii_uppercase() && !matches!(previous, '_' | '-' | '.');
         if c.is_ascii_uppercase() && inner {
-            key.push('_');
+            push('_');
         }
-        key.push(plain(c));
+        push(plain(c));
         previous = c;
     }
-    key.push_str(&bumpalo::format!(in arena, "_{}", schema.version.model));
-    key.into_bump_str()
+    write!(out, "_{model}").expect(WRITTEN);
 }
 
 #[cfg(test)]
