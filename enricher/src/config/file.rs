@@ -215,6 +215,16 @@ bucket = "bucket"
     }
 
     #[test]
+    fn one_mistake_made_in_many_tables_is_told_of_each() {
+        let text = "[source]\nstream = \"raw\"\n[leases]\ntable = \"t\"\n[enriched.s3]\nbucket = \
+                    \"b\"\n[[enriched.to]]\nname = \"x\"\ns3 = { bucket = \"b\" }\n[bad.s3]\nbucket \
+                    = \"b\"\nprefix = \"p/bad\"\n[pii.s3]\nbucket = 1\n[worker]\nthreads = 0\n";
+        let errors = all(text, "w.toml", None).expect_err("it is wrong");
+        let places: Vec<&str> = errors.iter().map(|error| error.place.as_str()).collect();
+        assert_eq!(places, [":4:9", ":6:10", ":9:17", ":11:10", ":14:10", ":16:11"], "{errors:?}");
+    }
+
+    #[test]
     fn what_is_missing_hides_nothing() {
         let text = "[source]\npoll_interval = 7\n[leases]\n[worker]\nthreads = 0\n[bad.s3]\n";
         let errors = all(text, "w.toml", None).expect_err("it is wrong");

@@ -10,6 +10,9 @@ use super::Config;
 /// So many mistakes are told at most.
 const MOST: usize = 50;
 
+/// A mistake takes a few rounds: what it leaves a table without, and the table, go after it.
+const ROUNDS: usize = MOST * 8;
+
 /// What a text comes to.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -35,7 +38,11 @@ impl Reading {
         }
         let stand_ins = DeTable::parse(STAND_INS).expect("it is TOML").into_inner();
         let mut taken: Vec<Vec<String>> = Vec::new();
-        while reading.mistakes.len() < MOST {
+        // Each round takes something out or puts something in that was not there.
+        for _ in 0..ROUNDS {
+            if reading.mistakes.len() >= MOST {
+                break;
+            }
             let error = match Config::deserialize(Deserializer::from(document.clone())) {
                 Ok(config) => {
                     reading.config = Some(config);
@@ -45,8 +52,12 @@ impl Reading {
             };
             let missing = error.message().strip_prefix("missing field `");
             let missing = missing.and_then(|rest| rest.strip_suffix('`'));
+            // Of several tables that lost a setting of that name, one that is still there lacks it.
             let ours = missing.and_then(|name| {
-                taken.iter().find(|path| path.last().is_some_and(|last| last == name)).cloned()
+                let of_that_name = |path: &&Vec<String>| {
+                    path.last().is_some_and(|last| last == name) && lacks(document.get_ref(), path)
+                };
+                taken.iter().find(of_that_name).cloned()
             });
             let whole = missing.filter(|_| ours.is_none()).and_then(|name| {
                 let absent = document.get_ref().get(name).is_none();
@@ -128,6 +139,21 @@ fn take_out(table: &mut DeTable<'_>, path: &[String]) {
     match table.get_mut(name.as_str()).map(Spanned::get_mut) {
         Some(DeValue::Table(inner)) if !rest.is_empty() => take_out(inner, rest),
         _ => drop(table.remove(name.as_str())),
+    }
+}
+
+/// Whether the table that these names lead to is there, and has no entry of the last name.
+fn lacks(table: &DeTable<'_>, path: &[String]) -> bool {
+    let Some((name, rest)) = path.split_first() else { return false };
+    match table.get(name.as_str()).map(Spanned::get_ref) {
+        None => rest.is_empty(),
+        Some(_) if rest.is_empty() => false,
+        Some(DeValue::Table(inner)) => lacks(inner, rest),
+        Some(DeValue::Array(list)) => list.iter().any(|value| match value.get_ref() {
+            DeValue::Table(inner) => lacks(inner, rest),
+            _ => false,
+        }),
+        Some(_) => false,
     }
 }
 
