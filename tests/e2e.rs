@@ -35,7 +35,12 @@ const OBJECT_AGE: &str = "3s";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_loses_nothing() -> Result<()> {
-    scratch::run(async |scratch| lose_nothing(scratch).await).await
+    scratch::run(async |scratch| lose_nothing(scratch, "polling").await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_over_subscriptions_loses_nothing() -> Result<()> {
+    scratch::run(async |scratch| lose_nothing(scratch, "fan_out").await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,8 +48,8 @@ async fn generated_traffic_becomes_what_it_should() -> Result<()> {
     scratch::run(async |scratch| enrich_generated(scratch).await).await
 }
 
-async fn lose_nothing(scratch: &Path) -> Result<()> {
-    let stage = Stage::set(scratch).await?;
+async fn lose_nothing(scratch: &Path, mode: &'static str) -> Result<()> {
+    let stage = Stage::set(scratch, mode).await?;
     let mut producer = Producer::new(&stage.aws.kinesis, PAYLOADS);
 
     let mut killed = stage.start("worker-a").await?;
@@ -99,7 +104,7 @@ async fn lose_nothing(scratch: &Path) -> Result<()> {
 }
 
 async fn enrich_generated(scratch: &Path) -> Result<()> {
-    let stage = Stage::set(scratch).await?;
+    let stage = Stage::set(scratch, "polling").await?;
     let mut worker = stage.start("worker").await?;
     let list = scratch.join("ids");
     let mut generate = workers::snowmelt()?;
@@ -134,16 +139,18 @@ async fn enrich_generated(scratch: &Path) -> Result<()> {
 struct Stage<'a> {
     aws: Emulators,
     scratch: &'a Path,
+    /// How the stream is read.
+    mode: &'static str,
 }
 
 impl<'a> Stage<'a> {
-    async fn set(scratch: &'a Path) -> Result<Stage<'a>> {
+    async fn set(scratch: &'a Path, mode: &'static str) -> Result<Stage<'a>> {
         let aws = Emulators::start(scratch).await?;
         aws.create_stream(PAYLOADS, SHARDS).await?;
         aws.create_stream(ENRICHED, 2).await?;
         aws.create_stream(BAD, 1).await?;
         aws.create_bucket(BUCKET).await?;
-        Ok(Stage { aws, scratch })
+        Ok(Stage { aws, scratch, mode })
     }
 
     async fn start(&self, name: &str) -> Result<Worker> {
@@ -154,6 +161,7 @@ impl<'a> Stage<'a> {
     /// Short leases, so that a killed worker is noticed soon; young objects, so there are many.
     fn config(&self, name: &str, admin: SocketAddr) -> String {
         let Emulators { kinesis_url, dynamodb_url, s3_url, .. } = &self.aws;
+        let mode = self.mode;
         format!(
             r#"
             [worker]
@@ -167,6 +175,7 @@ impl<'a> Stage<'a> {
             s3_path_style = true
             [source]
             stream = "{PAYLOADS}"
+            mode = "{mode}"
             poll_interval = "250ms"
             batch_age = "250ms"
             [leases]
