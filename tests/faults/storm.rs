@@ -1,7 +1,7 @@
 //! The storm: a fleet that is killed, stopped and resharded while every service refuses, throttles,
 //! hangs, loses answers and cuts them off, in an order drawn from a seed. What went in comes out.
 //!
-//! `SNOWMELT_STORM_MINUTES` says how long (3 when it is not set; an hour takes 64 shards and 300
+//! `SNOWMELT_STORM_MINUTES` says how long (2 when it is not set; an hour takes 64 shards and 300
 //! events a second), `SNOWMELT_STORM_SEED` repeats an order.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 async fn weather(scratch: &Path, mode: &str) -> Result<()> {
-    let minutes = number("SNOWMELT_STORM_MINUTES").unwrap_or(3);
+    let minutes = number("SNOWMELT_STORM_MINUTES").unwrap_or(2);
     let seed = number("SNOWMELT_STORM_SEED").unwrap_or(2026);
     let long = minutes >= 30;
     let (shards, per_second) = if long { (64, 300) } else { (8, 100) };
