@@ -1,6 +1,7 @@
-//! `snowmelt bench`: what the transform, and where its schemas are kept, cost on this machine.
+//! `snowmelt bench`: what the transform, the worker's loop around it, and where its schemas are
+//! kept, cost on this machine.
 //!
-//! What is measured is records to lines, both in memory. Two figures are told apart: what the whole
+//! What is measured of the transform is records to lines, both in memory. Two figures are told apart: what the whole
 //! process has used after its first passes, with its start, reading the input and every cache cold,
 //! and what a run costs once all is warm. The latter is compared with a reference measured in the
 //! same run, because absolute figures do not carry from machine to machine.
@@ -8,6 +9,7 @@
 mod adapters;
 mod each;
 mod schemas;
+mod worker;
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -40,6 +42,8 @@ enum What {
     Transform(Box<TransformBench>),
     /// The same with schemas kept in five places, from a throttled bucket to a bundle.
     Schemas(schemas::Args),
+    /// The worker's loop on the same records, in memory and into objects.
+    Worker(Box<worker::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Transform(bench) => transform(*bench),
         What::Schemas(args) => schemas::run(args),
+        What::Worker(args) => worker::run(*args),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -24,8 +24,8 @@ pub struct Renewal {
 }
 
 /// A pipeline that is never renewed.
-pub fn fixed(pipeline: Pipeline) -> Newest {
-    watch::channel(Arc::new(pipeline)).1
+pub fn fixed(pipeline: impl Into<Arc<Pipeline>>) -> Newest {
+    watch::channel(pipeline.into()).1
 }
 
 /// Opens what the enrichments need, after fetching it where the rules give a cache for it.

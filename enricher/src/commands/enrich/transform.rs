@@ -171,6 +171,16 @@ impl Transform {
         (output, rounds)
     }
 
+    /// Where its schemas come from.
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// Who answers its look-ups.
+    pub fn lookups(&self) -> Arc<Lookups> {
+        Arc::clone(&self.lookups)
+    }
+
     /// The schemas resolved so far.
     pub fn schemas(&self) -> Schemas {
         self.resolver.schemas()
