@@ -1,5 +1,7 @@
 //! The field tree: what a column, or a part of one, is called, holds and is read from.
 
+use std::fmt;
+
 /// One column, or one member of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -56,4 +58,30 @@ pub struct Element {
     pub ty: Type,
     /// Whether one may be null.
     pub nullable: bool,
+}
+
+/// Types in words, with the names of members: `list<struct<id:long,price:decimal(9,2)>>`.
+impl fmt::Display for Type {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Type::String => out.write_str("string"),
+            Type::Boolean => out.write_str("boolean"),
+            Type::Int => out.write_str("int"),
+            Type::Long => out.write_str("long"),
+            Type::Double => out.write_str("double"),
+            Type::Decimal { precision, scale } => write!(out, "decimal({precision},{scale})"),
+            Type::Date => out.write_str("date"),
+            Type::Timestamp => out.write_str("timestamp"),
+            Type::Json => out.write_str("json"),
+            Type::List(element) => write!(out, "list<{}>", element.ty),
+            Type::Struct(fields) => {
+                out.write_str("struct<")?;
+                for (index, field) in fields.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "," };
+                    write!(out, "{separator}{}:{}", field.name, field.ty)?;
+                }
+                out.write_str(">")
+            }
+        }
+    }
 }

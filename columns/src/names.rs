@@ -1,5 +1,7 @@
 //! What columns are called.
 
+use event::SchemaVer;
+
 /// The two kinds of columns that schemas make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -21,6 +23,42 @@ pub fn column(kind: Kind, vendor: &str, name: &str, major: u32) -> String {
     let mut column = String::with_capacity(prefix.len() + vendor.len() + name.len() + 8);
     event::flat::push_key(prefix, vendor, name, major, &mut column);
     column
+}
+
+/// The column of a version that broke with those before it:
+/// `<column>_recovered_<model>_<revision>_<addition>_<hash>`.
+///
+/// The hash is FNV-1a of 32 bits, as eight hexadecimal digits, over the column's name, the version
+/// and the column's type as [`crate::Type`] prints it, each ended by a line feed. So it stays the
+/// same while the type does, and two schemas never share such a column by chance.
+pub fn recovered(column: &str, version: SchemaVer, ty: &str) -> String {
+    let SchemaVer { model, revision, addition } = version;
+    let hashed = format!("{column}\n{model}-{revision}-{addition}\n{ty}\n");
+    let hash = hashed
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{column}_recovered_{model}_{revision}_{addition}_{hash:08x}")
+}
+
+/// The name of the field that a key of JSON becomes: `camelCase` and `hyphened-names` in snake
+/// case, `_` for every character but letters of ASCII, digits and `_`, and before a leading digit.
+pub(crate) fn snake(key: &str) -> String {
+    let chars: Vec<char> = key.chars().collect();
+    let mut name = String::with_capacity(key.len() + 4);
+    for (index, &c) in chars.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| chars[before]);
+        let ends_acronym = before.is_some_and(|c| c.is_ascii_uppercase())
+            && chars.get(index + 1).is_some_and(char::is_ascii_lowercase);
+        let starts_word = before.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if c.is_ascii_uppercase() && (ends_acronym || starts_word) {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
+    }
+    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() {
+        name.insert(0, '_');
+    }
+    name
 }
 
 #[cfg(test)]
