@@ -9,6 +9,7 @@ pub mod import;
 pub mod init;
 pub mod leases;
 pub mod local;
+pub mod query;
 pub mod replay;
 pub mod schemas;
 pub mod tolerance;
@@ -58,6 +59,8 @@ enum Command {
     Local(local::Args),
     /// Take events from trackers into a Kinesis stream, for stacks on one machine.
     Collector(local::streaming::Args),
+    /// Answer SQL over what was written as Parquet or Iceberg.
+    Query(query::Args),
     /// Look at leases, ask for their release, and set where shards are read from.
     Leases(leases::Args),
     /// Look at schemas and registries, and pull them into a bundle.
@@ -92,6 +95,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Query(_) => query::run(),
         Command::Top(args) => top::run(args),
     };
     let code = match code {

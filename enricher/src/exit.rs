@@ -8,12 +8,13 @@ use crate::health::Unfit;
 use crate::terminal;
 
 /// All exit codes, each with what it means.
-pub const CODES: [(u8, &str); 8] = [
+pub const CODES: [(u8, &str); 9] = [
     (0, "all was done"),
     (1, "something failed on the way: a file, the network, a service"),
     (EXIT_USAGE, "arguments or configuration that cannot be used"),
     (EXIT_FAULTS, "what was looked at or read is not as it should be"),
     (EXIT_UNAVAILABLE, "a schema registry or a look-up could not be asked"),
+    (EXIT_ABSENT, "a program that the command starts is not installed"),
     (EXIT_GRACE, "stopped before all was done; nothing is lost"),
     (EXIT_REFUSED, "what a worker needs is refused to it, or is not there"),
     (EXIT_PANIC, "a mistake of ours"),
@@ -31,6 +32,8 @@ pub const EXIT_USAGE: u8 = 64;
 pub const EXIT_FAULTS: u8 = 65;
 /// A schema registry or a look-up could not be asked.
 pub const EXIT_UNAVAILABLE: u8 = 69;
+/// Another program of ours is needed, and is not there.
+pub const EXIT_ABSENT: u8 = 72;
 /// Stopped before everything in flight was written.
 pub const EXIT_GRACE: u8 = 75;
 /// What the worker needs is refused to it, or is not there.

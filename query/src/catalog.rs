@@ -1,0 +1,187 @@
+//! The tables `events`, `failed` and `bad` of a place, as they stand when a query begins.
+
+use std::collections::BTreeMap;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
+use tokio::sync::Mutex;
+
+use crate::fault::Fault;
+use crate::files::{self, DataFile, Footers};
+use crate::iceberg;
+use crate::place::Place;
+use crate::schema::{self, TABLES};
+use crate::table::Table;
+
+/// Finds the tables of a place.
+pub(crate) struct Catalog {
+    place: Place,
+    footers: Footers,
+    /// The tables as they were found last, with the files that they were made of.
+    last: Mutex<BTreeMap<String, Seen>>,
+}
+
+struct Seen {
+    files: Vec<DataFile>,
+    columns: SchemaRef,
+    table: Arc<Table>,
+}
+
+/// All tables at one moment.
+pub(crate) struct Tables {
+    /// Each by its name.
+    pub(crate) tables: BTreeMap<String, Arc<Table>>,
+    /// What is known of their columns, by table and column.
+    pub(crate) descriptions: BTreeMap<(String, String), String>,
+}
+
+/// Files of a table, and what a catalog says of its columns, where there is one.
+struct Found {
+    name: &'static str,
+    files: Vec<DataFile>,
+    declared: Option<Schema>,
+}
+
+impl Catalog {
+    /// Of a place.
+    pub(crate) fn new(place: Place, footers: Footers) -> Catalog {
+        Catalog { place, footers, last: Mutex::default() }
+    }
+
+    /// The tables as they are now, all three: one of which nothing was written yet is empty. What
+    /// did not change is not read again.
+    pub(crate) async fn tables(&self) -> Result<Tables, Fault> {
+        let mut descriptions = described();
+        let catalog = self.catalog_file();
+        let found = match catalog.is_file() {
+            true => self.of_catalog(&catalog, &mut descriptions).await?,
+            false => self.of_folders().await?,
+        };
+        let mut last = self.last.lock().await;
+        let mut tables = BTreeMap::new();
+        for found in found {
+            let name = found.name;
+            let table = self.table(found, last.get(name)).await?;
+            tables.insert(name.to_owned(), Arc::clone(&table.table));
+            last.insert(name.to_owned(), table);
+        }
+        Ok(Tables { tables, descriptions })
+    }
+
+    /// Whether there is anything to ask; a place that holds nothing may be the wrong one.
+    pub(crate) async fn check(&self) -> Result<(), Fault> {
+        let tables = self.tables().await?.tables;
+        match tables.values().all(|table| table.files() == 0) && !self.catalog_file().is_file() {
+            true => Err(self.nothing()),
+            false => Ok(()),
+        }
+    }
+
+    fn catalog_file(&self) -> PathBuf {
+        self.place.folder.clone().unwrap_or_default().join(iceberg::CATALOG)
+    }
+
+    async fn of_folders(&self) -> Result<Vec<Found>, Fault> {
+        let mut found = Vec::new();
+        for name in TABLES {
+            let folder = self.place.root.clone().join(name);
+            let files = files::list(&self.place, &folder).await?;
+            self.footers.keep(&folder, &files);
+            found.push(Found { name, files, declared: None });
+        }
+        Ok(found)
+    }
+
+    async fn of_catalog(
+        &self,
+        catalog: &FilePath,
+        descriptions: &mut BTreeMap<(String, String), String>,
+    ) -> Result<Vec<Found>, Fault> {
+        let listed = iceberg::tables(catalog)?;
+        let mut found = Vec::new();
+        for name in TABLES {
+            let Some(metadata) = listed.get(name) else {
+                found.push(Found { name, files: Vec::new(), declared: None });
+                continue;
+            };
+            let snapshot = iceberg::snapshot(&self.place, metadata).await?;
+            let described = snapshot.descriptions.into_iter();
+            descriptions.extend(described.map(|(column, text)| ((name.to_owned(), column), text)));
+            found.push(Found { name, files: snapshot.files, declared: Some(snapshot.columns) });
+        }
+        Ok(found)
+    }
+
+    /// A table of its files; the one that was seen last if nothing differs.
+    async fn table(&self, found: Found, seen: Option<&Seen>) -> Result<Seen, Fault> {
+        let Found { name, files, declared } = found;
+        let schemas = self.footers.schemas(&self.place, &files).await?;
+        let columns = union(name, &files, &schemas)?;
+        let columns = match &declared {
+            Some(declared) => iceberg::columns(declared, &columns)?,
+            None if files.is_empty() => warehouse::arrow::schema(&fields(name)).as_ref().clone(),
+            None => columns,
+        };
+        // Texts as views into what was read: most of a query's work is with texts.
+        let columns = Arc::new(transform_schema_to_view(&columns));
+        let same = seen.filter(|seen| {
+            let metas =
+                |files: &[DataFile]| files.iter().map(|file| file.meta.clone()).collect::<Vec<_>>();
+            seen.columns == columns && metas(&seen.files) == metas(&files)
+        });
+        let table = match same {
+            Some(seen) => Arc::clone(&seen.table),
+            None => {
+                let statistics = self.footers.statistics(&self.place, &files, &columns).await?;
+                let (url, columns) = (self.place.url.clone(), Arc::clone(&columns));
+                Arc::new(Table::new(url, columns, files.clone(), statistics))
+            }
+        };
+        Ok(Seen { files, columns, table })
+    }
+
+    fn nothing(&self) -> Fault {
+        let place = &self.place;
+        Fault::mistake(format!("{place} holds nothing to ask yet")).hint(format!(
+            "expected Parquet files in {place}/events/, {place}/failed/ or {place}/bad/, or the \
+             Iceberg catalog {place}/{}, as `snowmelt enrich --format parquet` and `--format \
+             iceberg` write them",
+            iceberg::CATALOG
+        ))
+    }
+}
+
+/// The columns that a table has whatever was written to it.
+fn fields(name: &str) -> Vec<columns::Field> {
+    match name {
+        "bad" => warehouse::bad::fields(),
+        _ => warehouse::atomic::fields(),
+    }
+}
+
+/// What is known of them.
+fn described() -> BTreeMap<(String, String), String> {
+    let of = |name: &'static str| {
+        let described = fields(name).into_iter();
+        described.filter_map(move |field| Some(((name.to_owned(), field.name), field.description?)))
+    };
+    TABLES.into_iter().flat_map(of).collect()
+}
+
+/// The columns of all files of a table.
+fn union(name: &str, files: &[DataFile], schemas: &[Arc<Schema>]) -> Result<Schema, Fault> {
+    let mut all: Option<Arc<Schema>> = None;
+    for (file, schema) in files.iter().zip(schemas) {
+        all = Some(match all {
+            None => Arc::clone(schema),
+            Some(all) if all == *schema => all,
+            Some(all) => Arc::new(schema::unite(&all, schema).map_err(|error| {
+                let location = &file.meta.location;
+                Fault::failure(format!("table {name}: {error} (/{location})"))
+            })?),
+        });
+    }
+    Ok(all.map_or_else(Schema::empty, |all| all.as_ref().clone()))
+}
