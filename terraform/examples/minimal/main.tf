@@ -10,7 +10,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.60, < 7.0"
+      version = ">= 5.80, < 7.0"
     }
   }
 }
@@ -55,23 +55,34 @@ module "sizing" {
   events_per_second = 500
 }
 
+module "pipeline" {
+  source = "../../modules/pipeline"
+
+  name                 = "snowmelt"
+  bucket               = var.bucket
+  in_stream_name       = "snowmelt-payloads"
+  enriched_stream_name = "snowmelt-enriched"
+  bad_stream_name      = "snowmelt-bad"
+}
+
 module "fleet" {
   source = "../../modules/fleet"
 
-  name            = "snowmelt"
-  vpc_id          = var.vpc_id
-  subnet_ids      = var.subnet_ids
-  binary          = var.binary
-  bucket          = var.bucket
-  input_stream    = "snowmelt-payloads"
-  enriched_stream = "snowmelt-enriched"
-  bad_stream      = "snowmelt-bad"
-  max_workers     = module.sizing.workers
+  name                 = "snowmelt"
+  vpc_id               = var.vpc_id
+  subnet_ids           = var.subnet_ids
+  binary               = var.binary
+  bucket               = module.pipeline.bucket
+  in_stream_name       = module.pipeline.in_stream_name
+  in_stream_shards     = module.pipeline.in_stream_shards
+  enriched_stream_name = module.pipeline.enriched_stream_name
+  bad_stream_name      = module.pipeline.bad_stream_name
+  max_size             = module.sizing.workers
 }
 
-output "autoscaling_group_name" {
+output "asg_name" {
   description = "The group that runs the workers."
-  value       = module.fleet.autoscaling_group_name
+  value       = module.fleet.asg_name
 }
 
 output "shards" {

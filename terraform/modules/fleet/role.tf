@@ -1,4 +1,4 @@
-# What a worker may do, and nothing else: no creating, no deleting, no metrics, no logs.
+# What a worker and its instance may do, and nothing else: no creating, no deleting but of leases, no logs.
 
 data "aws_partition" "this" {}
 data "aws_region" "this" {}
@@ -27,11 +27,11 @@ data "aws_iam_policy_document" "worker" {
       "kinesis:DescribeStreamSummary",
       "kinesis:ListShards",
     ]
-    resources = ["${local.kinesis}/${var.input_stream}"]
+    resources = ["${local.kinesis}/${var.in_stream_name}"]
   }
 
   dynamic "statement" {
-    for_each = var.fan_out ? [var.input_stream] : []
+    for_each = var.fan_out ? [var.in_stream_name] : []
 
     content {
       sid = "SubscribeToShards"
@@ -52,8 +52,8 @@ data "aws_iam_policy_document" "worker" {
     # Described at the start, so that a stream that is not there is found before a lease is taken.
     actions = ["kinesis:DescribeStreamSummary", "kinesis:PutRecords"]
     resources = [
-      "${local.kinesis}/${var.enriched_stream}",
-      "${local.kinesis}/${var.bad_stream}",
+      "${local.kinesis}/${var.enriched_stream_name}",
+      "${local.kinesis}/${var.bad_stream_name}",
     ]
   }
 
@@ -73,19 +73,54 @@ data "aws_iam_policy_document" "worker" {
       "dynamodb:Scan",
       "dynamodb:UpdateItem",
     ]
-    resources = [aws_dynamodb_table.leases.arn]
+    resources = ["arn:${local.partition}:dynamodb:${local.region}:${local.account}:table/${local.lease_table}"]
   }
 
+  # Binary, bundle and assets; and the configuration, by its version.
   statement {
-    sid       = "FetchBinary"
+    sid       = "FetchRelease"
     actions   = ["s3:GetObject"]
-    resources = ["${local.s3}${var.binary.bucket}/${var.binary.key}"]
+    resources = distinct([for object in values(local.fetched) : "${local.s3}${object.bucket}/${object.key}"])
   }
 
   statement {
-    sid       = "EndDrain"
-    actions   = ["autoscaling:CompleteLifecycleAction"]
+    sid       = "FetchConfiguration"
+    actions   = ["s3:GetObjectVersion"]
+    resources = ["${local.s3}${local.configuration_bucket}/${local.configuration_key}"]
+  }
+
+  dynamic "statement" {
+    for_each = length(var.secrets) == 0 ? [] : [values(var.secrets)]
+
+    content {
+      sid       = "ReadSecrets"
+      actions   = ["ssm:GetParameter"]
+      resources = [for name in statement.value : "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(name, "/")}"]
+    }
+  }
+
+  # Of this group alone: to say that the worker is ready, drained, or sick.
+  statement {
+    sid       = "TellTheGroup"
+    actions   = ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"]
     resources = [local.asg]
+  }
+
+  # This action knows no resources, but namespaces.
+  dynamic "statement" {
+    for_each = var.publish_figures ? [local.namespace] : []
+
+    content {
+      sid       = "SendFigures"
+      actions   = ["cloudwatch:PutMetricData"]
+      resources = ["*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "cloudwatch:namespace"
+        values   = [statement.value]
+      }
+    }
   }
 
   # Without the right to list, S3 does not tell what is not there from what may not be read.
@@ -102,12 +137,19 @@ data "aws_iam_policy_document" "worker" {
   }
 
   dynamic "statement" {
-    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    for_each = var.kms_key_arn[*]
 
     content {
       sid       = "UseKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [statement.value]
+
+      # Through the services that encrypt with it, and not as such.
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = [for service in ["dynamodb", "kinesis", "s3", "ssm"] : "${service}.${local.region}.amazonaws.com"]
+      }
     }
   }
 }
@@ -126,7 +168,7 @@ data "aws_iam_policy_document" "instance" {
 resource "aws_iam_role" "worker" {
   name_prefix          = "${var.name}-"
   assume_role_policy   = data.aws_iam_policy_document.instance.json
-  permissions_boundary = var.permissions_boundary_arn
+  permissions_boundary = var.iam_permissions_boundary
   tags                 = var.tags
 }
 
