@@ -17,8 +17,18 @@ pub fn atomic() -> Vec<Field> {
 /// The columns that every table of typed columns begins with: the atomic ones but for those of
 /// JSON, whose contents have columns of their own; `load_tstamp`; and `_misfits`.
 pub fn always() -> Vec<Field> {
-    let plain = FIELDS.into_iter().filter(|field| field.kind() != Kind::Json);
-    plain.map(field).chain([load_tstamp(), misfits()]).collect()
+    plain().chain([load_tstamp(), misfits()]).collect()
+}
+
+/// The atomic columns that are no JSON.
+pub(crate) fn plain() -> impl Iterator<Item = Field> {
+    FIELDS.into_iter().filter(|field| field.kind() != Kind::Json).map(field)
+}
+
+/// The place of an event, which flat JSON has besides: latitude and longitude.
+pub(crate) fn geo_location() -> Field {
+    let about = "Latitude and longitude of the address, with a comma between.";
+    Field { nullable: true, ..of_json("geo_location", Type::String, about) }
 }
 
 /// The columns of a table of bad rows: each row is one self-describing JSON.
@@ -44,7 +54,9 @@ fn load_tstamp() -> Field {
         ty: Type::Timestamp,
         nullable: false,
         keys: Vec::new(),
-        description: Some("When the row was written to the table.".to_owned()),
+        description: Some(
+            "When the event was processed: tables are divided by its days.".to_owned(),
+        ),
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Family {
 /// A version with a column of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// The version.
+    /// The version that broke.
     pub version: SchemaVer,
     /// Its column.
     pub field: Field,

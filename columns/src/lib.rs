@@ -10,6 +10,8 @@
 mod atomic;
 pub mod cast;
 mod combine;
+pub mod ddl;
+pub mod dictionary;
 mod family;
 mod field;
 mod merge;
@@ -20,6 +22,7 @@ mod number;
 mod schema;
 mod shape;
 mod table;
+mod uses;
 
 pub use atomic::{LOAD_TSTAMP, always, atomic, bad_row};
 pub use cast::{Unfit, fits};
@@ -29,4 +32,5 @@ pub use merge::{Breaking, merge};
 pub use misfit::{MISFITS, misfits};
 pub use names::{Kind, column, recovered};
 pub use shape::field;
-pub use table::{Table, Uses};
+pub use table::Table;
+pub use uses::{Uses, is_of_failures};

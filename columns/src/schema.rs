@@ -30,7 +30,7 @@ pub(crate) struct Schema {
     pub(crate) one_of: Option<Vec<Schema>>,
     pub(crate) any_of: Option<Vec<Schema>>,
     pub(crate) description: Option<String>,
-    /// Values that stand for what it may hold, as JSON: for people.
+    /// Values that stand for what it may hold, as JSON, for people: `examples`, or else the `enum`.
     pub(crate) examples: Vec<String>,
 }
 
@@ -146,7 +146,10 @@ impl Schema {
             one_of: list("oneOf"),
             any_of: list("anyOf"),
             description: text("description").and_then(read),
-            examples: text("examples").map(read_examples).unwrap_or_default(),
+            examples: text("examples")
+                .or_else(|| text("enum"))
+                .map(read_examples)
+                .unwrap_or_default(),
         }
     }
 

@@ -11,10 +11,10 @@
 //! | a string of format `date-time` | [`Type::Timestamp`] |
 //! | a boolean | [`Type::Boolean`] |
 //! | a string | [`Type::String`] |
-//! | an integer; or a number that is a `multipleOf` a whole one: both bounds within 32 bits | [`Type::Int`] |
+//! | an integer, or a number with a whole `multipleOf`: bounds within 32 bits | [`Type::Int`] |
 //! | … within 64 bits, or not both bounds are known | [`Type::Long`] |
 //! | … of at most 38 digits | [`Type::Decimal`] without a scale |
-//! | a number that is a `multipleOf` a fraction, with both bounds, of at most 38 digits | [`Type::Decimal`] |
+//! | a number with a fractional `multipleOf` and bounds, of at most 38 digits | [`Type::Decimal`] |
 //! | any other number | [`Type::Double`] |
 //! | an `enum` of numbers | the smallest of these that holds them |
 //! | an `enum` of strings | [`Type::String`] |

@@ -6,17 +6,9 @@ use event::SchemaKey;
 
 use crate::atomic;
 use crate::family::Family;
-use crate::field::Field;
+use crate::field::{Field, Type};
 use crate::names::{self, Kind};
-
-/// What a schema is used for. The schema itself does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uses {
-    /// Self-describing events.
-    pub event: bool,
-    /// Entities.
-    pub entity: bool,
-}
+use crate::uses::Uses;
 
 /// The columns of a table.
 #[derive(Clone, Debug, Default)]
@@ -57,5 +49,18 @@ impl Table {
     pub fn fields(&self) -> Vec<Field> {
         let typed = self.families().flat_map(Family::fields).cloned();
         atomic::always().into_iter().chain(typed).collect()
+    }
+
+    /// The columns of flat JSON, by its keys: one for all versions of a schema, whatever they are.
+    pub fn flat(&self) -> Vec<Field> {
+        let families = self.families().map(|family| Field {
+            name: family.name().to_owned(),
+            ty: Type::Json,
+            nullable: true,
+            keys: vec![family.name().to_owned()],
+            description: family.column.as_ref().and_then(|column| column.description.clone()),
+        });
+        let plain = atomic::plain().chain(families);
+        plain.chain([atomic::geo_location()]).collect()
     }
 }

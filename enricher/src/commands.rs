@@ -2,11 +2,14 @@
 
 pub mod bench;
 pub mod check;
+pub mod ddl;
+pub mod dictionary;
 pub mod enrich;
 pub mod explain;
 pub mod generate;
 pub mod import;
 pub mod init;
+mod known;
 pub mod leases;
 pub mod local;
 pub mod query;
@@ -65,6 +68,10 @@ enum Command {
     Leases(leases::Args),
     /// Look at schemas and registries, and pull them into a bundle.
     Schemas(schemas::Args),
+    /// Print statements that make tables of what was written known to an engine.
+    Ddl(ddl::Args),
+    /// Print what every column says, and of which schema it is.
+    Dictionary(dictionary::Args),
     /// Measure the transform on this machine.
     Bench(bench::Args),
 }
@@ -94,6 +101,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Collector(args) => local::streaming::run(args),
         Command::Leases(args) => leases::run(args),
         Command::Schemas(args) => schemas::run(args),
+        Command::Ddl(args) => ddl::run(args),
+        Command::Dictionary(args) => dictionary::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Query(_) => query::run(),
         Command::Top(args) => top::run(args),

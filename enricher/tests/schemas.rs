@@ -390,3 +390,45 @@ fn what_a_sample_needs_is_pulled_and_enriches_it() {
     assert_eq!(ran.code, 64);
     assert!(ran.err.contains("broken: line 1"), "{ran:?}");
 }
+
+#[test]
+fn tables_have_the_columns_of_the_schemas_that_registries_list() {
+    let rules = json!({"properties": {"x": {"type": "integer", "description": "Where."}}});
+    let registry = Registry::new(&[("1-0-0", rules)]);
+    let root = registry.root();
+    let events = ["--schemas", &root, "--events", "com.acme/*", "--entities", "*/failure"];
+    let with = |args: &[&str]| run(&[args, &events].concat());
+
+    let made = with(&["ddl", "--for", "spark", "--tables", "parquet", "--location", "s3://b/"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    for table in ["events", "failed", "bad"] {
+        let statement = format!("CREATE TABLE IF NOT EXISTS `snowmelt`.`{table}` (");
+        assert!(made.out.contains(&statement), "{table}: {}", made.out);
+        assert!(made.out.contains(&format!("LOCATION 's3://b/{table}'")), "{table}");
+    }
+    let click = "`unstruct_event_com_acme_click_1` STRUCT<`x`: BIGINT>";
+    let failure = "`contexts_com_snowplowanalytics_snowplow_failure_1` ARRAY<";
+    // What failed says why, besides.
+    assert_eq!((made.out.matches(click).count(), made.out.matches(failure).count()), (2, 1));
+
+    let one = ["ddl", "--for", "athena", "--tables", "tsv", "--table", "failed", "--name", "a.b"];
+    let made = with(&one);
+    assert!(made.out.starts_with("CREATE EXTERNAL TABLE IF NOT EXISTS `a`.`b` ("), "{made:?}");
+    assert_eq!(made.out.matches(" COMMENT ").count(), 131);
+
+    let told = with(&["dictionary", "--format", "json"]);
+    let told: Value = serde_json::from_str(&told.out).expect("JSON");
+    let column = told.as_array().expect("a list").last().expect("a column");
+    assert_eq!(column["path"], "unstruct_event_com_acme_click_1");
+    assert_eq!(column["schemas"], json!(["iglu:com.acme/click/jsonschema/1-0-0"]));
+    assert_eq!(column["fields"][0]["description"], "Where.");
+
+    for (args, why) in [
+        (["--events", "com.acme"], "is no vendor and name"),
+        (["--partitions", "a b"], "is no name of a column"),
+    ] {
+        let ran = run(&[&["ddl", "--for", "glue", "--tables", "json"][..], &args].concat());
+        assert_eq!(ran.code, 64, "{ran:?}");
+        assert!(ran.err.contains(why), "{ran:?}");
+    }
+}

@@ -1,0 +1,22 @@
+CREATE EXTERNAL TABLE IF NOT EXISTS `snowmelt`.`events` (
+  `app_id` string COMMENT 'The application or site that sent the event.',
+  `collector_tstamp` timestamp COMMENT 'When the collector received the event.',
+  `tr_total` decimal(18,2) COMMENT 'The total of a transaction, in tr_currency.',
+  `br_cookies` boolean COMMENT 'Whether the browser takes cookies.',
+  `event_name` string COMMENT 'The name of the event’s schema: what happened.',
+  `load_tstamp` timestamp COMMENT 'When the event was processed: tables are divided by its days.',
+  `contexts_com_acme_cart_1` array<struct<`_schema_version`:string,`any`:string,`count`:int,`due`:date,`items`:array<struct<`gift`:boolean,`order`:bigint,`sku`:string>>,`ratio`:double,`seen`:timestamp,`total_price`:decimal(9,2)>> COMMENT 'A user’s "cart"; -- `x` /’ /* */',
+  `unstruct_event_com_acme_cart_1` struct<`any`:string,`count`:int,`due`:date,`items`:array<struct<`gift`:boolean,`order`:bigint,`sku`:string>>,`ratio`:double,`seen`:timestamp,`total_price`:decimal(9,2)> COMMENT 'A user’s "cart"; -- `x` /’ /* */'
+)
+COMMENT 'It’s a table.'
+PARTITIONED BY (`load_date` date)
+STORED AS PARQUET
+LOCATION 's3://bucket/events/'
+TBLPROPERTIES (
+  'classification' = 'parquet',
+  'projection.enabled' = 'true',
+  'projection.load_date.type' = 'date',
+  'projection.load_date.format' = 'yyyy-MM-dd',
+  'projection.load_date.range' = '2020-01-01,NOW',
+  'storage.location.template' = 's3://bucket/events/load_date=${load_date}/'
+);
