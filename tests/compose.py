@@ -17,7 +17,8 @@ def main(path):
     for name, service in services.items():
         for fault in check(service, services, compose.get("volumes") or {}, file.parent):
             faults.append(f"{name}: {fault}")
-    if services["localstack"]["image"] != "localstack/localstack:4.14.0":
+    localstack = services.get("localstack", {}).get("image", "localstack/localstack:4.14.0")
+    if localstack != "localstack/localstack:4.14.0":
         faults.append("localstack: 4.14.0 is the last image that starts without an account")
     print("\n".join(faults) or f"{len(services)} services: {', '.join(services)}")
     return 1 if faults else 0
@@ -42,6 +43,9 @@ def check(service, services, volumes, folder):
                 yield f"mounts {source}, which is not there"
         elif source not in volumes:
             yield f"mounts the volume {source}, which is not declared"
+    if build and service.get("restart") == "on-failure" and service["command"][0] == "worker":
+        if "check" not in (service.get("depends_on") or {}):
+            yield "a mistake in its configuration starts it again and again: it does not wait for check"
     for port in service.get("ports") or []:
         if not port.startswith("127.0.0.1:"):
             yield f"port {port} is open to the network"

@@ -1,5 +1,5 @@
-//! The files that others deploy: what can be said about them without an engine, an account or a
-//! provider. The compose file is read by `compose.py`, the sizing by `terraform test`.
+//! The files that others deploy: what can be said about them by reading them. `tests/run` builds,
+//! starts, renders and applies them.
 
 #![allow(clippy::disallowed_methods, reason = "Cargo says by the environment where it is")]
 
@@ -137,7 +137,9 @@ fn the_dashboard_asks_for_figures_that_workers_have() {
 
 #[test]
 fn shell_scripts_parse() {
-    for script in ["docker/setup.sh", "docker/local-stack", "tests/run", ".ci/run"] {
+    let of_releases = ["release/package", "release/install.sh", "tests/release/run"];
+    let others = ["docker/setup.sh", "docker/local-stack", "tests/run", ".ci/run"];
+    for script in others.into_iter().chain(of_releases).chain(["tests/containers/run"]) {
         let checked = Command::new("bash").arg("-n").arg(repository::root().join(script)).status();
         assert!(checked.expect("bash is there").success(), "{script} does not parse");
     }
