@@ -58,6 +58,7 @@ class Instance(http.server.BaseHTTPRequestHandler):
     """The metadata service, and the worker's page."""
 
     ready, live, enriched = True, True, 100
+    asked = 0
 
     def do_PUT(self):
         self.answer(200, "token")
@@ -67,7 +68,10 @@ class Instance(http.server.BaseHTTPRequestHandler):
         if name == "/ready":
             self.answer(200 if Instance.ready else 503, "the stream is not there")
         elif name == "/live":
-            self.answer(200 if Instance.live else 500, "")
+            # One that answers now and then is not sick.
+            Instance.asked += 1
+            answers = Instance.asked % 4 == 0 if Instance.live == "now and then" else Instance.live
+            self.answer(200 if answers else 500, "")
         elif name == "/metrics":
             self.answer(200, METRICS % Instance.enriched)
         else:
@@ -229,7 +233,7 @@ def values(sent):
 
 
 def watchdog(boot):
-    for live in (True, False):
+    for live in (True, "now and then", False):
         Instance.live = live
         then = "SNOWMELT_WATCHDOG_PAUSE=0.01 timeout 2 snowmelt-watchdog || true"
         said, _ = boot.run(then=then)
