@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Tries every alert of docker/alerts.yml with figures that raise it and with figures that do not, and looks
-whether it has a paragraph in docs/operations.md and asks for figures that workers have.
+whether it has a paragraph in docs/operations.md and asks for figures that workers have. Has every question of the
+dashboard read, too.
 
     alerts.py PROMTOOL"""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -140,10 +142,25 @@ def main(promtool):
         assert asked and asked <= metrics, f"{name}: workers have no {asked - metrics}"
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "cases.yml")
-        file.write_text(yaml.safe_dump({"rule_files": [str(rules)], "tests": list(tests(alerts))}))
+        cases = [*tests(alerts), read(list(questions()))]
+        file.write_text(yaml.safe_dump({"rule_files": [str(rules)], "tests": cases}))
         subprocess.run([promtool, "check", "rules", str(rules)], check=True)
         subprocess.run([promtool, "test", "rules", str(file)], check=True)
-    print(f"{len(alerts)} alerts, each raised and not raised")
+    print(f"{len(alerts)} alerts, each raised and not raised; {len(list(questions()))} questions are read")
+
+
+def questions():
+    """What the dashboard asks, with its variables as Grafana would put them in."""
+    dashboard = json.loads(pathlib.Path("docker/grafana-dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*")
+
+
+def read(questions):
+    """A question that cannot be read is a mistake; where there are no figures no other has an answer."""
+    asked = [{"expr": question, "eval_time": "1m", "exp_samples": []} for question in questions]
+    return {"name": "dashboard", "interval": "1m", "promql_expr_test": asked}
 
 
 def tests(alerts):
