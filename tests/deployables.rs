@@ -86,26 +86,6 @@ fn the_role_allows_what_a_worker_calls_and_nothing_else() {
 }
 
 #[test]
-fn the_table_of_events_has_the_columns_of_events() {
-    let table = read("terraform/modules/pipeline/events.json");
-    let columns: Vec<serde_json::Value> = serde_json::from_str(&table).expect("it is JSON");
-    let names = columns.iter().filter_map(|column| column["name"].as_str());
-    let fields = event::fields::FIELDS.iter().map(|field| field.name());
-    assert_eq!(names.collect::<Vec<_>>(), fields.collect::<Vec<_>>());
-    for (column, field) in columns.iter().zip(event::fields::FIELDS) {
-        let kind = match field.kind() {
-            // `0` and `1` are no text of a boolean that Athena reads.
-            event::Kind::Text | event::Kind::Json | event::Kind::Bool => "string",
-            event::Kind::Timestamp => "timestamp",
-            event::Kind::Int => "int",
-            event::Kind::Float => "double",
-            event::Kind::Decimal => "decimal(18,2)",
-        };
-        assert_eq!(column["type"], kind, "{}", field.name());
-    }
-}
-
-#[test]
 fn the_image_is_pinned_and_not_root() {
     let file = read("docker/Dockerfile");
     let stages: Vec<&str> = file.lines().filter_map(|line| line.strip_prefix("FROM ")).collect();

@@ -162,8 +162,29 @@ def minimal(case, binary, scratch):
     assert "iglucentral.com" in worker["files"]["resolver.json"]
     events = state['module.pipeline.aws_glue_catalog_table.this["events"]']
     assert len(events["storage_descriptor"][0]["columns"]) == 131
+    printed = run([str(binary), "ddl", "--for", "glue", "--tables", "tsv"])
+    kept = pathlib.Path("terraform/modules/pipeline/tables.json").read_text()
+    assert printed == kept, "tables.json is what `snowmelt ddl --for glue --tables tsv` prints"
     again = case.plan()
     assert all(change["actions"] in (["no-op"], ["read"]) for change in again.values()), "settled"
+    parquet(case, binary)
+
+
+def parquet(case, binary):
+    """Other tables, of the command that prints them, are taken as they are."""
+    text = run([str(binary), "ddl", "--for", "glue", "--tables", "parquet"])
+    main_tf = case.folder / "main.tf"
+    (case.folder / "tables.json").write_text(text)
+    name = 'bad_stream_name      = "snowmelt-bad"'
+    assert name in main_tf.read_text()
+    main_tf.write_text(
+        main_tf.read_text().replace(name, f'{name}\n  tables_json = file("${{path.module}}/tables.json")', 1)
+    )
+    case.plan()
+    events = case.apply()['module.pipeline.aws_glue_catalog_table.this["events"]']
+    assert [key["name"] for key in events["partition_keys"]] == ["load_date"], events["partition_keys"]
+    assert "projection.hour.type" not in events["parameters"]
+    assert "parquet" in events["storage_descriptor"][0]["input_format"].lower()
 
 
 def everything(case, binary, scratch):

@@ -2,30 +2,27 @@
 # crawled or repaired.
 
 locals {
-  tables = merge(
-    var.create_tables ? {
-      events = {
-        prefix  = "${var.bucket_prefix}enriched/"
-        columns = jsondecode(file("${path.module}/events.json"))
-        serde   = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
-        serde_parameters = {
-          "field.delim"               = "\t"
-          "serialization.null.format" = ""
-          "timestamp.formats"         = "yyyy-MM-dd HH:mm:ss.SSS"
-        }
-      }
-      bad = {
-        prefix = "${var.bucket_prefix}bad/"
-        columns = [
-          { name = "schema", type = "string" },
-          { name = "data", type = "string" },
-        ]
-        serde            = "org.openx.data.jsonserde.JsonSerDe"
-        serde_parameters = {}
-      }
-    } : {},
-  )
+  # By `snowmelt ddl --for glue`, for lines: what is here is what it prints. Where its tables are is where a
+  # fleet writes the route.
+  inputs = jsondecode(var.tables_json == null ? file("${path.module}/tables.json") : var.tables_json)
+  folders = {
+    events = "enriched"
+    failed = "incomplete"
+    bad    = "bad"
+  }
+  tables     = { for table in local.inputs[*].TableInput : table.Name => table if var.create_tables }
   bucket_uri = "s3://${var.bucket}/"
+
+  # Objects of lines lie in folders of a date and an hour; tables of files say what theirs are named after.
+  by_hour = {
+    "projection.enabled"     = "true"
+    "projection.date.type"   = "date"
+    "projection.date.format" = "yyyy-MM-dd"
+    "projection.date.range"  = "${var.tables_begin},NOW"
+    "projection.hour.type"   = "integer"
+    "projection.hour.range"  = "0,23"
+    "projection.hour.digits" = "2"
+  }
 }
 
 resource "aws_glue_catalog_database" "this" {
@@ -40,48 +37,48 @@ resource "aws_glue_catalog_table" "this" {
   for_each = local.tables
 
   name          = each.key
+  description   = each.value.Description
   database_name = aws_glue_catalog_database.this[0].name
-  table_type    = "EXTERNAL_TABLE"
+  table_type    = each.value.TableType
 
-  parameters = {
-    "EXTERNAL"                  = "TRUE"
-    "projection.enabled"        = "true"
-    "projection.date.type"      = "date"
-    "projection.date.format"    = "yyyy-MM-dd"
-    "projection.date.range"     = "${var.tables_begin},NOW"
-    "projection.hour.type"      = "integer"
-    "projection.hour.range"     = "0,23"
-    "projection.hour.digits"    = "2"
-    "storage.location.template" = "${local.bucket_uri}${each.value.prefix}date=$${date}/hour=$${hour}/"
-  }
+  parameters = merge(
+    { EXTERNAL = "TRUE" },
+    try(each.value.Parameters, {}),
+    length(each.value.PartitionKeys) > 0 ? {} : merge(local.by_hour, {
+      "storage.location.template" = "${local.bucket_uri}${var.bucket_prefix}${local.folders[each.key]}/date=$${date}/hour=$${hour}/"
+    }),
+  )
 
-  partition_keys {
-    name = "date"
-    type = "string"
-  }
+  dynamic "partition_keys" {
+    for_each = length(each.value.PartitionKeys) > 0 ? each.value.PartitionKeys : [
+      { Name = "date", Type = "string" },
+      { Name = "hour", Type = "string" },
+    ]
 
-  partition_keys {
-    name = "hour"
-    type = "string"
+    content {
+      name = partition_keys.value.Name
+      type = partition_keys.value.Type
+    }
   }
 
   storage_descriptor {
-    location      = "${local.bucket_uri}${each.value.prefix}"
-    input_format  = "org.apache.hadoop.mapred.TextInputFormat"
-    output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+    location      = "${local.bucket_uri}${var.bucket_prefix}${local.folders[each.key]}/"
+    input_format  = each.value.StorageDescriptor.InputFormat
+    output_format = each.value.StorageDescriptor.OutputFormat
 
     dynamic "columns" {
-      for_each = each.value.columns
+      for_each = each.value.StorageDescriptor.Columns
 
       content {
-        name = columns.value.name
-        type = columns.value.type
+        name    = columns.value.Name
+        type    = columns.value.Type
+        comment = try(columns.value.Comment, null)
       }
     }
 
     ser_de_info {
-      serialization_library = each.value.serde
-      parameters            = each.value.serde_parameters
+      serialization_library = each.value.StorageDescriptor.SerdeInfo.SerializationLibrary
+      parameters            = try(each.value.StorageDescriptor.SerdeInfo.Parameters, {})
     }
   }
 }

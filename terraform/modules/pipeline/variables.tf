@@ -113,9 +113,18 @@ variable "kms_key_arn" {
 }
 
 variable "create_tables" {
-  description = "Whether there are a database of Glue with the tables events and bad, and a workgroup of Athena."
+  description = "Whether there are a database of Glue with the tables events, failed and bad, and a workgroup of Athena."
   type        = bool
   default     = true
+}
+
+variable "tables_json" {
+  description = <<-EOT
+    Tables as `snowmelt ddl --for glue` prints them, with columns for your own schemas or for Parquet. Null: tables of
+    lines, with the columns that every event has.
+  EOT
+  type        = string
+  default     = null
 }
 
 variable "tables_begin" {
