@@ -50,15 +50,8 @@ impl Reading {
                 }
                 Err(error) => error,
             };
-            let missing = error.message().strip_prefix("missing field `");
-            let missing = missing.and_then(|rest| rest.strip_suffix('`'));
-            // Of several tables that lost a setting of that name, one that is still there lacks it.
-            let ours = missing.and_then(|name| {
-                let of_that_name = |path: &&Vec<String>| {
-                    path.last().is_some_and(|last| last == name) && lacks(document.get_ref(), path)
-                };
-                taken.iter().find(of_that_name).cloned()
-            });
+            let missing = missing(&error);
+            let ours = missing.and_then(|name| lost(document.get_ref(), &taken, name));
             let whole = missing.filter(|_| ours.is_none()).and_then(|name| {
                 let absent = document.get_ref().get(name).is_none();
                 stand_ins.get_key_value(name).filter(|_| absent)
@@ -101,6 +94,19 @@ impl Reading {
         }
         reading
     }
+}
+
+/// The field that a table is said to lack.
+fn missing(error: &toml::de::Error) -> Option<&str> {
+    error.message().strip_prefix("missing field `")?.strip_suffix('`')
+}
+
+/// The way to a setting of that name which was taken out. Of several tables that lost one, a table
+/// that is still there lacks it.
+fn lost(document: &DeTable<'_>, taken: &[Vec<String>], name: &str) -> Option<Vec<String>> {
+    let of_that_name =
+        |path: &&Vec<String>| path.last().is_some_and(|last| last == name) && lacks(document, path);
+    taken.iter().find(of_that_name).cloned()
 }
 
 /// What stands in for tables that nothing goes without, so that the rest can be read.
