@@ -2,11 +2,13 @@
 
 pub mod bench;
 pub mod check;
+pub mod compare;
 pub mod ddl;
 pub mod dictionary;
 pub mod enrich;
 pub mod explain;
 pub mod generate;
+pub mod help;
 pub mod import;
 pub mod init;
 mod known;
@@ -46,6 +48,8 @@ enum Command {
     Replay(replay::Args),
     /// Show what every step makes of one payload.
     Explain(explain::Args),
+    /// Compare two sets of enriched events, event by event and column by column.
+    Compare(compare::Args),
     /// Write a folder of configuration to start from.
     Init(init::Args),
     /// Turn the configuration of OpenSnowcat, or of one alike, into ours.
@@ -74,6 +78,10 @@ enum Command {
     Dictionary(dictionary::Args),
     /// Measure the transform on this machine.
     Bench(bench::Args),
+    /// Write what a shell needs to complete commands and arguments.
+    Completions(help::Completions),
+    /// Write the pages that `man` shows.
+    Man(help::Man),
 }
 
 /// Runs the command that was asked for.
@@ -92,6 +100,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enrich(args) => enrich::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Import(args) => import::run(args),
         Command::Init(args) => init::run(args),
         Command::Check(args) => check::run(args),
@@ -106,6 +115,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::Query(_) => query::run(),
         Command::Top(args) => top::run(args),
+        Command::Completions(args) => help::completions(&args),
+        Command::Man(args) => help::man(&args),
     };
     let code = match code {
         // As after `| head`.

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use enricher::commands::{self, Cli};
+use enricher::commands::{self, help};
 use enricher::exit;
 
 #[global_allocator]
 static ALLOCATOR: enricher::allocations::Counting = enricher::allocations::Counting;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match help::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };

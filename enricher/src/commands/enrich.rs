@@ -111,7 +111,7 @@ pub fn threads() -> clap::builder::RangedI64ValueParser<u16> {
 
 /// The form of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub enum Format {
     /// Enriched lines of 131 columns, and bad rows.
     Tsv,
     /// Enriched flat JSON, and bad rows.

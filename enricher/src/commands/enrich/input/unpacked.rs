@@ -104,8 +104,14 @@ impl Unpacked {
         self.blocks.skip(bytes);
     }
 
-    /// The next line that is not empty.
+    /// The next line that is not empty, without the spaces around it.
     pub(in crate::commands) fn line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let line = self.whole_line()?;
+        Ok(line.map(|line| line.trim_ascii().to_vec()))
+    }
+
+    /// The next line that has more than spaces, with all but its end.
+    pub(in crate::commands) fn whole_line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         loop {
             self.place += 1;
@@ -124,7 +130,9 @@ impl Unpacked {
                 )));
             }
             if !line.trim_ascii().is_empty() {
-                return Ok(Some(line.trim_ascii().to_vec()));
+                let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+                line.truncate(end.map_or(0, |end| end + 1));
+                return Ok(Some(line));
             }
         }
     }
