@@ -1,6 +1,7 @@
 //! What a worker does against a stream of another process: how long a record takes from its arrival
 //! until its line is downstream, and how fast a worker catches up. Figures for BENCHMARKS.md, which
-//! no test asserts: `cargo test -p tests --test throughput -- --ignored --nocapture --test-threads=1`.
+//! no test asserts:
+//! `cargo test --workspace --test throughput -- --ignored --nocapture --test-threads=1`.
 
 #![allow(clippy::print_stdout, reason = "figures are printed")]
 

@@ -1,8 +1,9 @@
 //! `snowmelt bench`: what the transform, the worker's loop around it, and where its schemas are
 //! kept, cost on this machine.
 //!
-//! What is measured of the transform is records to lines, both in memory. Two figures are told apart: what the whole
-//! process has used after its first passes, with its start, reading the input and every cache cold,
+//! What is measured of the transform is records to lines, both in memory. Two figures are told
+//! apart: what the whole process has used after its first passes, with its start, reading the input
+//! and every cache cold,
 //! and what a run costs once all is warm. The latter is compared with a reference measured in the
 //! same run, because absolute figures do not carry from machine to machine.
 
