@@ -37,6 +37,7 @@ pub mod process;
 pub mod resolving;
 pub mod rules;
 pub mod seam;
+pub mod shaping;
 pub mod shard;
 pub mod signal;
 pub mod sink;

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use event::thrift::Wire;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Row;
 use traffic::requests;
 
 fn run(args: &[&str]) -> String {
@@ -43,6 +45,65 @@ fn generated_events_are_enriched_and_bad_ones_are_bad() {
         let bad = lines(&dir.path().join("out/bad.jsonl")).len();
         assert!(bad > 0 && said.contains(&format!(" {bad} bad rows")), "{bad} of: {said}");
     }
+}
+
+#[test]
+fn tables_have_a_row_for_each_event_in_the_folder_of_its_columns() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (file, ids, out) = (path("p.bin"), path("ids"), path("out"));
+    let generate = ["generate", "--events", "400", "--bad", "0.1", "--output", &file];
+    let said = run(&[&generate[..], &["--ids", &ids]].concat());
+    let enrich = ["enrich", "--input", &file, "--format", "parquet", "--output", &out];
+    let now = ["--now", "2024-05-01T10:11:12.345Z"];
+    run(&[&enrich[..], &now].concat());
+    let events = tables(&dir.path().join("out/events"));
+    let bad = tables(&dir.path().join("out/bad"));
+    let name = |(path, _): &(PathBuf, Vec<String>)| path.to_string_lossy().into_owned();
+    assert_eq!(
+        events.iter().map(name).collect::<Vec<_>>(),
+        ["load_date=2024-05-01/part-00001.parquet"]
+    );
+    let foretold: BTreeSet<String> = lines(Path::new(&ids)).into_iter().collect();
+    assert_eq!(events[0].1.len(), foretold.len());
+    assert_eq!(events[0].1.iter().cloned().collect::<BTreeSet<_>>(), foretold);
+    let bad: usize = bad.iter().map(|(_, ids)| ids.len()).sum();
+    assert!(bad > 0 && said.contains(&format!(" {bad} bad rows")), "{bad} of: {said}");
+
+    let again = Command::new(env!("CARGO_BIN_EXE_snowmelt")).args(enrich).output();
+    assert_eq!(again.expect("the binary runs").status.code(), Some(64), "it wrote over tables");
+    let key = ["--force", "--key", "event_name={event_name}"];
+    run(&[&enrich[..], &now, &key].concat());
+    let divided = tables(&dir.path().join("out/events"));
+    assert!(divided.len() > 1);
+    assert!(divided.iter().map(name).all(|name| name.starts_with("event_name=")), "{divided:?}");
+    let all: BTreeSet<String> = divided.into_iter().flat_map(|(_, ids)| ids).collect();
+    assert_eq!(all, foretold);
+}
+
+/// The files below a folder, each with the ids of its events.
+fn tables(folder: &Path) -> Vec<(PathBuf, Vec<String>)> {
+    let (mut found, mut left) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(next).expect("it was made") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let file = std::fs::File::open(&path).expect("it was written");
+            let reader = SerializedFileReader::new(file).expect("a file of Parquet");
+            let id = |row: Row| {
+                let column = row.get_column_iter().find(|(name, _)| *name == "event_id");
+                column.expect("every table has it").1.to_string().trim_matches('"').to_owned()
+            };
+            let rows = reader.get_row_iter(None).expect("rows");
+            let ids = rows.map(|row| id(row.expect("a row"))).collect();
+            found.push((path.strip_prefix(folder).expect("it is in it").to_owned(), ids));
+        }
+    }
+    found.sort();
+    found
 }
 
 #[test]

@@ -100,6 +100,21 @@ fn what_is_right_is_taken() {
 }
 
 #[test]
+fn tables_are_files_of_a_folder() {
+    let dir = folder();
+    for (more, said) in [
+        (&[][..], "--format parquet: tables are files; name a folder with --output"),
+        (&["--output", "o", "--compress", "zstd"], "--compress: files of Parquet are compressed"),
+        (&["--output", "o", "--key", "{app}"], "--key: column 2: unknown column `app`"),
+        (&["--output", "o", "--key", "{app_id"], "expected a closing brace"),
+    ] {
+        let args = [&["enrich", "--input", "p.txt", "--format", "parquet"][..], more].concat();
+        let text = refused(dir.path(), &args);
+        assert!(text.contains(said), "{more:?}: {text}");
+    }
+}
+
+#[test]
 fn a_worker_names_file_line_and_column() {
     let dir = folder();
     let least = "[source]\nstream = \"raw\"\n[leases]\ntable = \"leases\"\n[enriched.kinesis]\n\

@@ -72,6 +72,12 @@ impl SchemaKey {
         })
     }
 
+    /// Whether both name versions of one model of one schema.
+    pub fn is_of_model(&self, other: &SchemaKey) -> bool {
+        (&self.vendor, &self.name, &self.format, self.version.model)
+            == (&other.vendor, &other.name, &other.format, other.version.model)
+    }
+
     /// The path of this schema in a static registry, below `schemas/`.
     pub fn path(&self) -> String {
         format!("{}/{}/{}/{}", self.vendor, self.name, self.format, self.version)

@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches what the resolver remembers.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use event::reason::RegistryHistory;
@@ -82,7 +83,7 @@ impl Resolver {
         left.sort();
         left.dedup();
         let mut tasks = JoinSet::new();
-        let (mut texts, mut pulled) = (std::collections::BTreeMap::new(), Pulled::default());
+        let (mut texts, mut pulled) = (BTreeMap::new(), Pulled::default());
         loop {
             while tasks.len() < TASKS
                 && let Some(key) = left.pop()
@@ -131,6 +132,44 @@ impl Resolver {
             all.push(Listed { registry: registry.name.clone(), keys });
         }
         all
+    }
+
+    /// The schemas of the key's model as texts, by version: those that registries list, that of the
+    /// key itself, and where a registry gives no list those that follow one another without gaps.
+    /// What cannot be had is left out, but if it is the key's own.
+    pub async fn of_model(
+        &self,
+        key: &SchemaKey,
+        listed: &[Listed],
+    ) -> Result<BTreeMap<SchemaVer, String>, Unpublished> {
+        let mut texts = BTreeMap::from([(key.version, self.fetch(key).await?.text)]);
+        let known = listed.iter().filter_map(|listed| listed.keys.as_ref().ok()).flatten();
+        for other in known.filter(|other| other.is_of_model(key)) {
+            self.add_text(other, &mut texts).await;
+        }
+        if listed.iter().any(|listed| listed.keys.is_err()) {
+            let (mut revision, mut addition) = (0, 0);
+            for _ in 0..PROBES {
+                let version = SchemaVer::new(key.version.model, revision, addition);
+                let next = SchemaKey { version, ..key.clone() };
+                match self.add_text(&next, &mut texts).await {
+                    true => addition += 1,
+                    false if addition > 0 => (revision, addition) = (revision + 1, 0),
+                    false => break,
+                }
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Asks for a text that is not there yet; tells whether it is there then.
+    async fn add_text(&self, key: &SchemaKey, texts: &mut BTreeMap<SchemaVer, String>) -> bool {
+        if !texts.contains_key(&key.version)
+            && let Ok(published) = self.fetch(key).await
+        {
+            texts.insert(key.version, published.text);
+        }
+        texts.contains_key(&key.version)
     }
 
     /// The version of a schema nearest to this one that accepts the data: of the same model if

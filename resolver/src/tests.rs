@@ -355,6 +355,29 @@ async fn the_nearest_version_that_accepts_is_found_without_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_is_found_by_lists_and_without_them() {
+    let (resolver, memory) = one();
+    let versions = ["1-0-0", "1-0-1", "1-1-0", "1-3-0", "2-0-0"];
+    for version in versions {
+        memory.say(&URI.replace("1-0-0", version), found(&format!("\"{version}\"")));
+    }
+    let listed = |keys| [Listed { registry: "Acme".to_owned(), keys }];
+    let check = async |of: &str, listed: &[Listed], expected: &[&str]| {
+        let texts = resolver.of_model(&key(&URI.replace("1-0-0", of)), listed).await;
+        let texts: Vec<String> = texts.expect("it is there").into_values().collect();
+        let expected: Vec<_> = expected.iter().map(|version| format!("\"{version}\"")).collect();
+        assert_eq!(texts, expected, "{of}");
+    };
+    let all = versions.map(|version| key(&URI.replace("1-0-0", version))).to_vec();
+    check("1-0-1", &listed(Ok(all)), &versions[..4]).await;
+    check("1-0-1", &listed(Ok(Vec::new())), &["1-0-1"]).await;
+    check("1-3-0", &listed(Err(Unlisted::Unable)), &versions[..4]).await;
+    check("2-0-0", &listed(Err(Unlisted::Unable)), &versions[4..]).await;
+    let none = resolver.of_model(&key(&URI.replace("1-0-0", "3-0-0")), &[]).await;
+    assert!(matches!(none, Err(Unpublished::Missing(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_without_end_has_an_end_when_the_registry_is_back() {
     let (resolver, memory) = one();
     let resolver = resolver.with_wait(Duration::MAX);

@@ -9,13 +9,11 @@ use event::Bump;
 use event::json::{self, Elements, member, unescape};
 
 use crate::arrow;
-use crate::atomic::LOAD_TSTAMP;
 use crate::buffer::{Buffer, Values};
-use crate::value;
 
 /// The columns, in order.
 const COLUMNS: [(&str, Type, &str); 9] = [
-    (LOAD_TSTAMP, Type::Timestamp, "When the row was written."),
+    (columns::LOAD_TSTAMP, Type::Timestamp, "When the row was written."),
     ("failure_tstamp", Type::Timestamp, "When the failure was found, as the row tells."),
     ("schema", Type::String, "The URI of the row's schema."),
     ("kind", Type::String, "The name of that schema, as in schema_violations."),
@@ -38,6 +36,11 @@ pub fn fields() -> Vec<Field> {
             description: Some(description.to_owned()),
         })
         .collect()
+}
+
+/// When a bad row tells that its failure was found, in milliseconds since the epoch.
+pub fn failed_ms(line: &str) -> Option<i64> {
+    Told::of(line, &Bump::new()).failed.map(|micros| micros.div_euclid(1000))
 }
 
 /// Bad rows that grow, to be taken out as a record batch.
@@ -140,7 +143,7 @@ impl<'a> Told<'a> {
         let enriched = member(payload, "enriched").unwrap_or("{}");
         Told {
             schema: text(row, "schema"),
-            failed: text(failure, "timestamp").and_then(value::instant),
+            failed: text(failure, "timestamp").and_then(columns::cast::timestamp),
             reason: reason(failure, arena),
             app_id: text(enriched, "app_id").or_else(|| parameter(payload, "aid", arena)),
             event_id: text(enriched, "event_id").or_else(|| parameter(payload, "eid", arena)),

@@ -85,7 +85,7 @@ impl File {
         self.groups.iter().map(Encoded::rows).sum()
     }
 
-    /// Their bytes.
+    /// What they take in the file.
     pub fn bytes(&self) -> usize {
         self.groups.iter().map(Encoded::bytes).sum()
     }
@@ -95,13 +95,19 @@ impl File {
         self.groups.is_empty()
     }
 
-    /// Writes the file. Columns stand in the order in which they were first met, those of the first
-    /// row group first; a row group that lacks one has nulls there.
+    /// Writes the file. Columns of events and entities stand behind all others, by name; a row
+    /// group that lacks one has nulls there.
     pub fn write(
-        self,
+        mut self,
         out: impl Write + Send,
         properties: &WriterPropertiesPtr,
     ) -> Result<ParquetMetaData, ParquetError> {
+        let nested =
+            |name: &str| name.starts_with("contexts_") || name.starts_with("unstruct_event_");
+        self.columns.sort_by_key(|field| {
+            let name = field.name();
+            nested(name).then(|| name.clone())
+        });
         let schema = Schema::new(self.columns.clone());
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
         let root = parquet.root_schema_ptr();

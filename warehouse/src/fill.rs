@@ -1,9 +1,9 @@
 //! JSON into columns, as it is read: no tree of it is made.
 
-use crate::buffer::{Buffer, Values};
+use columns::cast;
+
+use crate::buffer::{Buffer, Members, Place, Values};
 use crate::json::{Broken, Json, Text};
-use crate::members::{Members, Place};
-use crate::value;
 
 /// A value does not fit its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +93,19 @@ fn scalar(values: &mut Values, json: &mut Json<'_>) -> Result<Read, Misfit> {
             _ => return Err(Misfit::new("true or false")),
         },
         Values::Int(values) => {
-            values.push(number(json, "a whole number of 32 bits", value::int)?);
+            values.push(number(json, "a whole number of 32 bits", cast::int)?);
         }
         Values::Long(values) => {
-            values.push(number(json, "a whole number of 64 bits", value::long)?);
+            values.push(number(json, "a whole number of 64 bits", cast::long)?);
         }
-        Values::Double(values) => values.push(number(json, "a number", value::double)?),
+        Values::Double(values) => values.push(number(json, "a number", cast::double)?),
         Values::Decimal { units, precision, scale } => {
-            let read = |text: &str| value::decimal(text, *precision, *scale);
+            let read = |text: &str| cast::decimal(text, *precision, *scale);
             units.push(number(json, "a decimal number of the column's digits", read)?);
         }
-        Values::Date(values) => values.push(parsed(json, "a date", value::date)?),
+        Values::Date(values) => values.push(parsed(json, "a date", cast::date)?),
         Values::Timestamp(values) => {
-            values.push(parsed(json, "a time with an offset", value::instant)?);
+            values.push(parsed(json, "a time with an offset", cast::timestamp)?);
         }
         Values::Struct(_) | Values::List(_) => unreachable!("they are no scalars"),
     }

@@ -117,12 +117,12 @@ impl Encoded {
         self.rows
     }
 
-    /// Its bytes.
+    /// What it takes in a file.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Its columns.
+    /// Those that some batch of it has.
     pub fn columns(&self) -> impl Iterator<Item = &FieldRef> {
         self.columns.iter().map(|(field, _)| field)
     }

@@ -1,8 +1,9 @@
 //! Enriched events as typed columns: Arrow record batches, and Parquet files of them.
 //!
 //! [`Rows`] turns lines of events into record batches, by the columns that [`Shapes`] knows of
-//! their schemas; [`BadRows`] does so with bad rows. A [`Group`] gathers batches of one origin until
-//! they are worth a row group, which is encoded by itself, and [`file`] puts row groups together.
+//! their schemas; [`BadRows`] does so with bad rows. A [`Group`] gathers batches of one origin
+//! until they are worth a row group, which is encoded by itself, and [`mod@file`] puts row groups
+//! together.
 //!
 //! Pure: no I/O, no clock. Everything grows only as far as whoever calls lets it.
 
@@ -15,17 +16,15 @@ pub mod file;
 mod fill;
 mod group;
 mod json;
-mod members;
 mod misfits;
 mod nested;
 mod rows;
 mod shapes;
-mod value;
 
 pub use bad::BadRows;
 pub use group::{Encoded, GROUP_BYTES, GROUP_ROWS, Group};
 pub use rows::{NESTED_MAX, Need, Rows};
-pub use shapes::{SCHEMA_VERSION, Shape, Shapes};
+pub use shapes::{Shape, Shapes};
 
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use arrow_schema::FieldRef;
-use columns::Kind;
+use columns::{Kind, SCHEMA_VERSION};
 
 use crate::arrow;
 use crate::buffer::{Buffer, Items, Values};
 use crate::fill::{self, Misfit, Read};
 use crate::json::Json;
-use crate::shapes::SCHEMA_VERSION;
 
 /// A column that grows.
 pub(crate) struct Nested {

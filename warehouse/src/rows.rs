@@ -2,7 +2,7 @@
 //!
 //! A line is the event: its columns are texts in every form. Their texts, and the JSON of its
 //! entities, are read once, straight into the columns of the table. What fits no column is kept
-//! whole in [`MISFITS`](crate::atomic::MISFITS), with the reason, so that no event is lost and none
+//! whole in [`columns::MISFITS`], with the reason, so that no event is lost and none
 //! has to be bad for the sake of a table.
 
 use std::collections::{BTreeSet, HashMap};
@@ -63,11 +63,8 @@ impl Rows {
     pub fn new(shapes: Shapes) -> Rows {
         Rows {
             shapes,
-            schema: crate::arrow::schema(&atomic::fields()),
-            atomic: FIELDS
-                .into_iter()
-                .map(|field| atomic::column_type(field).map(|ty| Buffer::new(&ty)))
-                .collect(),
+            schema: crate::arrow::schema(&columns::always()),
+            atomic: atomic::buffers(),
             loaded: Buffer::new(&Type::Timestamp),
             misfits: Misfits::default(),
             nested: Vec::new(),

@@ -10,9 +10,6 @@ use std::sync::Arc;
 
 use columns::{Field, Kind};
 
-/// The member of an entity that tells the version of its schema.
-pub const SCHEMA_VERSION: &str = "_schema_version";
-
 /// What is known of columns at one moment: immutable and cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {

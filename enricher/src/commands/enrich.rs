@@ -8,7 +8,9 @@ pub(super) mod chunk;
 pub mod input;
 mod outcomes;
 pub(super) mod output;
+mod tables;
 pub(super) mod transform;
+pub(super) mod unfinished;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ use input::Input;
 use output::{Destination, Writer};
 use pipeline::Settings;
 use pipeline::protection::Personal;
+use tables::Tables;
 pub use transform::{Setup, Transform};
 
 /// What `snowmelt enrich` was asked for.
@@ -55,6 +58,10 @@ pub struct Args {
     /// Form of the results.
     #[arg(long, value_enum, default_value_t = Format::Tsv)]
     format: Format,
+    /// With --format parquet, the folders of each table's files: a template as of a destination's
+    /// key, load_date={date}/event_name={event_name}.
+    #[arg(long, value_name = "TEMPLATE", default_value = "load_date={date}/")]
+    key: String,
     /// Compress the result files.
     #[arg(long, value_enum)]
     compress: Option<output::Compression>,
@@ -118,14 +125,21 @@ pub enum Format {
     Json,
     /// One line of JSON for each record with everything that became of it.
     Outcomes,
+    /// Tables of typed columns, in folders: events, failed (which are the --incomplete ones) and
+    /// bad.
+    Parquet,
 }
 
 /// Runs `snowmelt enrich`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut settings = args.transform.settings()?;
-    if args.format == Format::Json {
-        settings.format = pipeline::Format::Json;
+    match args.format {
+        Format::Json => settings.format = pipeline::Format::Json,
+        Format::Parquet => settings.incomplete = true,
+        Format::Tsv | Format::Outcomes => {}
     }
+    let folders = tables::folders(&args.key).map_err(|why| Usage(format!("--key: {why}")))?;
+    check_form(&args)?;
     let lines_alone = args.output == Path::new("-") && args.format != Format::Outcomes;
     if lines_alone && settings.incomplete {
         let why = "--incomplete: standard output takes enriched events alone; name a folder with \
@@ -139,7 +153,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let transform = Transform::new(args.transform.setup(settings))?;
     let halt = signal::halt().context("cannot listen to signals")?;
     let mut input = input.until(Arc::clone(&halt));
-    let mut writer = Writer::open(args.format, &destination)?;
+    let tables = || Tables::new(destination.folder.clone(), folders, transform.find_shapes());
+    let mut writer = Writer::open(args.format, &destination, tables)?;
     let mut account = Account::start();
     account.follow(input.bytes());
     let mut unwritten = false;
@@ -156,6 +171,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         // What was read when the signal came is written; that no more was read is no failure.
         Err(_) if halt.load(Ordering::Relaxed) => stop(Ok(()), writer, account, &destination),
         Ok(()) if !halt.load(Ordering::Relaxed) => {
+            account.misfits(writer.misfits());
             writer.finish(&destination)?;
             let waiting = account.waiting();
             terminal::tell(&account.finish());
@@ -165,6 +181,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         stopped => stop(stopped, writer, account, &destination),
     }
+}
+
+/// Tables are folders of files that are compressed in themselves.
+fn check_form(args: &Args) -> Result<(), Usage> {
+    if args.format != Format::Parquet {
+        return Ok(());
+    }
+    let refused = |why: &str| Err(Usage(why.to_owned()));
+    if args.output == Path::new("-") {
+        return refused("--format parquet: tables are files; name a folder with --output");
+    }
+    if args.compress.is_some() {
+        return refused("--compress: files of Parquet are compressed in themselves");
+    }
+    Ok(())
 }
 
 /// Ends a run before its input ended, and says what is complete.
@@ -179,7 +210,7 @@ fn stop(
     terminal::tell(&account.finish());
     let place = match destination.is_stdout() {
         true => "standard output".to_owned(),
-        false => format!("{}/*{}", destination.folder.display(), output::UNFINISHED),
+        false => format!("{}/*{}", destination.folder.display(), unfinished::UNFINISHED),
     };
     let complete = format!(
         "everything of the first {payloads} payloads is in {place}, and nothing of those after them"

@@ -20,6 +20,7 @@ pub(in crate::commands) struct Account {
     payloads: u64,
     bytes: u64,
     verdicts: BTreeMap<Verdict, u64>,
+    misfits: u64,
     bar: ProgressBar,
     progress: Option<Progress>,
 }
@@ -38,6 +39,7 @@ impl Account {
             payloads: 0,
             bytes: 0,
             verdicts: BTreeMap::new(),
+            misfits: 0,
             bar,
             progress: None,
         }
@@ -72,6 +74,11 @@ impl Account {
         self.verdicts.get(&Verdict::Parked).copied().unwrap_or_default()
     }
 
+    /// Counts values that fit no column of a table.
+    pub(in crate::commands) fn misfits(&mut self, count: u64) {
+        self.misfits = count;
+    }
+
     /// How many payloads were counted.
     pub(in crate::commands) fn payloads(&self) -> u64 {
         self.payloads
@@ -96,6 +103,9 @@ impl Account {
                 Verdict::Dropped => "  dropped by a script".to_owned(),
             };
             row(&name, count.to_string());
+        }
+        if self.misfits > 0 {
+            row("values in no column", self.misfits.to_string());
         }
         row("seconds", format!("{:.3}", elapsed.as_secs_f64()));
         row("events/s", format!("{:.0}", rate(events, elapsed)));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::tables::{self, Tables};
+use super::unfinished::unfinished;
 use super::{Format, outcomes};
 use crate::batch::Batch;
 use crate::exit::Usage;
@@ -23,9 +25,6 @@ pub(in crate::commands) struct Destination {
     pub force: bool,
 }
 
-/// What is added to the names of files that do not hold everything yet.
-pub(in crate::commands) const UNFINISHED: &str = ".unfinished";
-
 impl Destination {
     /// Whether results go to standard output.
     pub(in crate::commands) fn is_stdout(&self) -> bool {
@@ -42,7 +41,7 @@ impl Destination {
             let ends = ["tsv", "jsonl"].into_iter();
             ends.flat_map(move |end| ["", ".zst", ".gz"].map(|more| format!("{name}.{end}{more}")))
         });
-        let paths = files.map(|file| self.folder.join(file));
+        let paths = files.map(|file| self.folder.join(file)).chain(tables::earlier(&self.folder));
         paths.filter(|path| path.symlink_metadata().is_ok()).collect()
     }
 
@@ -80,11 +79,22 @@ pub(super) enum Writer {
     },
     /// Everything that became of each record.
     Outcomes(Box<Stream>),
+    /// Events and bad rows as tables.
+    Tables {
+        /// Events, failed events and bad rows.
+        tables: Box<Tables>,
+        /// The routes that are no tables, each made when it has a line.
+        others: Vec<Late>,
+    },
 }
 
 impl Writer {
     /// Opens the files.
-    pub(super) fn open(format: Format, destination: &Destination) -> anyhow::Result<Writer> {
+    pub(super) fn open(
+        format: Format,
+        destination: &Destination,
+        tables: impl FnOnce() -> Tables,
+    ) -> anyhow::Result<Writer> {
         let on_stdout = destination.is_stdout();
         if !on_stdout {
             let folder = &destination.folder;
@@ -106,6 +116,11 @@ impl Writer {
             Format::Tsv => lines("enriched.tsv")?,
             Format::Json => lines("enriched.jsonl")?,
             Format::Outcomes => Writer::Outcomes(Box::new(file("outcomes.jsonl")?)),
+            Format::Parquet => {
+                let mut others = Late::all(format, destination);
+                others.retain(|late| !late.route.is_of_events());
+                Writer::Tables { tables: Box::new(tables()), others }
+            }
         })
     }
 
@@ -127,6 +142,18 @@ impl Writer {
             Writer::Outcomes(stream) => {
                 stream.write(&outcomes::lines(first, batch.records.len(), output))
             }
+            Writer::Tables { tables, others } => {
+                tables.write(output)?;
+                others.iter_mut().try_for_each(|late| late.write(output.lines(late.route)))
+            }
+        }
+    }
+
+    /// How many values fit no column of a table.
+    pub(super) fn misfits(&self) -> u64 {
+        match self {
+            Writer::Tables { tables, .. } => tables.misfits(),
+            Writer::Lines { .. } | Writer::Outcomes(_) => 0,
         }
     }
 
@@ -152,14 +179,18 @@ impl Writer {
 
     /// Writes what is still in memory. Returns the files' names to be.
     fn close(self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
         let streams: Vec<Stream> = match self {
             Writer::Lines { enriched, bad, others } => {
                 let first = [Some(*enriched), bad.map(|bad| *bad)].into_iter().flatten();
                 first.chain(others.into_iter().filter_map(|late| late.stream)).collect()
             }
             Writer::Outcomes(stream) => vec![*stream],
+            Writer::Tables { tables, others } => {
+                files = tables.close()?;
+                others.into_iter().filter_map(|late| late.stream).collect()
+            }
         };
-        let mut files = Vec::new();
         for stream in streams {
             files.extend(stream.path.clone());
             stream.finish()?;
@@ -270,13 +301,6 @@ impl Stream {
         };
         self.account(finished, "complete")
     }
-}
-
-/// The name of a file while it does not hold everything.
-pub(in crate::commands) fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    name.into()
 }
 
 impl Compression {

@@ -15,6 +15,7 @@ use pipeline::replay::{About, Replay};
 use pipeline::{Output, Pipeline, Route, Settings};
 use resolver::{RegistryFigures, Resolver};
 use validator::Schemas;
+use warehouse::{Need, Shapes};
 
 use super::chunk::Chunk;
 use crate::aws;
@@ -23,6 +24,7 @@ use crate::clock;
 use crate::exit::Usage;
 use crate::resolving::{Attempt, Sources, resolving};
 use crate::rules::Rules;
+use crate::shaping::Shaping;
 use crate::terminal::{self, Loudness};
 use crate::worker::build;
 
@@ -210,6 +212,13 @@ impl Transform {
         let sources = Sources { resolver: &self.resolver, lookups: &self.lookups };
         let Ok(output) = self.runtime.block_on(self.telling(resolving(sources, attempt)));
         output
+    }
+
+    /// Finds out the columns of schemas.
+    pub fn find_shapes(&self) -> Box<dyn Fn(&Need) -> Shapes> {
+        let shaping = Shaping::new(self.resolver.clone());
+        let runtime = self.runtime.handle().clone();
+        Box::new(move |need| runtime.block_on(shaping.find(need)))
     }
 
     /// How its pipeline works.

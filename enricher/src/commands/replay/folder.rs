@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::commands::enrich::output::{Compression, Destination, unfinished};
+use crate::commands::enrich::output::{Compression, Destination};
+use crate::commands::enrich::unfinished::unfinished;
 use crate::sink::object::Compression as Frames;
 use pipeline::{Output, Route};
 
