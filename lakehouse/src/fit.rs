@@ -10,30 +10,38 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{
     Array, ArrayRef, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
 };
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 
 use crate::error::{Error, Result};
 
-/// Those columns of a table that a batch has, as the table has them.
-pub(crate) fn target(table: &Schema, batch: &Schema) -> Result<SchemaRef> {
-    let column = |field: &Arc<Field>| match table.field_with_name(field.name()) {
-        Ok(column) => Ok(Arc::new(column.clone())),
-        Err(_) => Err(Error::Unusable(format!("the table has no column {:?}", field.name()))),
-    };
-    let fields = batch.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(Schema::new(fields)))
+/// Whether fields, by their names, are all among others, with all that is in them.
+pub(crate) fn has_all(fields: &Fields, asked: &Fields) -> bool {
+    let found = |name: &str| fields.iter().find(|field| field.name() == name);
+    asked.iter().all(|asked| found(asked.name()).is_some_and(|field| has(field, asked)))
 }
 
-/// A batch in the shape of a schema.
-pub(crate) fn batch(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
-    let rows = batch.num_rows();
-    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-        Some(column) => fit(column, field),
-        None => Ok(new_null_array(field.data_type(), rows)),
-    };
-    let columns = target.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let fitted = RecordBatch::try_new_with_options(Arc::clone(target), columns, &options);
+fn has(field: &Field, asked: &Field) -> bool {
+    match (field.data_type(), asked.data_type()) {
+        (DataType::Struct(fields), DataType::Struct(asked)) => has_all(fields, asked),
+        (DataType::List(field), DataType::List(asked)) => has(field, asked),
+        // Types are compared where rows are fitted.
+        _ => true,
+    }
+}
+
+/// A batch with its columns as a table has them.
+pub(crate) fn batch(batch: &RecordBatch, table: &Schema) -> Result<RecordBatch> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (asked, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let field = table.field_with_name(asked.name()).ok().filter(|field| has(field, asked));
+        let missing = || format!("the table has no column {:?}, or not all of it", asked.name());
+        let field = field.ok_or_else(|| Error::Unusable(missing()))?;
+        columns.push(fit(column, field)?);
+        fields.push(field.clone());
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let fitted =
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
     fitted.map_err(|error| Error::Unusable(format!("rows that do not fit the table: {error}")))
 }
 

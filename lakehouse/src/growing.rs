@@ -4,12 +4,13 @@
 //! has; the caller says when it is large enough. No table knows of it until it is appended.
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::Schema;
+use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::DataFile;
+use iceberg::spec::{DataFile, Datum};
 use iceberg::table::Table;
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::WriterPropertiesPtr;
+use warehouse::{Group, file};
 
 use crate::data_file::{Written, describe};
 use crate::error::{Error, Result};
@@ -18,46 +19,56 @@ use crate::fit;
 /// A data file while rows are added to it.
 pub struct Growing {
     table: Table,
-    target: SchemaRef,
+    columns: Schema,
+    properties: WriterPropertiesPtr,
     day: Option<i32>,
     name: String,
+    group: Group,
+    file: file::File,
     rows: usize,
-    writer: ArrowWriter<Vec<u8>>,
 }
 
 impl Growing {
-    /// A file for rows of those columns, which the table has, as `properties` say. Its name begins
-    /// with `name`. All rows are loaded on `day`, in days since 1970, where the table is
-    /// partitioned by that.
+    /// A file for rows of that table, encoded as `properties` say. Its name begins with `name`. All
+    /// rows are loaded on `day`, in days since 1970, where the table is partitioned by that.
     pub fn begin(
         table: &Table,
-        columns: &Schema,
-        properties: WriterProperties,
-        day: Option<i32>,
+        properties: WriterPropertiesPtr,
+        day: i32,
         name: &str,
     ) -> Result<Growing> {
-        let schema = schema_to_arrow_schema(table.metadata().current_schema());
-        let schema = schema.map_err(|e| Error::from_iceberg("reading the table's columns", e))?;
-        let target = fit::target(&schema, columns)?;
-        let writer = ArrowWriter::try_new(Vec::new(), target.clone(), Some(properties));
-        let writer = writer.map_err(|error| unwritten(&error))?;
-        let name = format!("{name}-{:032x}", fastrand::u128(..));
-        let day = day.filter(|_| !table.metadata().default_partition_spec().is_unpartitioned());
-        Ok(Growing { table: table.clone(), target, day, name, rows: 0, writer })
+        let columns = schema_to_arrow_schema(table.metadata().current_schema());
+        let columns = columns.map_err(|e| Error::from_iceberg("reading the table's columns", e))?;
+        let partitioned = !table.metadata().default_partition_spec().is_unpartitioned();
+        Ok(Growing {
+            table: table.clone(),
+            columns,
+            properties,
+            day: partitioned.then_some(day),
+            name: format!("{name}-{:032x}", fastrand::u128(..)),
+            group: Group::default(),
+            file: file::File::default(),
+            rows: 0,
+        })
     }
 
-    /// Whether rows of those columns can be added: of a column that it does not have they cannot.
-    pub fn takes(&self, columns: &Schema) -> bool {
-        columns.fields().iter().all(|field| self.target.column_with_name(field.name()).is_some())
+    /// The day that its rows are loaded on; `None` where that makes no difference.
+    pub fn day(&self) -> Option<i32> {
+        self.day
     }
 
-    /// Adds rows. What one costs is the encoding of an earlier one: this is work for a thread that
-    /// computes.
+    /// Whether the table has all of those columns and all of their members, of any type.
+    pub fn knows(&self, columns: &Schema) -> bool {
+        fit::has_all(self.columns.fields(), columns.fields())
+    }
+
+    /// Adds rows, of columns that the table [has](Growing::knows). Now and then that encodes those
+    /// that were added before: it is work for a thread that computes.
     pub fn add(&mut self, rows: &RecordBatch) -> Result<()> {
-        let rows = fit::batch(rows, &self.target)?;
-        self.writer.write(&rows).map_err(|error| unwritten(&error))?;
+        let rows = fit::batch(rows, &self.columns)?;
+        self.group.add(&rows);
         self.rows += rows.num_rows();
-        Ok(())
+        if self.group.is_full() { self.encode() } else { Ok(()) }
     }
 
     /// How many rows were added.
@@ -65,18 +76,22 @@ impl Growing {
         self.rows
     }
 
-    /// How large the file is about to be, in bytes, as far as can be told.
+    /// How large the file is so far, in bytes, without the rows that wait to be encoded.
     pub fn bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+        self.file.bytes()
     }
 
     /// Writes the file, and describes it to its table.
     pub async fn finish(mut self) -> Result<DataFile> {
-        let footer = self.writer.finish().map_err(|error| unwritten(&error))?;
-        let bytes = std::mem::take(self.writer.inner_mut());
+        if self.group.rows() > 0 {
+            self.encode()?;
+        }
+        let mut bytes = Vec::new();
+        let written = self.file.write(&mut bytes, &self.properties);
+        let footer = written.map_err(|error| unwritten(&error))?;
         let metadata = self.table.metadata();
         let folder = match self.day {
-            Some(day) => format!("load_tstamp_day={}/", date(day)),
+            Some(day) => format!("load_tstamp_day={}/", Datum::date(day)),
             None => String::new(),
         };
         let location = format!("{}/data/{folder}{}.parquet", metadata.location(), self.name);
@@ -90,15 +105,16 @@ impl Growing {
         let described = describe(file, metadata.current_schema(), spec)?;
         let output = self.table.file_io().new_output(&location);
         let output = output.map_err(|error| Error::from_iceberg("writing a data file", error))?;
-        let written = output.write(bytes.into()).await;
+        let written = output.write(Bytes::from(bytes)).await;
         written.map_err(|error| Error::from_iceberg("writing a data file", error))?;
         Ok(described)
     }
-}
 
-/// A day as folders name it, `2026-11-29`.
-fn date(day: i32) -> String {
-    iceberg::spec::Datum::date(day).to_string()
+    fn encode(&mut self) -> Result<()> {
+        let group = std::mem::take(&mut self.group).encode(&self.properties);
+        self.file.add(group.map_err(|error| unwritten(&error))?);
+        Ok(())
+    }
 }
 
 fn unwritten(error: &parquet::errors::ParquetError) -> Error {

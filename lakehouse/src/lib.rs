@@ -26,5 +26,6 @@ pub use error::{Error, Result};
 pub use files::{Files, Folder, Opened, file_io};
 pub use growing::Growing;
 pub use iceberg::Catalog;
+pub use iceberg::spec::DataFile;
 pub use lake::{Lake, Move, Piece, Settled};
 pub use mark::{Mark, Shard};

@@ -6,7 +6,6 @@ use arrow_array::{Int64Array, ListArray, StringArray, StructArray, TimestampMicr
 use arrow_schema::{DataType, Field as Column, Schema, TimeUnit};
 use columns::Type;
 use futures_util::TryStreamExt;
-use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
@@ -85,9 +84,9 @@ fn lists(name: &str, member: &str, values: Arc<dyn Array>) -> (Column, Arc<dyn A
 
 async fn written(lake: &Lake, batch: &RecordBatch) -> DataFile {
     let table = lake.table().await.expect("done");
-    let properties = WriterProperties::default();
-    let file = Growing::begin(&table, &batch.schema(), properties, Some(DAY), "shard-0-1");
-    let mut file = file.expect("there");
+    let properties = warehouse::file::properties(1);
+    let mut file = Growing::begin(&table, properties, DAY, "shard-0-1").expect("there");
+    assert!(file.knows(batch.schema_ref()));
     file.add(batch).expect("there");
     file.finish().await.expect("done")
 }
@@ -231,6 +230,16 @@ async fn columns_are_added_while_files_of_before_are_read_and_written() {
     let (one, two) = tokio::join!(lake.evolve(&more), lake.evolve(&more));
     one.and(two).expect("done");
     lake.evolve(&more).await.expect("done");
+    let table = lake.table().await.expect("done");
+    let file = Growing::begin(&table, warehouse::file::properties(1), DAY, "x").expect("there");
+    let unknown = [
+        structs("extra", "z", Arc::new(Int64Array::from(vec![1]))).0,
+        lists("things", "z", Arc::new(Int64Array::from(vec![1]))).0,
+        Column::new("z", DataType::Int64, true),
+    ];
+    for column in unknown {
+        assert!(!file.knows(&Schema::new(vec![column])));
+    }
     let sizes = lists("things", "size", Arc::new(Int64Array::from(vec![7])));
     let extra = structs("extra", "a", Arc::new(Int64Array::from(vec![9])));
     let after = written(&lake, &rows(&["c"], vec![sizes, extra])).await;
