@@ -5,6 +5,7 @@
 
 pub(super) mod account;
 pub(super) mod chunk;
+mod iceberg;
 pub mod input;
 mod outcomes;
 pub(super) mod output;
@@ -12,6 +13,7 @@ mod tables;
 pub(super) mod transform;
 pub(super) mod unfinished;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,6 +64,10 @@ pub struct Args {
     /// key, load_date={date}/event_name={event_name}.
     #[arg(long, value_name = "TEMPLATE", default_value = "load_date={date}/")]
     key: String,
+    /// With --format iceberg, how many records are read until the tables are told: after a run was
+    /// killed, at most so many are read again.
+    #[arg(long, value_name = "RECORDS")]
+    commit_every: Option<NonZeroU32>,
     /// Compress the result files.
     #[arg(long, value_enum)]
     compress: Option<output::Compression>,
@@ -128,6 +134,9 @@ pub enum Format {
     /// Tables of typed columns, in folders: events, failed (which are the --incomplete ones) and
     /// bad.
     Parquet,
+    /// The same tables in a catalog of Iceberg, DIR/catalog.db: to what is there is appended, and
+    /// what of the input is there already is left out.
+    Iceberg,
 }
 
 /// Runs `snowmelt enrich`.
@@ -135,11 +144,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut settings = args.transform.settings()?;
     match args.format {
         Format::Json => settings.format = pipeline::Format::Json,
-        Format::Parquet => settings.incomplete = true,
+        Format::Parquet | Format::Iceberg => settings.incomplete = true,
         Format::Tsv | Format::Outcomes => {}
     }
     let folders = tables::folders(&args.key).map_err(|why| Usage(format!("--key: {why}")))?;
     check_form(&args)?;
+    if args.format == Format::Iceberg {
+        let transform = Transform::new(args.transform.setup(settings))?;
+        let halt = signal::halt().context("cannot listen to signals")?;
+        return iceberg::run(&args, &transform, &halt);
+    }
     let lines_alone = args.output == Path::new("-") && args.format != Format::Outcomes;
     if lines_alone && settings.incomplete {
         let why = "--incomplete: standard output takes enriched events alone; name a folder with \
@@ -185,12 +199,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Tables are folders of files that are compressed in themselves.
 fn check_form(args: &Args) -> Result<(), Usage> {
-    if args.format != Format::Parquet {
+    let refused = |why: &str| Err(Usage(why.to_owned()));
+    if args.commit_every.is_some() && args.format != Format::Iceberg {
+        return refused("--commit-every: only --format iceberg has commits");
+    }
+    if !matches!(args.format, Format::Parquet | Format::Iceberg) {
         return Ok(());
     }
-    let refused = |why: &str| Err(Usage(why.to_owned()));
     if args.output == Path::new("-") {
-        return refused("--format parquet: tables are files; name a folder with --output");
+        return refused("--format: tables are files; name a folder with --output");
+    }
+    if args.format == Format::Iceberg && args.force {
+        return refused("--force: to tables of Iceberg is appended; remove the folder instead");
     }
     if args.compress.is_some() {
         return refused("--compress: files of Parquet are compressed in themselves");

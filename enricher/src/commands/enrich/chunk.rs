@@ -7,7 +7,7 @@ use lease::{Position, ShardId};
 use pipeline::parked::Parked;
 use pipeline::replay::Replay;
 
-use super::input::Input;
+use super::input::{Entry, Input};
 use crate::batch::{Arrival, Batch, Record};
 
 /// Records that are processed together.
@@ -38,11 +38,21 @@ pub(in crate::commands) const RECORD_BYTES: usize = size_of::<Record>();
 
 /// The next records, about a megabyte of them; `None` after the last. A parked record comes alone.
 pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
+    chunk_of(input, &ShardId::new("input"), u64::MAX, |_| {})
+}
+
+/// The same as records of that shard, so many of them at most; `each` sees every one.
+pub(super) fn chunk_of(
+    input: &mut Input,
+    shard: &ShardId,
+    most: u64,
+    mut each: impl FnMut(&Entry),
+) -> anyhow::Result<Option<Chunk>> {
     let first = input.records();
     let mut records = Vec::new();
     let mut bytes = 0;
     let mut room = CHUNK_BYTES;
-    while room > 0 {
+    while room > 0 && (records.len() as u64) < most {
         let number = input.records();
         let entry = match input.next_record() {
             Ok(Some(entry)) => entry,
@@ -54,15 +64,16 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
                 break;
             }
         };
-        match entry.parked {
+        match &entry.parked {
             Some(parked) if records.is_empty() => {
-                return parked_chunk(first, &parked, entry.data).map(Some);
+                each(&entry);
+                return parked_chunk(first, parked, entry.data.clone()).map(Some);
             }
             Some(_) => {
                 input.put_back(entry);
                 break;
             }
-            None => {}
+            None => each(&entry),
         }
         bytes += entry.data.len();
         room = room.saturating_sub(entry.data.len() + RECORD_BYTES);
@@ -78,7 +89,7 @@ pub fn next_chunk(input: &mut Input) -> anyhow::Result<Option<Chunk>> {
     if records.is_empty() {
         return Ok(None);
     }
-    let batch = batch(ShardId::new("input"), records);
+    let batch = batch(shard.clone(), records);
     Ok(Some(Chunk { first, batch, replay: None, bytes }))
 }
 

@@ -75,17 +75,26 @@ impl Input {
     /// anything is read.
     pub fn open(files: &[PathBuf]) -> anyhow::Result<Input> {
         let places = places::all(files, &aws::Settings::default())?;
-        Ok(Input {
+        Ok(Input::of_all(places, Arc::default()))
+    }
+
+    /// Will read one file, whose bytes are counted in `read`.
+    pub(super) fn of(place: Place, read: Arc<AtomicU64>) -> Input {
+        Input::of_all(vec![place], read)
+    }
+
+    fn of_all(places: Vec<Place>, read: Arc<AtomicU64>) -> Input {
+        Input {
             total_bytes: places.iter().map(Place::bytes).sum(),
             files: places.into_iter(),
             current: None,
             put_back: None,
             records: 0,
-            read_bytes: Arc::default(),
+            read_bytes: read,
             broken_lines: 0,
             failed: None,
             unwanted: Arc::default(),
-        })
+        }
     }
 
     /// The same, until `unwanted` is set: then reading fails soon, even while nothing comes.

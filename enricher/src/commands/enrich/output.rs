@@ -116,6 +116,7 @@ impl Writer {
             Format::Tsv => lines("enriched.tsv")?,
             Format::Json => lines("enriched.jsonl")?,
             Format::Outcomes => Writer::Outcomes(Box::new(file("outcomes.jsonl")?)),
+            Format::Iceberg => unreachable!("it has a writer of its own"),
             Format::Parquet => {
                 let mut others = Late::all(format, destination);
                 others.retain(|late| !late.route.is_of_events());

@@ -29,14 +29,14 @@ const TABLES: [(Route, &str); 4] = [
 ];
 
 /// Level 1 is what the other forms are compressed with.
-const ZSTD_LEVEL: i32 = 1;
+pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// Rows that are taken out of their buffers together: few enough for a core's cache to hold a
 /// column of them, and enough for the arrays to cost nothing beside them.
-const ROWS: usize = 8_192;
+pub(super) const ROWS: usize = 8_192;
 
 /// Bytes of rows that are, however few they are.
-const ROWS_BYTES: usize = 8 << 20;
+pub(super) const ROWS_BYTES: usize = 8 << 20;
 
 /// Bytes of a file: what queries like to read, in memory that a laptop has.
 const FILE_BYTES: usize = 64 << 20;
@@ -76,8 +76,11 @@ struct Growing {
     file: file::File,
 }
 
-enum AnyRows {
+/// Rows of one table.
+pub(super) enum AnyRows {
+    /// Of a table of events.
     Events(Box<Rows>),
+    /// Of bad rows.
     Bad(Box<BadRows>),
 }
 
@@ -307,15 +310,19 @@ impl Tables {
 
 impl Growing {
     fn new(route: Route) -> Growing {
-        let rows = match route.is_of_events() {
-            true => AnyRows::Events(Box::new(Rows::new(Shapes::default()))),
-            false => AnyRows::Bad(Box::default()),
-        };
-        Growing { rows, group: Group::default(), file: file::File::default() }
+        Growing { rows: AnyRows::new(route), group: Group::default(), file: file::File::default() }
     }
 }
 
 impl AnyRows {
+    /// None yet, of that route's table.
+    pub(super) fn new(route: Route) -> AnyRows {
+        match route.is_of_events() {
+            true => AnyRows::Events(Box::new(Rows::new(Shapes::default()))),
+            false => AnyRows::Bad(Box::default()),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             AnyRows::Events(rows) => rows.bytes(),
@@ -323,7 +330,8 @@ impl AnyRows {
         }
     }
 
-    fn finish(&mut self) -> Option<RecordBatch> {
+    /// The rows, and there are none any more.
+    pub(super) fn finish(&mut self) -> Option<RecordBatch> {
         match self {
             AnyRows::Events(rows) => (!rows.is_empty()).then(|| rows.finish()),
             AnyRows::Bad(rows) => (!rows.is_empty()).then(|| rows.finish()),
@@ -332,7 +340,7 @@ impl AnyRows {
 }
 
 /// The time that was stamped on what a batch became: every line of it has the same.
-fn stamped(output: &Output) -> Option<i64> {
+pub(super) fn stamped(output: &Output) -> Option<i64> {
     let events = [Route::Enriched, Route::Incomplete, Route::Pii].into_iter();
     let event = events.filter_map(|route| output.lines(route).iter().next()).find_map(|line| {
         let columns = tsv::columns(std::str::from_utf8(line).ok()?)?;

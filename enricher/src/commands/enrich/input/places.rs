@@ -1,10 +1,16 @@
 //! Where inputs are: each file by itself, after folders and prefixes of buckets were listed.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
 
 use super::bucket::{Bucket, Object, is_aside};
+use super::standard::Standard;
 use crate::aws;
 use crate::exit::Usage;
 
@@ -131,6 +137,26 @@ impl Place {
             Place::File { path, .. } => std::fs::read(name(path.to_str()?)?).ok(),
             Place::Object(object) => object.beside(name),
         }
+    }
+
+    /// Copies what can be read once only into a file, which is what is read then. Reading fails
+    /// soon after `unwanted` is set.
+    pub(in crate::commands) fn keep(
+        &self,
+        file: &Path,
+        unwanted: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Place> {
+        let mut source: Box<dyn Read> = match self {
+            Place::Standard => Box::new(Standard::new(Arc::clone(unwanted))),
+            Place::File { path, .. } => {
+                Box::new(File::open(path).with_context(|| format!("cannot open {self}"))?)
+            }
+            Place::Object(_) => return Ok(self.clone()),
+        };
+        let failed = || format!("cannot keep {self} in {}", file.display());
+        let mut kept = File::create(file).with_context(failed)?;
+        let bytes = std::io::copy(&mut source, &mut kept).with_context(failed)?;
+        Ok(Place::File { path: file.to_owned(), bytes: Some(bytes) })
     }
 
     /// Its size, where it is known.
