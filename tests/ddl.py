@@ -74,7 +74,32 @@ def run_by_duckdb(folder):
             print(f"duckdb    {form:7} {len(rows)} events, {columns} columns with a description")
 
 
+def join_days(folder):
+    """A view over Parquet has the columns of every schema, those that no file has yet too."""
+    days = {
+        "2024-05-01": "[{'_schema_version': '1-0-0', 'id': 'p1'}] AS contexts_com_snowplowanalytics_snowplow_web_page_1",
+        "2024-05-02": "{'target_url': 'u', 'later': 5} AS unstruct_event_com_snowplowanalytics_snowplow_link_click_1",
+    }
+    with duckdb.connect() as base:
+        for day, column in days.items():
+            below = folder / f"load_date={day}"
+            below.mkdir(parents=True)
+            row = f"SELECT '{day}' AS event_id, TIMESTAMPTZ '{day} 10:00:00Z' AS collector_tstamp, {column}"
+            base.execute(f"COPY ({row}) TO '{below}/one.parquet' (FORMAT parquet)")
+        base.execute(ddl("duckdb", "parquet", "--table", "events", "--name", "e", "--location", str(folder)))
+        page, click = "contexts_com_snowplowanalytics_snowplow_web_page_1[1].id", (
+            "unstruct_event_com_snowplowanalytics_snowplow_link_click_1.target_url"
+        )
+        rows = base.execute(
+            f"SELECT load_date::varchar, {page}, {click}, tr_total, contexts_org_ietf_http_cookie_1[1].name"
+            " FROM e ORDER BY 1"
+        ).fetchall()
+        assert rows == [("2024-05-01", "p1", None, None, None), ("2024-05-02", None, "u", None, None)], rows
+        print(f"duckdb    parquet {len(rows)} days joined")
+
+
 if __name__ == "__main__":
     read_by_parsers()
     with tempfile.TemporaryDirectory() as name:
         run_by_duckdb(Path(name))
+        join_days(Path(name) / "days")
