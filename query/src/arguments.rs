@@ -1,5 +1,6 @@
 //! The arguments of `snowmelt query`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -11,34 +12,53 @@ use crate::output::Format;
 #[command(name = "snowmelt query", version, after_help = AFTER)]
 pub(crate) struct Arguments {
     /// The statement; `-` reads it from standard input.
-    #[arg(value_name = "SQL", required_unless_present = "tables")]
+    #[arg(value_name = "SQL", required_unless_present_any = ["serve", "tables"])]
     pub(crate) sql: Option<String>,
     /// Where the tables are: a folder with events/, failed/ and bad/ of Parquet files, or with the
     /// catalog.db of Iceberg tables.
     #[arg(long, default_value = ".", value_name = "PLACE")]
     pub(crate) data: String,
     /// How the answer is written. Without it, as a table on a terminal and as CSV elsewhere.
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "serve")]
     pub(crate) format: Option<Format>,
     /// Write the answer to a file, which is there when it is whole.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "serve")]
     pub(crate) output: Option<PathBuf>,
     /// List the tables and their columns.
-    #[arg(long, conflicts_with = "sql")]
+    #[arg(long, conflicts_with_all = ["serve", "sql"])]
     pub(crate) tables: bool,
     /// Memory of all queries together; sorting and grouping may have four times as much in
     /// temporary files.
     #[arg(long, default_value = "1GB", value_name = "SIZE", value_parser = size)]
     pub(crate) memory: usize,
-    /// How long a query may take [default: as long as it takes]
+    /// How long a query may take [default: as long as it takes, 60 with --serve]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: Option<u64>,
-    /// How many rows are answered at most [default: all]
+    /// How many rows are answered at most [default: all, 10000 with --serve]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) rows: Option<u64>,
     /// Threads that work on a query [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Serve the page on which everybody can ask.
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Where the page is served.
+    #[arg(long, default_value = "127.0.0.1:9091", value_name = "ADDRESS", requires = "serve")]
+    pub(crate) listen: SocketAddr,
+    /// A name by which requests may call this machine, besides localhost and addresses.
+    #[arg(long = "host", value_name = "NAME", requires = "serve")]
+    pub(crate) hosts: Vec<String>,
+    /// A file with the word that whoever asks must know. It, or a trusted header, is needed to
+    /// listen on an address that others reach.
+    #[arg(long, value_name = "FILE", requires = "serve")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A header that a proxy in front sets for those it has let in, such as X-Forwarded-User.
+    #[arg(long, value_name = "NAME", requires = "serve")]
+    pub(crate) trusted_header: Option<String>,
+    /// End when standard input is closed: with the process that started this one.
+    #[arg(long, requires = "serve", hide = true)]
+    pub(crate) with_parent: bool,
     /// Leave out counts and advice.
     #[arg(short, long)]
     pub(crate) quiet: bool,

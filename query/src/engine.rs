@@ -34,8 +34,6 @@ pub(crate) struct Limits {
     pub(crate) memory: usize,
     /// How long one may take.
     pub(crate) time: Option<Duration>,
-    /// How many rows it answers with.
-    pub(crate) rows: Option<usize>,
     /// How many threads work on one.
     pub(crate) threads: usize,
 }
@@ -83,24 +81,34 @@ impl Engine {
         self.catalog.check().await
     }
 
-    /// Plans a statement and begins to run it; at most so many rows are wanted.
+    /// Plans a statement and begins to run it; so many rows are answered at most.
     pub(crate) async fn run(&self, sql: &str, rows: Option<usize>) -> Result<Answer, Fault> {
         let began = Instant::now();
         let ends = self.limits.time.map(|time| began + time);
         let late = self.limits.time.map(late);
-        let beginning = self.begin(sql);
+        let beginning = self.begin(sql, rows);
         let (plan, stream) = match ends {
             None => beginning.await?,
             Some(ends) => tokio::time::timeout_at(ends, beginning)
                 .await
                 .map_err(|_| late.clone().expect("there is an end"))??,
         };
-        let most = [rows, self.limits.rows].into_iter().flatten().min();
         let sql = sql.to_owned();
-        Ok(Answer { sql, plan, stream, began, ends, late, most, rows: 0, cut: false, done: false })
+        Ok(Answer {
+            sql,
+            plan,
+            stream,
+            began,
+            ends,
+            late,
+            most: rows,
+            rows: 0,
+            cut: false,
+            done: false,
+        })
     }
 
-    async fn begin(&self, sql: &str) -> Result<Begun, Fault> {
+    async fn begin(&self, sql: &str, rows: Option<usize>) -> Result<Begun, Fault> {
         statement::check_size(sql)?;
         let of = |error: DataFusionError| Fault::of(&error, sql);
         let state = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
@@ -115,7 +123,7 @@ impl Engine {
         let plan = session.statement_to_plan(parsed).await.map_err(of)?;
         let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         reads.with_allow_statements(false).verify_plan(&plan).map_err(of)?;
-        let plan = self.bounded(plan).map_err(of)?;
+        let plan = bounded(plan, rows).map_err(of)?;
         let physical = session.create_physical_plan(&plan).await.map_err(of)?;
         let context = Arc::new(TaskContext::from(&session));
         let stream = execute_stream(Arc::clone(&physical), context).map_err(of)?;
@@ -134,18 +142,18 @@ impl Engine {
         options.execution.time_zone = Some("UTC".to_owned());
         config
     }
+}
 
-    /// One row more than is wanted, which tells that there are more; what is sorted is then sorted
-    /// only as far.
-    fn bounded(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-        let whole = matches!(
-            plan,
-            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-        );
-        match self.limits.rows.filter(|_| !whole) {
-            None => Ok(plan),
-            Some(rows) => LogicalPlanBuilder::from(plan).limit(0, Some(rows + 1))?.build(),
-        }
+/// One row more than is wanted, which tells that there are more; what is sorted is then sorted
+/// only as far.
+fn bounded(plan: LogicalPlan, rows: Option<usize>) -> Result<LogicalPlan, DataFusionError> {
+    let whole = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    match rows.filter(|_| !whole) {
+        None => Ok(plan),
+        Some(rows) => LogicalPlanBuilder::from(plan).limit(0, Some(rows + 1))?.build(),
     }
 }
 

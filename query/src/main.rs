@@ -1,7 +1,26 @@
-//! The `snowmelt-query` command: reads its arguments, and turns the outcome into an exit code.
+//! SQL over what the workers wrote: Parquet files of a folder, and Iceberg tables.
+//!
+//! It reads and nothing else: statements that would change something are refused, and no path can
+//! be named in one. Memory and time are bounded. The program is `snowmelt-query`; `snowmelt query`
+//! starts it.
+
+mod arguments;
+mod catalog;
+mod engine;
+mod fault;
+mod files;
+mod iceberg;
+mod output;
+mod place;
+mod run;
+mod schema;
+mod serve;
+mod statement;
+mod table;
+mod values;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    query::run()
+    run::run()
 }

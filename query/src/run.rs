@@ -15,6 +15,7 @@ use crate::fault::{Fault, Kind};
 use crate::output::{Format, Writer};
 use crate::place::Place;
 use crate::schema;
+use crate::serve;
 
 /// Arguments or a statement that cannot be understood.
 const EXIT_USAGE: u8 = 64;
@@ -24,7 +25,7 @@ const EXIT_USAGE: u8 = 64;
 const STACK: usize = 128 << 20;
 
 /// Runs the program with the arguments of the process.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -36,6 +37,7 @@ pub fn run() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads())
         .thread_stack_size(STACK)
         .enable_all()
         .build()
@@ -53,18 +55,29 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Planning holds a thread: the page answers others meanwhile, whatever the machine.
+fn threads() -> usize {
+    cores().max(4)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+}
+
 async fn chosen(arguments: Arguments) -> anyhow::Result<()> {
     let place = Place::open(&arguments.data)?;
     let threads = arguments.threads.map(usize::from);
-    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let seconds = arguments.seconds.or(arguments.serve.then_some(serve::SECONDS));
     let limits = Limits {
         memory: arguments.memory,
-        time: arguments.seconds.map(Duration::from_secs),
-        rows: arguments.rows.map(|rows| rows as usize),
+        time: seconds.map(Duration::from_secs),
         threads: threads.unwrap_or_else(cores),
     };
+    let folder = place.folder.clone();
     let engine = Engine::new(place, limits)?;
-    engine.check().await?;
+    if arguments.serve {
+        return serve::serve(engine, limits, folder, &arguments).await;
+    }
     match arguments.tables {
         true => list(&engine).await,
         false => {
@@ -77,6 +90,7 @@ async fn chosen(arguments: Arguments) -> anyhow::Result<()> {
 /// The tables and their columns.
 async fn list(engine: &Engine) -> anyhow::Result<()> {
     use datafusion::catalog::TableProvider;
+    engine.check().await?;
     let all = engine.tables().await?;
     let mut out = BufWriter::new(io::stdout());
     for (name, table) in all.tables {
@@ -97,8 +111,13 @@ async fn answer(engine: &Engine, arguments: &Arguments, sql: String) -> anyhow::
         "-" => standard_input()?,
         _ => sql,
     };
+    // A place that holds nothing may be the wrong one; who asks for no table does not mind.
+    if schema::TABLES.iter().any(|table| sql.to_lowercase().contains(table)) {
+        engine.check().await?;
+    }
     let explained = |fault: Fault| Explained { excerpt: fault.excerpt(&sql), fault };
-    let answer = engine.run(&sql, None).await.map_err(explained)?;
+    let answer =
+        engine.run(&sql, arguments.rows.map(|rows| rows as usize)).await.map_err(explained)?;
     let account = match &arguments.output {
         Some(file) => {
             let part = part_of(file);
@@ -227,7 +246,7 @@ fn ended_with(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Writes to standard error what may quote a statement.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let obeyed = |c: char| c.is_control() && c != '\n';
     let _ = writeln!(io::stderr(), "{}", text.replace(obeyed, " "));
 }

@@ -6,7 +6,8 @@ use tests::repository;
 #[test]
 fn scripts_open_with_what_they_are_and_fit_in_a_head() {
     let scripts = repository::files().into_iter().filter(|file| {
-        let of_pages = ["enricher/ui/", "tests/page/"].iter().any(|it| file.path.starts_with(it));
+        let of_pages = ["enricher/ui/", "query/ui/", "tests/page/"];
+        let of_pages = of_pages.iter().any(|it| file.path.starts_with(it));
         of_pages && (file.path.ends_with(".js") || file.path.ends_with(".mjs"))
     });
     none(scripts.flat_map(|file| {
