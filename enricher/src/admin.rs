@@ -20,12 +20,12 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until dropped. Live as long as it answers; ready while it could lately do what
-/// it is for, and is not asked to drain. Why it is not stands in the answer, a reason a line.
+/// Answers until dropped. Live while it turns; ready while it could lately do what it is for, and
+/// is not asked to drain. Why it is not stands in the answer, a reason a line.
 pub async fn serve(listener: TcpListener, observed: Arc<Observed>) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(scrape))
-        .route("/live", get(|| async { "live\n" }))
+        .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/status", get(status))
         .merge(pages::routes("status/page.html"))
@@ -37,12 +37,19 @@ async fn scrape(State(observed): State<Arc<Observed>>) -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], observed.metrics().text())
 }
 
+async fn live(State(observed): State<Arc<Observed>>) -> (StatusCode, String) {
+    unless(&observed.stopped(), "live\n")
+}
+
 async fn ready(State(observed): State<Arc<Observed>>) -> (StatusCode, String) {
-    let reasons = observed.reasons();
-    if reasons.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
+    unless(&observed.reasons(), "ready\n")
+}
+
+fn unless(reasons: &[String], good: &str) -> (StatusCode, String) {
+    match reasons {
+        [] => (StatusCode::OK, good.to_owned()),
+        reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
     }
-    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
 }
 
 /// JSON; who would rather have a page is sent to it.

@@ -78,8 +78,21 @@ pub struct Settings {
     pub dynamodb_endpoint: Option<String>,
     /// Replaces the endpoint of S3.
     pub s3_endpoint: Option<String>,
+    /// Replaces the endpoint of the autoscaling service.
+    pub autoscaling_endpoint: Option<String>,
     /// Addresses buckets by path, which most emulators want.
     pub s3_path_style: bool,
+}
+
+/// The autoscaling service, which is asked without a client of the SDK.
+#[derive(Clone, Debug)]
+pub struct Autoscaling {
+    /// Where it answers.
+    pub endpoint: String,
+    /// For which requests are signed.
+    pub region: Region,
+    /// As whom.
+    pub credentials: SharedCredentialsProvider,
 }
 
 /// Makes clients.
@@ -147,6 +160,18 @@ impl Aws {
         }
     }
 
+    /// What a request to the autoscaling service is made with.
+    pub fn autoscaling(&self) -> Result<Autoscaling, &'static str> {
+        let region = self.config.region().cloned().ok_or("no AWS region")?;
+        let credentials = self.config.credentials_provider().ok_or(NO_CREDENTIALS)?;
+        let domain = if region.as_ref().starts_with("cn-") { ".cn" } else { "" };
+        let own = || format!("https://autoscaling.{region}.amazonaws.com{domain}/");
+        let Settings { endpoint, autoscaling_endpoint, .. } = &self.settings;
+        let endpoint = autoscaling_endpoint.as_ref().or(endpoint.as_ref());
+        let endpoint = endpoint.cloned().unwrap_or_else(own);
+        Ok(Autoscaling { endpoint, region, credentials })
+    }
+
     /// A client of Kinesis.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         let mut config = aws_sdk_kinesis::config::Builder::from(&self.config);
@@ -182,12 +207,21 @@ impl Aws {
     }
 }
 
-/// A pool of connections of its own.
+/// A pool of connections of its own, by the proxies that the environment names (`HTTPS_PROXY`,
+/// `NO_PROXY`).
 fn http() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+    http_by(proxy::ProxyConfig::from_env())
+}
+
+/// The same for what answers on this machine's own network.
+pub fn http_without_proxy() -> SharedHttpClient {
+    http_by(proxy::ProxyConfig::disabled())
+}
+
+fn http_by(proxy: proxy::ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        // Ring and the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-        let mut connector = Connector::builder().proxy_config(proxy::ProxyConfig::from_env());
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
         if let Some(settings) = settings {
             connector = connector.connector_settings(settings.clone());
         }

@@ -8,15 +8,16 @@
 mod adapters;
 mod check;
 mod file;
+mod life;
 mod lookups;
 mod name;
 mod place;
 mod reading;
 mod route;
+mod telling;
 mod there;
 mod value;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pipeline::adapt::Adapters;
@@ -24,17 +25,18 @@ use pipeline::protection::Personal;
 use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, load_all, parse};
+pub use life::{Hook, Life, Notice};
 pub use lookups::{Lookups, OnUnavailable};
 pub use name::{
-    Name, OfBucket, OfConsumer, OfEndpoint, OfPrefix, OfRegion, OfRole, OfSource, OfStream, OfTable,
+    Name, OfBucket, OfConsumer, OfEndpoint, OfMetrics, OfPrefix, OfRegion, OfRole, OfServer,
+    OfSource, OfStream, OfTable, OfTag,
 };
 pub use place::Place;
 pub use route::{
     Folders, Format, Objects, Otherwise, Packed, Route, Stream, To, closes_at, folder,
 };
-pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, instant, moment};
-
-use crate::log::Levels;
+pub use telling::{Admin, Log, Metrics};
+pub use value::{Bytes, Count, FieldLimits, PERSONAL, Span, Text, environment, instant, moment};
 
 /// Everything a worker is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -87,6 +89,12 @@ pub struct Config {
     /// What bad rows may tell.
     #[serde(default)]
     pub bad_rows: BadRows,
+    /// What ends it.
+    #[serde(default)]
+    pub life: Life,
+    /// Who is told of metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// What operators may ask.
     #[serde(default)]
     pub admin: Admin,
@@ -123,6 +131,8 @@ pub struct Aws {
     pub dynamodb_endpoint_url: Option<Name<OfEndpoint>>,
     /// Replaces the endpoint of S3.
     pub s3_endpoint_url: Option<Name<OfEndpoint>>,
+    /// Replaces the endpoint of the autoscaling service.
+    pub autoscaling_endpoint_url: Option<Name<OfEndpoint>>,
     /// Addresses buckets by path.
     pub s3_path_style: bool,
 }
@@ -339,25 +349,6 @@ pub struct BadRows {
     pub pii: Personal,
 }
 
-/// `[admin]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Where `/metrics`, `/live` and `/ready` are answered.
-    #[serde(deserialize_with = "value::address")]
-    pub listen: SocketAddr,
-    /// For so long may fail what has worked, before the worker is not ready.
-    pub patience: Span<1_000, 3_600_000>,
-}
-
-/// `[log]`
-#[derive(Default, Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `info`, or levels by module as in `warn,lease=debug`.
-    pub level: Levels,
-}
-
 impl Config {
     /// The webhooks, built in and described. Reading the file has found that they fit together.
     pub fn adapters(&self) -> Adapters {
@@ -455,12 +446,6 @@ impl Default for Enrichments {
     }
 }
 
-impl Default for Admin {
-    fn default() -> Admin {
-        Admin { listen: SocketAddr::from(([127, 0, 0, 1], 8000)), patience: Span::new(30_000) }
-    }
-}
-
 fn poll_interval() -> Span<250, 60_000> {
     Span::new(500)
 }
@@ -484,3 +469,6 @@ fn lease_duration() -> Span<2_000, 300_000> {
 fn object_age() -> Span<100, 3_600_000> {
     Span::new(60_000)
 }
+
+#[cfg(test)]
+mod page;

@@ -56,7 +56,23 @@ pub struct Unfit {
     pub failure: Failure,
 }
 
+/// Something was not done for want of credentials. Tells so, unless the last minute has a line
+/// about them.
+pub fn tell_of_credentials(failure: &Failure) {
+    let Some(times) = due_of_credentials(Instant::now()) else { return };
+    let Failure { action, status, code, message, .. } = failure;
+    tracing::warn!(what = "AWS credentials", action, status, code, message, times, "failed");
+}
+
 impl Failure {
+    /// Whether there were no credentials for it, or they have expired: whatever else is asked fails
+    /// for that reason, too.
+    pub fn is_of_credentials(&self) -> bool {
+        let expired = |text: &str| text.contains("ExpiredToken");
+        let told = expired(&self.message) || self.message.contains("AWS credentials");
+        told || self.code.as_deref().is_some_and(expired)
+    }
+
     /// Whether somebody has to do something: grant a permission, make what is missing.
     pub fn is_refusal(&self) -> bool {
         let Some(code) = self.code.as_deref() else { return self.status == Some(403) };
@@ -125,6 +141,22 @@ pub struct Seen {
     pub failed_ms: Option<(i64, String)>,
     /// For how long nothing has succeeded, while it fails.
     pub failing: Option<Duration>,
+}
+
+/// The line about credentials, which are the process's: whatever is asked fails for want of them,
+/// and for one reason.
+static CREDENTIALS: Mutex<Option<Told>> = Mutex::new(None);
+
+/// How many failures for want of credentials a line stands for, if one is due.
+fn due_of_credentials(now: Instant) -> Option<u64> {
+    let mut told = CREDENTIALS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(told) = told.as_mut().filter(|told| now.duration_since(told.at) < LINE_EVERY) {
+        told.times += 1;
+        return None;
+    }
+    let times = told.take().map_or(0, |told| told.times) + 1;
+    *told = Some(Told { kind: ("", None, None), at: now, times: 0 });
+    Some(times)
 }
 
 /// Failures since the last success.
@@ -213,7 +245,11 @@ impl Check {
 
     /// It was not done. Tells so, unless the last minute has a line about it.
     pub fn failed(&self, failure: &Failure) {
-        let Some(times) = self.note(failure) else { return };
+        let due = self.note(failure);
+        if failure.is_of_credentials() {
+            return tell_of_credentials(failure);
+        }
+        let Some(times) = due else { return };
         let Failure { action, status, code, message, .. } = failure;
         tracing::warn!(what = self.what, action, status, code, message, times, "failed");
     }
@@ -233,6 +269,9 @@ impl Check {
         let failing =
             state.failing.get_or_insert(Failing { since: now, last: String::new(), told: false });
         failing.last = last;
+        if failure.is_of_credentials() {
+            return None;
+        }
         let kind = (failure.action, failure.status, failure.code.clone());
         if let Some(told) = state.told.iter_mut().find(|told| told.kind == kind) {
             told.times += 1;
@@ -336,6 +375,35 @@ mod tests {
         // A success between two failures does not make the second one news.
         check.succeeded();
         assert_eq!(check.note(&failure(500)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_are_one_problem_whatever_is_asked() {
+        let health = Health::new(Duration::from_secs(30));
+        let expired = |action, code: &str| Failure {
+            action,
+            status: Some(400),
+            code: Some(code.to_owned()),
+            message: "The security token included in the request is expired".to_owned(),
+            passing: true,
+        };
+        let (read, write) = (health.check("a", Need::Always), health.check("b", Need::Always));
+        let failures =
+            [expired("GetRecords", "ExpiredTokenException"), expired("Put", "ExpiredToken")];
+        let none = Failure {
+            code: None,
+            message: "no AWS credentials were found".to_owned(),
+            ..failure(0)
+        };
+        assert!(failures.iter().chain([&none]).all(Failure::is_of_credentials));
+        assert!(!failure(403).is_of_credentials());
+        read.failed(&failures[0]);
+        assert_eq!(due_of_credentials(Instant::now()), None, "that was told");
+        write.failed(&failures[1]);
+        assert_eq!(health.reasons().len(), 2, "each is a reason all the same");
+        tokio::time::advance(LINE_EVERY).await;
+        assert_eq!(due_of_credentials(Instant::now()), Some(3));
+        assert_eq!(due_of_credentials(Instant::now()), None);
     }
 
     #[test]

@@ -46,6 +46,7 @@ const LEASE: &[&str] = &[
 ];
 const FETCH: &[&str] = &["s3:GetObject", "s3:ListBucket"];
 const KEY: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
+const COMPLETE: &[&str] = &["autoscaling:CompleteLifecycleAction"];
 const ASSUME: &[&str] = &["sts:AssumeRole"];
 
 /// Where things are that the configuration does not say.
@@ -116,6 +117,10 @@ pub fn policy(config: &Config, plan: &Plan, place: Whereabouts<'_>, actor: Actor
 fn own(config: &Config, place: Whereabouts<'_>, grants: &mut Grants) {
     let table = format!("table/{}", config.leases.table);
     grants.add("HoldLeases", LEASE, place.arn("dynamodb", None, &table));
+    if let Some(hook) = &config.life.hook {
+        let group = format!("autoScalingGroup:*:autoScalingGroupName/{}", &*hook.group);
+        grants.add("EndDrain", COMPLETE, place.arn("autoscaling", None, &group));
+    }
     let mut buckets = BTreeSet::new();
     let files = config.schemas.resolver.iter().chain(&config.enrichments.folder);
     files.for_each(|path| buckets_of(path, &mut buckets));
@@ -237,5 +242,16 @@ mod tests {
         let ours = [READ, SUBSCRIBE, WRITE, PUT, LEASE, FETCH, KEY].concat();
         let ours: BTreeSet<&str> = ours.into_iter().collect();
         assert_eq!(theirs.collect::<BTreeSet<_>>(), ours);
+    }
+
+    #[test]
+    fn a_hook_is_completed_in_its_group_only() {
+        let routes = "[enriched.kinesis]\nstream = \"out\"\n[bad.s3]\nbucket = \"events\"\n";
+        let life =
+            "[life]\nnotices = [\"group\"]\n[life.hook]\ngroup = \"fleet\"\nname = \"drain\"\n";
+        let hook = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:\
+                    autoScalingGroupName/fleet";
+        assert_eq!(resources(&of(&format!("{routes}{life}"), None), "EndDrain"), [hook]);
+        assert!(resources(&of(routes, None), "EndDrain").is_empty());
     }
 }

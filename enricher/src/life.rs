@@ -43,7 +43,9 @@ pub async fn run(
     grace: Duration,
     stop: Stop,
 ) -> End {
+    let lasting = leases.lease_duration;
     let (keeper, leases) = lease::Keeper::start(store, leases);
+    worker.pulse.begin(keeper.clone(), lasting);
     let fleet = Fleet::new(Arc::clone(&worker), keeper.clone(), leases);
     let began = tokio::time::Instant::now();
     let counting = async {
@@ -51,6 +53,7 @@ pub async fn run(
         let (mut failing, mut left_alone) = (Vec::new(), Vec::new());
         let mut expiry = expiry::Warning::default();
         loop {
+            worker.pulse.round();
             let status = keeper.status();
             worker.metrics.leases(&status);
             tell(&told, &status);
@@ -78,6 +81,7 @@ pub async fn run(
         never = counting => never,
         () = worker.resolver.keep_fresh() => unreachable!("it asks for ever"),
     };
+    worker.pulse.end();
     worker.metrics.leases(&keeper.status());
     log(&end);
     end

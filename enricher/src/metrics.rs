@@ -9,6 +9,7 @@ mod lookups;
 mod make;
 mod outlook;
 mod page;
+mod peer;
 mod progress;
 mod reports;
 mod source;
@@ -25,6 +26,7 @@ use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, Te
 pub use make::Described;
 pub use outlook::{Load, Pace};
 pub use page::page;
+pub use peer::{Figures, collected_ms};
 pub use progress::{Age, InFlight, Reading, Retention};
 pub use reports::AssetEvent;
 pub use source::{ReadBy, Subscription};
@@ -34,6 +36,7 @@ use answering::Answering;
 use lookups::LookupMetrics;
 use make::{Maker, counter, gauge, gauges, seconds};
 use outlook::OutlookMetrics;
+use peer::Peer;
 use progress::Progress;
 use reports::Reports;
 use source::SourceMetrics;
@@ -63,6 +66,7 @@ pub struct Metrics {
     seen: Arc<Mutex<Seen>>,
     progress: Arc<Progress>,
     answering: Arc<Answering>,
+    peer: Arc<Peer>,
     health: Arc<Health>,
 }
 
@@ -143,6 +147,7 @@ impl Metrics {
             seen: Arc::default(),
             progress: Arc::default(),
             answering: Arc::default(),
+            peer: Arc::default(),
             health: Arc::default(),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lease::{Keeper, LeaseStore};
 
-use crate::health::{Failure, Unfit};
+use crate::health::{self, Failure, Unfit};
 use crate::sink::Sinks;
 use crate::source::Source;
 
@@ -25,7 +25,7 @@ pub async fn look(
     for sink in sinks.all() {
         settle(sink.look().await)?;
     }
-    look_at_table(store, table).await
+    settle(look_at_table(store, table).await)
 }
 
 /// Looks at everything; all that cannot be used, in the order in which a worker would ask.
@@ -73,6 +73,10 @@ pub async fn pin(source: &dyn Source, store: Arc<dyn LeaseStore>, mut leases: le
 /// What passes is left to those who use it: they tell of it and try again.
 fn settle(looked: Result<(), Unfit>) -> Result<(), Unfit> {
     match looked {
+        Err(unfit) if unfit.failure.is_of_credentials() && unfit.failure.passing => {
+            health::tell_of_credentials(&unfit.failure);
+            Ok(())
+        }
         Err(unfit) if unfit.failure.passing => {
             let why = unfit.to_string();
             tracing::warn!(why, "starting all the same, since it may pass");
@@ -94,7 +98,7 @@ async fn look_at_table(store: &dyn LeaseStore, table: &str) -> Result<(), Unfit>
         },
     };
     match store.open().await {
-        Ok(()) => settle(store.scan().await.map(drop).map_err(|error| unfit("Scan", error))),
-        Err(error) => settle(Err(unfit("DescribeTable", error))),
+        Ok(()) => store.scan().await.map(drop).map_err(|error| unfit("Scan", error)),
+        Err(error) => Err(unfit("DescribeTable", error)),
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
-use crate::metrics::Step;
+use crate::metrics::{self, Step};
 use crate::resolving::{Attempt, Sources, resolving};
 use crate::sink::{self, Origin};
 use crate::source::{self, Batches};
@@ -110,6 +110,9 @@ async fn carry(
     held.worked(batch.bytes() as u64, batch.lag);
     let now_ms = clock::now_ms();
     let Some(origin) = Origin::of(&batch, &held, now_ms) else { return Ok(batch.end) };
+    if let Some((oldest_ms, _)) = origin.arrived_ms {
+        worker.metrics.begun(oldest_ms, now_ms);
+    }
 
     let output = process(&worker, &batch, now_ms).await?;
     let end = batch.end.clone();
@@ -148,10 +151,13 @@ async fn finish(
     } else {
         drop(batch);
     }
-    let arrived_ms = origin.arrived_ms;
+    let (arrived_ms, collected_ms) = (origin.arrived_ms, metrics::collected_ms(&output));
     worker.sinks.write(output, origin, permit).await?;
     if let Some((oldest_ms, _)) = arrived_ms {
         worker.metrics.durable(oldest_ms, clock::now_ms());
+    }
+    if let Some(collected_ms) = collected_ms {
+        worker.metrics.collected(collected_ms, clock::now_ms());
     }
     worker.metrics.took(Step::Write, started.elapsed());
     Ok(())

@@ -15,6 +15,8 @@ pub struct Stop {
     pub drain: CancellationToken,
     /// End now; what is in flight is read again by others.
     pub now: CancellationToken,
+    /// A signal has come: whoever sent it waits for the end of the process.
+    pub signalled: CancellationToken,
 }
 
 /// The signals, which from here on do not end the process by themselves.
@@ -50,6 +52,7 @@ impl Stop {
                 _ = signals.hangup.recv() => "SIGHUP",
             };
             tracing::info!(signal = name, at_once = self.drain.is_cancelled(), "asked to stop");
+            self.signalled.cancel();
             token.cancel();
         }
         loop {

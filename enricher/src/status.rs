@@ -2,6 +2,7 @@
 //! when everybody it needs last answered. A picture of one moment, made when it is asked for.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::clock;
 use crate::metrics::{Age, Metrics};
 use crate::process;
 use crate::signal::Stop;
+use crate::supervisor::Look;
 use crate::worker::Worker;
 use crate::worker::plan::Plan;
 use crate::worker::watched::{Owned, Owners};
@@ -245,9 +247,36 @@ impl Observed {
         &self.worker.metrics
     }
 
+    /// What of it stands still, which a new start would mend; empty while it lives.
+    pub fn stopped(&self) -> Vec<String> {
+        self.worker.pulse.stopped()
+    }
+
+    /// Whether it was asked to stop.
+    pub fn draining(&self) -> bool {
+        self.stop.drain.is_cancelled()
+    }
+
+    /// What a supervisor is told.
+    pub fn look(&self) -> Look {
+        let (alive, ready) = (self.stopped().is_empty(), self.reasons().is_empty());
+        Look { alive, ready, stays: false, words: self.summary() }
+    }
+
+    fn summary(&self) -> String {
+        let leases = self.metrics().seen().leases;
+        let shards = format!("{} of {} shards", leases.held, leases.known);
+        match (self.stopped().as_slice(), self.reasons().as_slice()) {
+            ([stopped, ..], _) => stopped.clone(),
+            ([], _) if self.draining() => format!("draining: {shards} left"),
+            ([], []) => format!("ready: {shards}, {} workers", leases.workers),
+            ([], [reason, ..]) => format!("not ready: {reason}"),
+        }
+    }
+
     /// Why it is not ready; empty when it is.
     pub fn reasons(&self) -> Vec<String> {
-        let draining = self.stop.drain.is_cancelled().then(|| "draining".to_owned());
+        let draining = self.draining().then(|| "draining".to_owned());
         draining.into_iter().chain(self.metrics().health().reasons()).collect()
     }
 
@@ -275,7 +304,7 @@ impl Observed {
             started_ms: self.begun_ms,
             uptime_seconds: self.begun.elapsed().as_secs(),
             ready: reasons.is_empty(),
-            draining: self.stop.drain.is_cancelled(),
+            draining: self.draining(),
             reasons,
             limit: limit(&services, &process, &standing),
             work: Work {
@@ -323,8 +352,8 @@ impl Observed {
 
     /// Those of the table, and those that are read here and not in it yet.
     fn shards(&self, standing: Vec<Age>) -> Vec<Shard> {
-        let catch_up = self.metrics().catch_up();
-        let mut standing: std::collections::BTreeMap<String, Age> =
+        let catch_up: BTreeMap<String, f64> = self.metrics().catch_up().into_iter().collect();
+        let mut standing: BTreeMap<String, Age> =
             standing.into_iter().map(|one| (one.shard.clone(), one)).collect();
         let mut shards: Vec<Shard> = Vec::new();
         let missing = |shard: &str| Owned {
@@ -335,19 +364,20 @@ impl Observed {
             bytes_per_second: 0,
             failures: 0,
         };
-        let mut owned = self.owners.now();
-        let known: Vec<String> = owned.iter().map(|owned| owned.shard.clone()).collect();
-        owned.extend(standing.keys().filter(|name| !known.contains(name)).map(|it| missing(it)));
-        for owned in owned {
+        let owned = self.owners.now();
+        let known: BTreeSet<&str> = owned.iter().map(|owned| owned.shard.as_str()).collect();
+        let unwritten = standing.keys().filter(|name| !known.contains(name.as_str()));
+        let unwritten: Vec<Owned> = unwritten.map(|name| missing(name)).collect();
+        for owned in owned.into_iter().chain(unwritten) {
             let read = standing.remove(&owned.shard);
-            let at = catch_up.iter().find(|(shard, _)| *shard == owned.shard);
+            let at = catch_up.get(&owned.shard).copied();
             let written = owned.lag_ms.map(|lag| lag as f64 / 1000.0);
             shards.push(Shard {
                 here: read.is_some(),
                 owner: if read.is_some() { Some(self.name.clone()) } else { owned.owner },
                 lag_seconds: read.as_ref().map(|read| read.lag.as_secs_f64()).or(written),
                 undurable_seconds: read.as_ref().map(|read| read.undurable.as_secs_f64()),
-                catch_up_seconds: at.map(|(_, at)| *at).filter(|at| at.is_finite()),
+                catch_up_seconds: at.filter(|at| at.is_finite()),
                 batches_in_flight: read.as_ref().map(|read| read.in_flight),
                 bytes_per_second: owned.bytes_per_second,
                 checkpoint: owned.checkpoint,

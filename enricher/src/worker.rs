@@ -17,6 +17,7 @@ use resolver::Resolver;
 use crate::budget::{Budget, Hurry};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::pulse::Pulse;
 use crate::sink::Sinks;
 use crate::source::Source;
 use crate::witness::Witness;
@@ -43,6 +44,8 @@ pub struct Worker {
     pub hurry: Hurry,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Whether it still turns.
+    pub pulse: Pulse,
     /// Who is told what becomes of batches.
     pub witness: Option<Witness>,
 }
@@ -91,6 +94,7 @@ impl Worker {
             caution,
             hurry,
             metrics,
+            pulse: Pulse::default(),
             witness: None,
         }
     }

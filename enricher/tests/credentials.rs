@@ -1,7 +1,8 @@
 //! Nobody has told who is asking, or where: one line says so and what to do, and no page of what
 //! was tried. Commands end; a worker waits, since the role of its machine may be late.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -51,26 +52,74 @@ fn commands_end_with_a_line_that_says_what_to_do() {
     assert!(!home.path().join("out").exists());
 }
 
-#[test]
-fn a_worker_waits_and_says_so_in_short_lines() {
-    let home = tempfile::tempdir().expect("a folder");
-    std::fs::write(home.path().join("w.toml"), WORKER).expect("ours");
-    let mut worker = snowmelt(home.path(), Some("eu-west-1"));
-    let worker = worker.args(["worker", "--config", "w.toml"]).stderr(Stdio::piped()).spawn();
-    let mut worker = worker.expect("it runs");
-    let lines = BufReader::new(worker.stderr.take().expect("it is piped")).lines();
-    let (mut waited_for, mut seen) = (vec!["stream raw, listing", "table leases, reading"], 0);
-    for line in lines {
-        let line = line.expect("it is text");
-        assert!(line.len() < 500 && !line.contains("Attempted"), "{line}");
-        seen += usize::from(line.contains("no AWS credentials were found"));
-        waited_for.retain(|what| !(line.contains(what) && line.contains("no AWS credentials")));
-        if waited_for.is_empty() {
-            break;
+/// What is asked of a worker's admin port.
+fn get(address: &str, path: &str) -> Option<String> {
+    let mut connection = TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// A worker in an environment without credentials: what it waits for is in `/ready`, and its log
+/// has one line about it, and one of the keeper of its leases.
+fn waits(mut command: Command) {
+    let mut worker = command.stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(worker.stderr.take().expect("it is piped")).lines();
+    let mut log = Vec::new();
+    let address = loop {
+        let line = lines.next().expect("it starts").expect("it is text");
+        let field = line.split_once("\"admin\":\"").and_then(|(_, rest)| rest.split_once('"'));
+        let address = field.map(|(address, _)| address.to_owned());
+        log.push(line);
+        if let Some(address) = address {
+            break address;
         }
-    }
-    assert!(waited_for.is_empty() && seen > 2, "{waited_for:?}, {seen}");
+    };
+    let all = ["stream raw, listing", "table leases, reading"];
+    let waiting = (0..600).any(|_| {
+        let answer = get(&address, "/ready").unwrap_or_default();
+        let reason = |what: &&str| {
+            answer.lines().any(|line| line.contains(what) && line.contains("no AWS credentials"))
+        };
+        let told = answer.starts_with("HTTP/1.1 503") && all.iter().all(reason);
+        if !told {
+            std::thread::park_timeout(std::time::Duration::from_millis(100));
+        }
+        told
+    });
+    assert!(waiting, "{:?}", get(&address, "/ready"));
     assert!(worker.try_wait().expect("it is ours").is_none(), "it goes on");
     worker.kill().expect("it runs");
     worker.wait().expect("it is ours");
+    log.extend(lines.map(|line| line.expect("it is text")));
+    assert!(log.iter().all(|line| line.len() < 500 && !line.contains("Attempted")), "{log:#?}");
+    let about: Vec<&String> = log.iter().filter(|line| line.contains("AWS credentials")).collect();
+    assert!((1..=2).contains(&about.len()), "{about:#?}");
+    assert!(about[0].contains("\"what\":\"AWS credentials\""), "{about:#?}");
+    assert!(about[0].contains("set AWS_PROFILE"), "it says what to do: {about:#?}");
+}
+
+#[test]
+fn a_worker_waits_and_says_so_in_one_line() {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join("w.toml"), WORKER).expect("ours");
+    let mut worker = snowmelt(home.path(), Some("eu-west-1"));
+    worker.args(["worker", "--config", "w.toml"]);
+    waits(worker);
+}
+
+#[test]
+fn a_metadata_service_that_does_not_answer_is_no_credentials() {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join("w.toml"), WORKER).expect("ours");
+    // Connections are made, and nobody reads what comes.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let mut worker = snowmelt(home.path(), Some("eu-west-1"));
+    worker.args(["worker", "--config", "w.toml"]);
+    worker.env_remove("AWS_EC2_METADATA_DISABLED");
+    worker.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", silent);
+    waits(worker);
 }

@@ -40,7 +40,7 @@ const TOLD: &[&str] = &[
     "enrich.hocon:4: input.appName → [leases] table",
     "enrich.hocon:6: input.streamName → [source] stream",
     "enrich.hocon:8: input.initialPosition.timestamp → [source] initial_position",
-    "enrich.hocon:9: input.retrievalMode.type has no counterpart: ",
+    "enrich.hocon:9: input.retrievalMode.type → [source] mode",
     "enrich.hocon:10: input.bufferSize is not needed: [worker] bytes_in_flight",
     "enrich.hocon:15: output.good.jsonOutput → [[enriched.to]] format",
     "enrich.hocon:16: output.good.region → [aws] region",
@@ -154,6 +154,61 @@ fn an_older_one_is_taken_too() {
         assert!(said.lines().any(|line| line.starts_with(told)), "{told}\n{said}");
     }
     assert!(checked(place.path()).contains("enriched   → stream good"));
+}
+
+/// What every line of the two reference configurations of OpenSnowcat becomes.
+#[test]
+fn the_reference_configurations_are_taken_line_by_line() {
+    let place = place(include_str!("configurations/least.hocon"));
+    let output = run(place.path(), &["import", "enrich.hocon", "--output", "out"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(checked(place.path()).contains("enriched   → stream enriched"));
+
+    let everything = include_str!("configurations/everything.hocon");
+    let place = self::place(everything);
+    let output = run(place.path(), &["import", "enrich.hocon", "--output", "out"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let told: Vec<&str> =
+        said.lines().filter_map(|line| line.strip_prefix("enrich.hocon:")).collect();
+    for (number, line) in (1..).zip(everything.lines()) {
+        let of_line = format!("{number}: ");
+        // What opens or closes an object says nothing; the list of adapters is one setting.
+        let value = line.contains("\": ") && !line.trim_end().ends_with(['{', '[']);
+        let in_list = ["vendor", "version", "url"]
+            .iter()
+            .any(|key| line.trim().starts_with(&format!("\"{key}\"")));
+        let is_told = told.iter().any(|told| told.starts_with(&of_line));
+        assert_eq!(is_told || in_list, value || line.contains("\"configs\""), "{number}: {line}");
+    }
+    let lost: Vec<&str> =
+        told.iter().filter(|it| it.contains("has no counterpart")).copied().collect();
+    let lost: Vec<&str> = lost.iter().filter_map(|it| it.split(' ').nth(1)).collect();
+    assert_eq!(
+        lost,
+        [
+            "remoteAdapters.configs",
+            "monitoring.sentry.dsn",
+            "experimental.metadata.endpoint",
+            "experimental.metadata.interval",
+            "experimental.metadata.organizationId",
+            "experimental.metadata.pipelineId",
+        ]
+    );
+    let made = fs::read_to_string(place.path().join("out/worker.toml")).expect("it is there");
+    for line in [
+        "statsd = \"localhost:8125\"",
+        "prefix = \"snowplow.enrich.\"",
+        "period = \"10000ms\"",
+        "app = \"enrich\"",
+        "table = \"opensnowcat-enrich-kinesis\"",
+        "kinesis_endpoint_url = \"http://localhost:4566\"",
+        "refresh = \"604800000ms\"",
+    ] {
+        assert!(made.lines().any(|it| it == line), "{line}\n{made}");
+    }
+    let plan = checked(place.path());
+    assert!(plan.contains("enriched   → json: stream enriched, as JSON"), "{plan}");
 }
 
 #[test]

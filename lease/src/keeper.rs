@@ -46,6 +46,8 @@ struct Inbox {
     stream: Mutex<Option<Stream>>,
     status: Mutex<Status>,
     health: Mutex<StoreHealth>,
+    /// When the task last came round, once its store is open.
+    round: Mutex<Option<Instant>>,
     drain: CancellationToken,
     drained: CancellationToken,
     unusable: CancellationToken,
@@ -61,6 +63,7 @@ impl Keeper {
             stream: Mutex::default(),
             status: Mutex::default(),
             health: Mutex::default(),
+            round: Mutex::default(),
             drain: CancellationToken::new(),
             drained: CancellationToken::new(),
             unusable: CancellationToken::new(),
@@ -107,6 +110,15 @@ impl Keeper {
     /// Whether the lease table was lately read and written.
     pub fn health(&self) -> StoreHealth {
         self.inbox.health.lock().expect(UNPOISONED).clone()
+    }
+
+    /// For how long the keeper's task has not come round. It does so several times in a lease's
+    /// duration whatever the store answers, so what exceeds that by far is a task that stands
+    /// still. Zero before the store is open, and once the keeper has ended.
+    pub fn silence(&self) -> Duration {
+        let round = *self.inbox.round.lock().expect(UNPOISONED);
+        let running = round.filter(|_| !self.inbox.drained.is_cancelled());
+        running.map(|round| round.elapsed()).unwrap_or_default()
     }
 
     /// Cancelled when the store turns out to be unusable. Every [`Held`] is asked back then, and
@@ -201,6 +213,7 @@ impl Desk {
                 }
             }
             self.publish();
+            *self.inbox.round.lock().expect(UNPOISONED) = Some(Instant::now());
             if drained {
                 return self.unusable.take().map_or(Ok(()), Err);
             }

@@ -88,6 +88,8 @@ pub struct Output {
     pub cut_offs: CutOffs,
     /// Records that are parked since they are compressed.
     pub compressed: u32,
+    /// Events that are enriched although a field is longer than a row of events holds.
+    pub too_long: u32,
 }
 
 /// Events as flat JSON: the n-th line is the n-th of the route.
@@ -194,6 +196,7 @@ impl Output {
         self.causes.extend_from_slice(&other.causes);
         self.cut_offs += other.cut_offs;
         self.compressed += other.compressed;
+        self.too_long += other.too_long;
     }
 
     /// Appends the part of another output, of the same records, between two points.

@@ -43,6 +43,8 @@ pub struct Passage<'a> {
     pub masked: Masked,
     /// What was pseudonymised in it, where there is to be an event about that.
     pub changes: Vec<Change<'a>>,
+    /// Whether a field is longer than a row of events holds, and that is accepted.
+    pub too_long: bool,
 }
 
 /// What the steps work with.
@@ -132,6 +134,7 @@ impl<'a> Passage<'a> {
             derived: BumpVec::new_in(arena),
             masked: Masked::No,
             changes: Vec::new(),
+            too_long: false,
         }
     }
 
@@ -286,11 +289,10 @@ fn masked<'a>(passage: &mut Passage<'a>, tools: &mut Tools<'_, '_, 'a>) -> Resul
 
 /// No field is longer than a row of events holds.
 fn lengths<'a>(passage: &mut Passage<'a>, tools: &mut Tools<'_, '_, 'a>) -> Result<(), End<'a>> {
-    let Settings { lengths: Lengths::Enforced, limits, .. } = tools.settings else {
-        return Ok(());
-    };
+    let Settings { lengths, limits, .. } = tools.settings;
     let invalid = limits.too_long(&passage.event);
-    if invalid.is_empty() {
+    passage.too_long = !invalid.is_empty();
+    if invalid.is_empty() || *lengths == Lengths::Accepted {
         return Ok(());
     }
     let failures = limits.failures(&invalid);

@@ -109,6 +109,7 @@ impl Suspended {
             merged.output.cut_offs += cut_offs;
         }
         merged.output.compressed = self.output.compressed + new.output.compressed;
+        merged.output.too_long = self.output.too_long + new.output.too_long;
         merged
     }
 }

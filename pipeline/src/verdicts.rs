@@ -22,6 +22,7 @@ impl Writer<'_> {
     pub(super) fn enriched<'a>(&mut self, index: u32, passage: &Passage<'a>, arena: &'a Bump) {
         self.event(index, &passage.event);
         if self.output.verdicts.last() == Some(&(index, Verdict::Enriched)) {
+            self.output.too_long += u32::from(passage.too_long);
             self.pii(passage, arena);
         }
     }

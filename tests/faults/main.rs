@@ -8,6 +8,7 @@ mod idle;
 mod lag;
 mod latest;
 mod leases;
+mod life;
 mod logs;
 mod lookups;
 mod memory;

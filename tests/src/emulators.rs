@@ -199,7 +199,7 @@ impl S3Process {
         let child = Command::new(&program)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "s3")
+            .env("SERVICES", "s3,autoscaling")
             .env("TMPDIR", scratch)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

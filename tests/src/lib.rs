@@ -15,6 +15,7 @@ pub mod databases;
 pub mod emulators;
 pub mod faults;
 pub mod leases;
+pub mod metadata;
 pub mod repository;
 pub mod scratch;
 pub mod traffic;

@@ -1,17 +1,22 @@
 //! What no single setting can tell: which of them belong together, and which exclude each other. A
 //! setting that would be ignored is a mistake, and so is what cannot work whatever AWS says.
 
+use std::time::Duration;
+
 use event::fields::FIELDS;
 use pipeline::divide::{Condition, Folder, Mistake};
 
 use super::name::{Kind, is_arn};
 use super::there::Wrong;
 use super::{
-    Config, Format, InitialPosition, Input, Mode, OfConsumer, Otherwise, Route, Stream, Text, To,
-    closes_at,
+    Config, Format, InitialPosition, Input, Mode, Notice, OfConsumer, OfTag, Otherwise, Route,
+    Stream, Text, To, closes_at,
 };
 use crate::places::nearest;
 use crate::sink;
+
+/// See [`Config::check_life`].
+const LONGEST_SPOT_GRACE: Duration = Duration::from_secs(110);
 
 impl Config {
     /// Says everything that is wrong: of each section, and of each destination, the first.
@@ -33,6 +38,8 @@ impl Config {
         }
         wrong.extend(self.check_source().map_err(Wrong::said).err());
         wrong.extend(self.check_assets().map_err(Wrong::said).err());
+        wrong.extend(self.check_life().map_err(Wrong::said).err());
+        wrong.extend(self.check_metrics().map_err(Wrong::said).err());
         wrong
     }
 
@@ -184,6 +191,35 @@ impl Config {
         }
         let key = to.folder.as_ref().and_then(|folder| folder.key.as_ref());
         check_key(route, key, &[at, &["folder"]].concat(), &section)
+    }
+
+    /// A spot instance is gone two minutes after its notice, five seconds of which may have passed.
+    fn check_life(&self) -> Result<(), String> {
+        let life = &self.life;
+        if life.hook.is_some() && !life.notices.contains(&Notice::Group) {
+            return Err("[life.hook] is completed when the group takes the machine out: add \
+                        \"group\" to [life] notices"
+                .to_owned());
+        }
+        if life.notices.contains(&Notice::Spot) && self.worker.grace.get() > LONGEST_SPOT_GRACE {
+            return Err("[worker] grace: a spot instance is gone two minutes after its notice; \
+                        expected up to 110s"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_metrics(&self) -> Result<(), String> {
+        let metrics = &self.metrics;
+        if let Some(tag) = metrics.tags.keys().find(|tag| !OfTag::fits(tag) || tag.is_empty()) {
+            return Err(format!("[metrics] tags: expected {}, found `{tag}`", OfTag::EXPECTED));
+        }
+        if metrics.statsd.is_none() && !metrics.tags.is_empty() {
+            return Err(
+                "[metrics] tags are of what is sent, and without statsd nothing is".to_owned()
+            );
+        }
+        Ok(())
     }
 
     fn check_assets(&self) -> Result<(), String> {

@@ -58,6 +58,48 @@ pub enum OfRole {}
 #[derive(Clone, Copy, Debug)]
 pub enum OfEndpoint {}
 
+/// A server, by host and port.
+#[derive(Clone, Copy, Debug)]
+pub enum OfServer {}
+
+/// Metrics, by what their names begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum OfMetrics {}
+
+/// What a metric is told apart by.
+#[derive(Clone, Copy, Debug)]
+pub enum OfTag {}
+
+impl Kind for OfServer {
+    const EXPECTED: &'static str = "a host and a port, as in `127.0.0.1:8125`";
+
+    fn fits(text: &str) -> bool {
+        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let url = Url::parse(&format!("udp://{text}"));
+        port.is_some_and(|port| port > 0)
+            && url.is_ok_and(|url| {
+                url.has_host() && url.path().is_empty() && url.username().is_empty()
+            })
+    }
+}
+
+impl Kind for OfMetrics {
+    const EXPECTED: &'static str = "how names of metrics begin (letters, digits and any of `_.-`)";
+
+    fn fits(text: &str) -> bool {
+        text.len() <= 128 && text.bytes().all(is_word)
+    }
+}
+
+impl Kind for OfTag {
+    const EXPECTED: &'static str = "a tag's text (up to 200 characters, none of `,|#:` and spaces)";
+
+    fn fits(text: &str) -> bool {
+        text.len() <= 200
+            && !text.chars().any(|c| c.is_control() || c.is_whitespace() || ",|#:@".contains(c))
+    }
+}
+
 impl Kind for OfStream {
     const EXPECTED: &'static str =
         "the name of a stream (up to 128 letters, digits and any of `_.-`; no ARN)";
@@ -236,6 +278,12 @@ mod tests {
             &["arn:aws:iam::123456789012:role/events-writer"],
             &["", "events-writer", "arn:aws:iam::123456789012:user/me", "arn:aws:s3:::events"],
         );
+        check::<OfServer>(
+            &["127.0.0.1:8125", "[::1]:8125", "statsd.acme.internal:8125"],
+            &["", "127.0.0.1", "a b:8125", "host:0", "host:99999", "http://x:1", "me@x:1", "x/y:1"],
+        );
+        check::<OfMetrics>(&["snowplow.enrich", "acme."], &["", "a b", "a:b", "a|b"]);
+        check::<OfTag>(&["prod", "eu-west-1", "ünder"], &["", "a,b", "a|c", "a b", "x:y", "a\nb"]);
         check::<OfEndpoint>(
             &["http://127.0.0.1:4566", "https://kinesis.eu-west-1.amazonaws.com", "http://[::1]:1"],
             &["", "127.0.0.1:4566", "hello world", "ftp://x", "http://", "localhost:4566", "/x"],

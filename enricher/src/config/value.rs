@@ -143,8 +143,9 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// What a variable of the environment holds.
 #[allow(clippy::disallowed_methods, reason = "configuration reads the environment here")]
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

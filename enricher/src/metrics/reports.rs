@@ -34,6 +34,7 @@ pub(super) struct Reports {
     schemas_changed: IntCounter,
     registry_requests: IntCounterVec,
     assets: AssetMetrics,
+    notices: IntCounterVec,
 }
 
 impl Reports {
@@ -44,6 +45,7 @@ impl Reports {
         let stale = "Times a schema stayed in use because it could not be had again.";
         let changed = "Times a registry had another schema under a key than before.";
         let requests = "Requests to schema registries.";
+        let notices = "Notices that the machine is to go.";
         let by_registry = ["registry", "result"];
         Reports {
             leases: gauges(r, "leases", leases, &["state"]),
@@ -54,6 +56,7 @@ impl Reports {
             schemas_changed: counter(r, "schemas_changed_total", changed),
             registry_requests: counters(r, "registry_requests_total", requests, &by_registry),
             assets: AssetMetrics::new(r),
+            notices: counters(r, "notices_total", notices, &["notice"]),
         }
     }
 }
@@ -130,6 +133,11 @@ impl Metrics {
                 raise(&self.reports.registry_requests.with_label_values(&labels), count);
             }
         }
+    }
+
+    /// The machine is to go.
+    pub fn noticed(&self, notice: &'static str) {
+        self.reports.notices.with_label_values(&[notice]).inc();
     }
 
     /// The source of an asset was asked.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::make::{Maker, counter, counters, gauges};
@@ -84,6 +85,13 @@ impl SourceMetrics {
     /// Records were parked since they are compressed.
     pub(super) fn compressed(&self, records: u32) {
         self.compressed.inc_by(u64::from(records));
+    }
+
+    /// Records read, of all shards.
+    pub(super) fn all_records(&self) -> u64 {
+        let families = self.records.collect();
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
     }
 
     /// Says how long records have before they expire.

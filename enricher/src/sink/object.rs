@@ -321,6 +321,13 @@ impl Settings {
         )
     }
 
+    /// The most bytes of a name, that of a manifest included.
+    pub(crate) fn longest_name(&self) -> usize {
+        // More objects than a process makes, and more tries than one has.
+        let name = self.name("", 0, 1_000_000_000, 1_000);
+        self.manifest(&name).len() + self.folder.longest()
+    }
+
     fn suffix(&self) -> &'static str {
         match (self.route, self.form) {
             (Route::Raw, _) => "records",

@@ -18,6 +18,7 @@ use super::{Shared, Worker};
 use crate::aws::{self, Aws};
 use crate::config::{self, Config};
 use crate::exit::Usage;
+use crate::notices::{Hook, Metadata, Notices};
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::sink::kinesis::{Fallback, Kinesis};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub owners: Arc<Owners>,
     /// What keeps its assets fresh.
     pub renewal: Renewal,
+    /// What tells that the machine is to go, where that is asked for.
+    pub notices: Option<Notices>,
     /// Where operators ask.
     pub admin: SocketAddr,
 }
@@ -82,14 +85,28 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
     let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await);
     let keys = if config.source.streams.is_empty() { Keys::OfOne } else { Keys::OfSeveral };
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table).with(keys));
+    let notices = notices(&config.life, &aws, &shared)?;
     let store = Watched::new(table, &config.leases.table, shared.metrics.health());
     Ok(Parts {
         worker: Worker::new(source, pipeline, resolver, sinks, shared).with_lookups(lookups),
         owners: store.owners(),
         store: Arc::new(store),
         renewal,
+        notices,
         admin: config.admin.listen,
     })
+}
+
+/// What tells that this machine is to go; nothing unless it is asked for.
+fn notices(life: &config::Life, aws: &Aws, shared: &Shared) -> Result<Option<Notices>, Usage> {
+    if life.notices.is_empty() {
+        return Ok(None);
+    }
+    let hook =
+        life.hook.as_ref().map(|hook| Hook::new(aws.autoscaling()?, &hook.group, &hook.name));
+    let hook = hook.transpose().map_err(|why| Usage(format!("[life.hook]: {why}")))?;
+    let (kinds, metrics) = (life.notices.clone(), Arc::clone(&shared.metrics));
+    Ok(Some(Notices::new(kinds, Metadata::here(), hook, metrics)))
 }
 
 /// The bytes that the budget grants. It counts three for each byte read, which lines as columns fit
@@ -145,6 +162,7 @@ pub fn aws(config: &config::Aws) -> aws::Settings {
         kinesis_endpoint: url(&config.kinesis_endpoint_url),
         dynamodb_endpoint: url(&config.dynamodb_endpoint_url),
         s3_endpoint: url(&config.s3_endpoint_url),
+        autoscaling_endpoint: url(&config.autoscaling_endpoint_url),
         s3_path_style: config.s3_path_style,
     }
 }

@@ -1,6 +1,8 @@
 //! Where the lines of each route go, as values: what the configuration names, and what follows from
 //! that. Two destinations of a route that are one place are refused.
 
+mod fit;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -138,20 +140,9 @@ pub(super) fn all(
     if let Some(place) = &config.archive.raw {
         all.push(archive(place, worker));
     }
-    for (at, one) in all.iter().enumerate() {
-        let same = |other: &&Destination| other.route == one.route && other.place() == one.place();
-        if let Some(other) = all[..at].iter().find(same) {
-            let route = one.route.name();
-            let names =
-                [other, one].map(|it| it.name.as_deref().unwrap_or("the one without a name"));
-            return Err(Usage(format!(
-                "[{route}] has two destinations that are one place, {}: {} and {}; one record goes \
-                 once to a place",
-                one.place(),
-                names[0],
-                names[1]
-            )));
-        }
+    fit::check(&all)?;
+    if fit::mixed(&all) {
+        warnings.push(fit::MIXED);
     }
     Ok(all)
 }
@@ -301,7 +292,7 @@ impl Objects {
         let (route, name) = (self.settings.route.name(), to.name.to_string());
         let prefix = to.s3.iter().chain(&to.fallback).find_map(|objects| objects.prefix.as_ref());
         if prefix.is_none() && to.folder.is_none() {
-            self.settings.prefix = format!("{route}/{name}");
+            self.settings.prefix = format!("{route}-{name}");
         }
         self.settings.name = Some(name);
         self.settings.form = form;

@@ -123,7 +123,7 @@ to = [{ name = "rows", s3 = { bucket = "events", prefix = "bad", key = "{kind}/{
         let not = "not taken, by: where app_id == 'shop'";
         let expected = json!([
             {"enriched": {
-                "all": "stream out", "shop": "s3://events/enriched/shop/shop/page_view/"
+                "all": "stream out", "shop": "s3://events/enriched-shop/shop/page_view/"
             }},
             {"enriched": {"all": "stream out", "shop": not}},
         ]);
@@ -137,9 +137,9 @@ to = [{ name = "rows", s3 = { bucket = "events", prefix = "bad", key = "{kind}/{
             plan.destinations.iter().flat_map(|destination| destination.examples(0)).collect();
         let (shop, bad) = ("Z-enriched-shop-worker-1-1.tsv.zst", "Z-bad-rows-worker-1-1.jsonl.zst");
         let expected = [
-            format!("enriched/shop/shop/page_view/19700101T000000.000{shop}"),
-            format!("enriched/shop/a%2Fb%20c/ad_click/19700101T000000.000{shop}"),
-            format!("enriched/shop/none/none/19700101T000000.000{shop}"),
+            format!("enriched-shop/shop/page_view/19700101T000000.000{shop}"),
+            format!("enriched-shop/a%2Fb%20c/ad_click/19700101T000000.000{shop}"),
+            format!("enriched-shop/none/none/19700101T000000.000{shop}"),
             format!("bad/schema_violations/web/19700101T000000.000{bad}"),
             format!("bad/schema_violations/app/19700101T000000.000{bad}"),
             format!("bad/schema_violations/srv/19700101T000000.000{bad}"),

@@ -201,7 +201,7 @@ mod tests {
              \"s3://kept/raw/\"",
             &[
                 "enriched   → stream out",
-                "enriched   → shop: s3://bucket/enriched/shop as arn:aws:iam::1:role/r, as JSON, \
+                "enriched   → shop: s3://bucket/enriched-shop as arn:aws:iam::1:role/r, as JSON, \
                  where app_id == 'shop'",
                 "enriched   → here: /events",
                 "bad        → all: stream bad in eu-west-1",

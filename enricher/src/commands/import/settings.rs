@@ -28,6 +28,9 @@ pub(super) struct Made {
     pub said: Vec<(usize, String, Said)>,
     /// Where the stream is that is read.
     region: Option<String>,
+    /// The parts of the address of a StatsD server.
+    host: Option<String>,
+    port: Option<String>,
     /// Routes whose events are written as JSON.
     json: BTreeSet<&'static str>,
     /// Variables that have to be set.
@@ -114,10 +117,6 @@ const LOST: &[(&str, &str)] = &[
     ),
     ("monitoring.sentry", "what goes wrong is in the log and in /metrics"),
     ("sentry", "what goes wrong is in the log and in /metrics"),
-    (
-        "monitoring.metrics.statsd",
-        "metrics are read from [admin], /metrics, in Prometheus's format",
-    ),
     ("monitoring.snowplow", "what goes wrong is in the log and in /metrics"),
     ("experimental.metadata", "no metadata is sent"),
     ("remoteAdapters.configs", "[[adapter]] describes webhooks (docs/webhooks.md)"),
@@ -181,7 +180,8 @@ impl Made {
             "input.initialPosition.timestamp" => self.position_at(node),
             "input.retrievalMode.type" => match fixed(node).to_lowercase().as_str() {
                 "polling" => Said::Needless("it is always so"),
-                _ => Said::Lost("shards are polled".to_owned()),
+                "fanout" => self.taken("source", "mode", "fan_out"),
+                found => Said::Wrong(format!("expected Polling or FanOut, found `{found}`")),
             },
             "assetsUpdatePeriod" => self.refresh(node),
             "validation.acceptInvalid" | "featureFlags.acceptInvalid" => {
@@ -189,6 +189,12 @@ impl Made {
             }
             "featureFlags.tryBase64Decoding" => self.flag("source", "base64", node),
             "featureFlags.legacyEnrichmentOrder" => unless(node, "the order is the later one"),
+            "experimental.customOutputFormat.type" if fixed(node) == "FlattenedJson" => {
+                self.as_flat_json("enriched")
+            }
+            "experimental.customOutputFormat.type" => {
+                Said::Lost("events are TSV, or flat JSON as `FlattenedJson` has it".to_owned())
+            }
             "featureFlags.formatOutputAsJson" => self.as_json("enriched", node),
             "remoteAdapters.configs" if is_empty(node) => Said::Needless("there are none"),
             path => self.other(path, node),
@@ -201,6 +207,9 @@ impl Made {
                 Ok(limit) => self.taken("validation.atomic_fields_limits", column, limit),
                 Err(_) => Said::Wrong("expected a number".to_owned()),
             };
+        }
+        if let Some(setting) = path.strip_prefix("monitoring.metrics.statsd.") {
+            return self.statsd(setting, node);
         }
         if let Some((adapter, setting)) =
             path.strip_prefix("adaptersSchemas.").and_then(|rest| rest.split_once('.'))
@@ -262,14 +271,19 @@ impl Made {
 
     /// A text, whose variables stay variables.
     fn text(&mut self, table: &str, key: &str, node: &Node) -> Said {
-        let (Some(text), Value::Scalar { pieces, .. }) = (node.text(), &node.value) else {
-            return Said::Wrong("expected a text".to_owned());
-        };
+        match self.reference(node) {
+            Some(text) => self.taken(table, key, text),
+            None => Said::Wrong("expected a text".to_owned()),
+        }
+    }
+
+    fn reference(&mut self, node: &Node) -> Option<String> {
+        let Value::Scalar { pieces, .. } = &node.value else { return None };
         self.variables.extend(pieces.iter().filter_map(|piece| match piece {
             Piece::Variable { name, default: None, .. } => Some(name.clone()),
             _ => None,
         }));
-        self.taken(table, key, text)
+        node.text()
     }
 
     /// What is one for all streams here.
@@ -294,10 +308,14 @@ impl Made {
     /// Events as JSON are of a destination with a name.
     fn as_json(&mut self, route: &'static str, node: &Node) -> Said {
         match fixed(node).parse::<bool>() {
-            Ok(true) => self.json.insert(route),
-            Ok(false) => return Said::Needless("it is always so, where nothing else is said"),
-            Err(_) => return Said::Wrong("expected true or false".to_owned()),
-        };
+            Ok(true) => self.as_flat_json(route),
+            Ok(false) => Said::Needless("it is always so, where nothing else is said"),
+            Err(_) => Said::Wrong("expected true or false".to_owned()),
+        }
+    }
+
+    fn as_flat_json(&mut self, route: &'static str) -> Said {
+        self.json.insert(route);
         Said::Taken(format!("[[{route}.to]] format"))
     }
 
@@ -332,6 +350,31 @@ impl Made {
         }
     }
 
+    fn statsd(&mut self, setting: &str, node: &Node) -> Said {
+        if let Some(tag) = setting.strip_prefix("tags.") {
+            return self.text("metrics.tags", tag, node);
+        }
+        match setting {
+            "hostname" | "port" => {
+                let Some(text) = self.reference(node) else {
+                    return Said::Wrong("expected a text".to_owned());
+                };
+                let part = if setting == "port" { &mut self.port } else { &mut self.host };
+                *part = Some(text);
+                Said::Taken("[metrics] statsd".to_owned())
+            }
+            "period" => match hocon::duration_ms(&fixed(node)) {
+                Some(ms) => {
+                    let ms = ms.clamp(1_000, 3_600_000);
+                    self.taken("metrics", "period", format!("{ms}ms"))
+                }
+                None => Said::Wrong(format!("expected a duration, found `{}`", fixed(node))),
+            },
+            "prefix" => self.text("metrics", "prefix", node),
+            _ => Said::Lost("it is not a setting that is known".to_owned()),
+        }
+    }
+
     fn schema(&mut self, adapter: &str, setting: &str, node: &Node) -> Said {
         let known = pipeline::adapt::Adapters::names().any(|name| name == adapter)
             && pipeline::adapt::Adapters::settings(adapter).contains(&setting);
@@ -360,6 +403,10 @@ impl Made {
                 format!("it was not given; look which table there is, `{APP_NAME}` is written");
             self.said.push((1, "input.appName".to_owned(), Said::Lost(why)));
         }
+        if let Some(host) = self.host.take() {
+            let port = self.port.take().unwrap_or_else(|| STATSD_PORT.to_owned());
+            self.set("metrics", "statsd", format!("{host}:{port}"));
+        }
         let without_stream: Vec<String> = self.tables.keys().cloned().collect();
         for table in without_stream.iter().filter(|name| name.ends_with(".kinesis")) {
             if self.has(table, "stream").is_none() {
@@ -368,6 +415,9 @@ impl Made {
         }
     }
 }
+
+/// Where StatsD servers listen where nothing else is said.
+const STATSD_PORT: &str = "8125";
 
 /// What the peer's table is called where its configuration does not say it.
 const APP_NAME: &str = "snowplow-enrich-kinesis";
