@@ -13,6 +13,7 @@ mod iceberg;
 mod output;
 mod place;
 mod run;
+mod said;
 mod schema;
 mod serve;
 mod statement;

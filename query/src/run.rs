@@ -14,6 +14,7 @@ use crate::engine::{Account, Answer, Engine, Limits};
 use crate::fault::{Fault, Kind};
 use crate::output::{Format, Writer};
 use crate::place::Place;
+use crate::said::say;
 use crate::schema;
 use crate::serve;
 
@@ -243,10 +244,4 @@ fn ended_with(error: &anyhow::Error) -> ExitCode {
         Kind::Mistake => ExitCode::from(EXIT_USAGE),
         Kind::Limit | Kind::Failure => ExitCode::FAILURE,
     }
-}
-
-/// Writes to standard error what may quote a statement.
-pub(crate) fn say(text: &str) {
-    let obeyed = |c: char| c.is_control() && c != '\n';
-    let _ = writeln!(io::stderr(), "{}", text.replace(obeyed, " "));
 }

@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::arguments::Arguments;
 use crate::engine::{Engine, Limits};
 use crate::fault::Fault;
-use crate::run::say;
+use crate::said::say;
 use access::Access;
 use saved::Shelf;
 

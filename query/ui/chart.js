@@ -1,4 +1,5 @@
-// A line or bar chart of an answer. It says in words what it shows; the table below has the numbers.
+// A line or bar chart of an answer. It says in words what it shows; the table below it has the
+// numbers.
 
 import { el, number, refill, svg } from "./dom.js";
 
@@ -13,7 +14,8 @@ const LEFT = 64;
 function ceiling(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value);
+  const steps = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((step) => step * power);
+  return steps.find((step) => step >= value);
 }
 
 const short = (value) =>
@@ -142,7 +144,8 @@ export class Chart {
     const names = [...new Set(points.map(({ series }) => series))];
     const shown = names.slice(0, LINES);
     // What is neither a time nor a number stands in the order in which it came.
-    const order = new Map([...new Set(points.map((point) => label(point.x)))].map((one, n) => [one, n]));
+    const labels = [...new Set(points.map((point) => label(point.x)))];
+    const order = new Map(labels.map((one, n) => [one, n]));
     const where = (point) => (place ? place(point.x) : order.get(label(point.x)));
     const all = points.filter((point) => Number.isFinite(where(point)) && point.x !== null);
     const [least, last] = [Math.min(...all.map(where)), Math.max(...all.map(where))];

@@ -1,5 +1,5 @@
-//! The page's files, in the binary, as they lie in `ui/`; what it shares with the pages of `snowmelt`
-//! lies there.
+//! The page's files, in the binary, as they lie in `ui/`; what it shares with the pages of
+//! `snowmelt` lies there.
 
 use axum::Router;
 use axum::http::header::{

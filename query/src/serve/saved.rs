@@ -1,5 +1,5 @@
-//! Saved queries: a JSON file each in `queries/` beside the tables, so that they are copied, kept in
-//! version control and read by others as files are.
+//! Saved queries: a JSON file each in `queries/` beside the tables, so that they are copied, kept
+//! in version control and read by others as files are.
 
 use std::io;
 use std::path::PathBuf;
