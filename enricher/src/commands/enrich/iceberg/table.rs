@@ -34,7 +34,7 @@ pub(super) struct Columns {
 impl Columns {
     /// Those that every table of events has.
     pub(super) fn new(find: FindShapes) -> Columns {
-        let always = columns::always().into_iter().chain(columns::bad_row());
+        let always = warehouse::bad::fields().into_iter().chain(columns::always());
         let fields = always.map(|field| (field.name.clone(), field)).collect();
         Columns { find, fields }
     }
@@ -81,7 +81,7 @@ impl Table {
     ) -> anyhow::Result<Table> {
         let columns = match route.is_of_events() {
             true => columns::always(),
-            false => columns::bad_row(),
+            false => warehouse::bad::fields(),
         };
         let lake = Lake::open(catalog, namespace, name, &columns).await?;
         let marks = lake.positions().await?;
