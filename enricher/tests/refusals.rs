@@ -103,7 +103,7 @@ fn what_is_right_is_taken() {
 fn tables_are_files_of_a_folder() {
     let dir = folder();
     for (more, said) in [
-        (&[][..], "--format parquet: tables are files; name a folder with --output"),
+        (&[][..], "--format: tables are files; name a folder with --output"),
         (&["--output", "o", "--compress", "zstd"], "--compress: files of Parquet are compressed"),
         (&["--output", "o", "--key", "{app}"], "--key: column 2: unknown column `app`"),
         (&["--output", "o", "--key", "{app_id"], "expected a closing brace"),
