@@ -43,6 +43,10 @@ fn plain_type(ty: &DataType) -> DataType {
         DataType::Dictionary(_, value) => plain_type(value),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        // Iceberg spells the zone as an offset, files of Parquet by its name.
+        DataType::Timestamp(unit, Some(zone)) if ["+00:00", "Z", "Etc/UTC"].contains(&&**zone) => {
+            DataType::Timestamp(*unit, Some("UTC".into()))
+        }
         other => other.clone(),
     }
 }
@@ -185,6 +189,16 @@ mod tests {
             ("b", Utf8),
         ]);
         assert_eq!(unite(&old, &new), Ok(expected));
+    }
+
+    #[test]
+    fn one_zone_has_one_name() {
+        let at = |zone: &str| {
+            let ty = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
+            plain(&schema(&[("t", ty)]))
+        };
+        assert_eq!(unite(&at("+00:00"), &at("UTC")), Ok(at("UTC")));
+        assert!(unite(&at("+01:00"), &at("UTC")).is_err());
     }
 
     #[test]

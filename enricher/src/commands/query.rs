@@ -30,7 +30,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     };
     let mut command = Command::new(&program);
     command.args(passed(std::env::args_os().skip(1)));
-    Ok(replaced(command).with_context(|| format!("cannot start {}", program.display()))?)
+    replaced(command).with_context(|| format!("cannot start {}", program.display()))
 }
 
 /// What to say where there is none.

@@ -128,10 +128,7 @@ async fn query(State(parts): State<Arc<Parts>>, headers: HeaderMap, body: Body) 
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let place = match place(&parts) {
-        Ok(place) => place,
-        Err(refusal) => return refusal,
-    };
+    let Some(place) = place(&parts) else { return full() };
     let rows = question.rows.unwrap_or(parts.rows).min(parts.rows);
     let lines = sent::lines(parts, question.sql, rows, place);
     ([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
@@ -142,10 +139,7 @@ async fn csv(State(parts): State<Arc<Parts>>, headers: HeaderMap, body: Body) ->
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let place = match place(&parts) {
-        Ok(place) => place,
-        Err(refusal) => return refusal,
-    };
+    let Some(place) = place(&parts) else { return full() };
     let running = Arc::clone(&parts.running).acquire_owned().await.expect("it is open");
     let most = parts.rows.saturating_mul(DOWNLOAD);
     let rows = question.rows.unwrap_or(most).min(most);
@@ -161,10 +155,13 @@ async fn csv(State(parts): State<Arc<Parts>>, headers: HeaderMap, body: Body) ->
     }
 }
 
-fn place(parts: &Parts) -> Result<OwnedSemaphorePermit, Response> {
-    Arc::clone(&parts.waiting).try_acquire_owned().map_err(|_| {
-        refused(StatusCode::TOO_MANY_REQUESTS, "too many queries wait already: ask again later")
-    })
+/// A place among those that wait, if there is one.
+fn place(parts: &Parts) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(&parts.waiting).try_acquire_owned().ok()
+}
+
+fn full() -> Response {
+    refused(StatusCode::TOO_MANY_REQUESTS, "too many queries wait already: ask again later")
 }
 
 /// A body of JSON; a browser asks before it sends that from elsewhere.
