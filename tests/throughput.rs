@@ -1,18 +1,15 @@
-//! What a worker does against a stream of another process: how long a record takes from its arrival
-//! until its line is downstream, and how fast a worker catches up. Figures for BENCHMARKS.md, which
-//! no test asserts:
+//! How fast a worker catches up with a stream of another process, and how fast a reader does that
+//! does nothing else. Figures for BENCHMARKS.md, which no test asserts:
 //! `cargo test --workspace --test throughput -- --ignored --nocapture --test-threads=1`.
 
 #![allow(clippy::print_stdout, reason = "figures are printed")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use tests::emulators::{self, Emulators, REGION};
-use tests::traffic::{Expected, Producer};
 use tests::workers::{self, Worker};
 use tests::{admin, scratch, wait};
 
@@ -22,26 +19,8 @@ const BAD: &str = "bad";
 const SHARDS: i32 = 4;
 const SOON: Duration = Duration::from_secs(120);
 
-/// Events a second, and for how many seconds.
-const RATE: u32 = 1_000;
-const SECONDS: u32 = 30;
-const TICKS_A_SECOND: u32 = 20;
-
 /// What a worker that starts has before it.
 const BACKLOG: usize = 200_000;
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "figures"]
-async fn from_arrival_to_downstream() -> Result<()> {
-    for (name, source) in [
-        ("polling, the defaults", ""),
-        ("polling every 250 ms", "poll_interval = \"250ms\"\nbatch_age = \"250ms\""),
-        ("subscriptions", "mode = \"fan_out\""),
-    ] {
-        scratch::run(async |scratch| arrive(scratch, name, source).await).await?;
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "figures"]
@@ -49,44 +28,6 @@ async fn catching_up() -> Result<()> {
     for (name, source) in [("polling", ""), ("subscriptions", "mode = \"fan_out\"")] {
         scratch::run(async |scratch| catch_up(scratch, name, source).await).await?;
     }
-    Ok(())
-}
-
-async fn arrive(scratch: &Path, name: &str, source: &str) -> Result<()> {
-    let aws = streams(scratch).await?;
-    let mut worker = start(&aws, scratch, source).await?;
-    let mut producer = Producer::new(&aws.kinesis, PAYLOADS);
-    producer.send_up_to(RATE).await?;
-    all_downstream(&aws, &producer).await?;
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / TICKS_A_SECOND);
-    for tick in 1..=SECONDS * TICKS_A_SECOND {
-        ticks.tick().await;
-        producer.send_up_to(RATE + tick * RATE / TICKS_A_SECOND).await?;
-    }
-    let downstream = all_downstream(&aws, &producer).await?;
-    let mut arrived = BTreeMap::new();
-    for (shard, record) in records(&aws.kinesis, PAYLOADS).await? {
-        arrived.insert((shard, record.sequence_number().to_owned()), at_ms(&record)?);
-    }
-    let mut took = Vec::new();
-    for id in producer.ids(Expected::Enriched) {
-        let sent = &producer.sent[id];
-        let came = arrived.get(&(sent.shard.clone(), sent.sequence.clone()));
-        took.push(downstream[id] - came.context("a record that is not in the stream")?);
-    }
-    took.sort_unstable();
-    let part = |share: usize| took[(took.len() - 1) * share / 100];
-    println!(
-        "{name}: {} events at {RATE} a second; arrival to downstream p50 {} ms, p90 {} ms, \
-         p99 {} ms, at most {} ms",
-        took.len(),
-        part(50),
-        part(90),
-        part(99),
-        part(100),
-    );
-    let status = worker.terminate(SOON).await?;
-    ensure!(status.success(), "{status}: {}", worker.log()?);
     Ok(())
 }
 
@@ -104,7 +45,7 @@ async fn catch_up(scratch: &Path, name: &str, source: &str) -> Result<()> {
     let began = std::time::Instant::now();
     let all = records(&aws.kinesis, PAYLOADS).await?;
     let reading = began.elapsed();
-    let bytes: usize = all.iter().map(|(_, record)| record.data().as_ref().len()).sum();
+    let bytes: usize = all.iter().map(|record| record.data().as_ref().len()).sum();
 
     let mut worker = start(&aws, scratch, source).await?;
     let done = |metrics: &str| {
@@ -177,25 +118,8 @@ async fn start(aws: &Emulators, scratch: &Path, source: &str) -> Result<Worker> 
     Worker::start("worker", admin, &config, scratch).await
 }
 
-/// When each event came downstream, once all have.
-async fn all_downstream(aws: &Emulators, producer: &Producer) -> Result<BTreeMap<String, i64>> {
-    wait::until("every event downstream", SOON, async || {
-        let mut came = BTreeMap::new();
-        for (_, record) in records(&aws.kinesis, ENRICHED).await? {
-            let line = std::str::from_utf8(record.data().as_ref())?;
-            let id = line.split('\t').nth(6).context("no event id")?;
-            came.insert(id.to_owned(), at_ms(&record)?);
-        }
-        let missing = producer.ids(Expected::Enriched).filter(|id| !came.contains_key(*id));
-        let missing = missing.count();
-        ensure!(missing == 0, "{missing} events missing");
-        Ok(Some(came))
-    })
-    .await
-}
-
-/// All records of a stream, each with its shard.
-async fn records(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Result<Vec<(String, Record)>> {
+/// All records of a stream.
+async fn records(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Result<Vec<Record>> {
     let mut all = Vec::new();
     let shards = kinesis.list_shards().stream_name(stream).send().await?;
     for shard in shards.shards() {
@@ -210,14 +134,8 @@ async fn records(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Result<Vec<
             if !answer.records.is_empty() {
                 next = answer.next_shard_iterator;
             }
-            let shard = shard.shard_id().to_owned();
-            all.extend(answer.records.into_iter().map(|record| (shard.clone(), record)));
+            all.extend(answer.records);
         }
     }
     Ok(all)
-}
-
-fn at_ms(record: &Record) -> Result<i64> {
-    let time = record.approximate_arrival_timestamp().context("a record without a time")?;
-    Ok(time.to_millis()?)
 }
