@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What analysts ask first, answered by snowmelt-query and by DuckDB over the same files.
 
-    tests/queries.py PROGRAM
+    tests/queries.py PROGRAM SNOWMELT
 
 DuckDB writes two files of events as two versions of a schema leave them, so that neither engine
-reads what it wrote alone: a column, a member of a struct and one of a list's structs appear.
+reads what it wrote alone: a column, a member of a struct and one of a list's structs appear. And
+what `snowmelt enrich` writes, in either form of tables, has the events that its lines have.
 """
 
+import collections
 import decimal
 import datetime
 import json
@@ -19,6 +21,8 @@ import duckdb
 
 LINK = "unstruct_event_com_acme_link_click_1"
 USER = "contexts_com_acme_user_1"
+# The place of event_name among the 131 columns of a line.
+EVENT_NAME = 126
 
 # Two versions; what is computed of i is arbitrary but the same in every run.
 COMMON = f"""
@@ -95,7 +99,38 @@ def near(ours, theirs, statement):
     return all(abs(a[0] - b[0]) <= 0.01 * abs(b[0]) for a, b in zip(ours, theirs, strict=True))
 
 
-def main(program):
+def enriched(program, snowmelt, folder):
+    """How many answers about enriched events are not what their lines say."""
+    payloads = folder / "payloads.bin"
+    quiet = [snowmelt, "--quiet"]
+    generate = [*quiet, "generate", "--events", "900", "--bad", "0.1", "--output", payloads]
+    subprocess.run(generate, check=True)
+    enrich = [*quiet, "enrich", "--input", payloads, "--incomplete", "--output"]
+    subprocess.run([*enrich, folder / "lines"], check=True)
+    lines = (folder / "lines/enriched.tsv").read_text().splitlines()
+    names = collections.Counter(line.split("\t")[EVENT_NAME] for line in lines)
+    bad = len((folder / "lines/bad.jsonl").read_text().splitlines())
+    failed = 0
+    for form in ("parquet", "iceberg"):
+        subprocess.run([*enrich[:-2], "--format", form, "--output", folder / form], check=True)
+
+        def rows(statement):
+            asked = [program, "--data", folder / form, "--format", "json", "--quiet", statement]
+            return json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+
+        counted = rows(
+            "SELECT event_name AS name, count(DISTINCT event_id) AS n FROM events GROUP BY 1"
+        )
+        refused = rows("SELECT count(*) AS n FROM bad")[0]["n"]
+        if {row["name"]: row["n"] for row in counted} != names or refused != bad:
+            failed += 1
+            print(f"{form}: {counted}, {refused} bad; expected {names}, {bad}", file=sys.stderr)
+        else:
+            print(f"{form}: {len(lines)} events and {bad} bad rows, as the lines have them")
+    return failed
+
+
+def main(program, snowmelt):
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder)
@@ -133,9 +168,10 @@ def main(program):
             if not expected or not near(got, expected, statement):
                 failed += 1
                 print(f"{statement}\n  ours:     {got[:5]}\n  DuckDB's: {expected[:5]}", file=sys.stderr)
+        other = enriched(program, snowmelt, data)
     print(f"{len(STATEMENTS) - failed} of {len(STATEMENTS)} statements have DuckDB's answers")
-    return 1 if failed else 0
+    return 1 if failed + other else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2]))
