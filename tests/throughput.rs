@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(120);
 const BACKLOG: usize = 200_000;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "figures"]
+#[ignore = "takes minutes; figures for BENCHMARKS.md"]
 async fn catching_up() -> Result<()> {
     for (name, source) in [("polling", ""), ("subscriptions", "mode = \"fan_out\"")] {
         scratch::run(async |scratch| catch_up(scratch, name, source).await).await?;
