@@ -85,6 +85,51 @@ fn the_role_allows_what_a_worker_calls_and_nothing_else() {
     assert_eq!(allowed, needed, "allowed on the left, needed on the right");
 }
 
+/// What one says of another is a difference to explain: paths, and how long an instance may drain.
+#[test]
+fn the_units_are_one() {
+    let ours = service(&read("systemd/snowmelt.service"));
+    let of_instances = service(&read("terraform/modules/fleet/templates/snowmelt.service.tftpl"));
+    let only: Vec<&String> = ours.symmetric_difference(&of_instances).collect();
+    let different = [
+        "EnvironmentFile=/etc/snowmelt/fleet",
+        "ExecStart=/usr/bin/snowmelt worker --config /etc/snowmelt/worker.toml",
+        "ExecStart=/usr/local/bin/snowmelt worker --config /etc/snowmelt/worker.toml",
+        "TimeoutStopSec=${drain_seconds}",
+        "TimeoutStopSec=90",
+    ];
+    assert_eq!(only, different);
+
+    let shown = read("docs/operations.md");
+    let shown = shown.split_once("```text\n[Service]").expect("operations.md shows a unit").1;
+    let shown = service(shown.split_once("```").expect("it ends").0);
+    let others: Vec<&String> = shown.difference(&ours).collect();
+    assert_eq!(others, Vec::<&String>::new(), "in operations.md alone");
+
+    let told = ["Type=notify", "WatchdogSec=60", "RestartPreventExitStatus=64"];
+    assert!(told.iter().all(|line| shown.contains(*line)), "{shown:?}");
+    let settings = read("docs/settings.md");
+    let grace = settings.lines().find(|line| line.starts_with("| `grace` |")).expect("a row");
+    assert!(grace.contains("`\"60s\"`"), "a unit waits longer than the grace of 60 s: {grace}");
+}
+
+/// The settings of a unit, without its other sections.
+fn service(unit: &str) -> BTreeSet<String> {
+    let mut inside = !unit.contains("[Service]");
+    let mut found = BTreeSet::new();
+    for line in unit.lines().map(str::trim) {
+        match line {
+            "[Service]" => inside = true,
+            other if other.starts_with('[') => inside = false,
+            other if inside && other.contains('=') && !other.starts_with('#') => {
+                found.insert(other.to_owned());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 #[test]
 fn the_image_is_pinned_and_not_root() {
     let file = read("docker/Dockerfile");

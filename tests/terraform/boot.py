@@ -176,8 +176,11 @@ def good(boot):
         said, done = boot.run(code, then='cat /etc/snowmelt/environment; ls -l /etc/snowmelt >> "$BOOT/said"')
         assert done.returncode == 0, (said, done.stderr)
         check = said.index("snowmelt check --online --config /etc/snowmelt/worker.toml as snowmelt")
-        start = said.index("systemctl enable --now snowmelt.service")
+        start = said.index("systemctl start --no-block snowmelt.service")
         assert check < start < said.index("complete-lifecycle-action"), said
+        # Who takes a worker that never gets ready away, and who starts it after a restart of the machine.
+        assert said.index("systemctl enable --now snowmelt-drain.service") < start
+        assert "systemctl enable snowmelt.service" in said
         assert told(said) == "CONTINUE"
         assert 'it\'s a "secret"' in said, "secrets are in the worker's environment"
         assert "systemctl enable --now snowmelt-figures.timer" in said
