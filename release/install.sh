@@ -48,7 +48,7 @@ done
 if command -v cosign >/dev/null; then
     curl -fsSL --retry 3 -o SHA256SUMS.sigstore.json "$releases/v$version/SHA256SUMS.sigstore.json" ||
         die "the signature cannot be had"
-    cosign verify-blob --bundle SHA256SUMS.sigstore.json --certificate-identity-regexp "$identity" \
+    cosign verify-blob --bundle SHA256SUMS.sigstore.json --certificate-identity "$identity$version" \
         --certificate-oidc-issuer https://token.actions.githubusercontent.com SHA256SUMS ||
         die "SHA256SUMS is not signed by the release workflow"
 elif [ -n "$signed" ]; then

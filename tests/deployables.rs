@@ -134,11 +134,12 @@ fn service(unit: &str) -> BTreeSet<String> {
 fn the_image_is_pinned_and_not_root() {
     let file = read("docker/Dockerfile");
     let stages: Vec<&str> = file.lines().filter_map(|line| line.strip_prefix("FROM ")).collect();
-    assert_eq!(stages.len(), 2, "one stage to build, one to run");
-    for stage in &stages {
+    assert_eq!(stages.len(), 3, "one stage to build, one to hand over symbols, one to run");
+    assert_eq!(stages[1], "scratch AS symbols");
+    for stage in [stages[0], stages[2]] {
         assert!(stage.contains(':') && !stage.contains(":latest"), "{stage} is not pinned");
     }
-    assert!(stages[1].ends_with(":nonroot"), "the final image has a user that is not root");
+    assert!(stages[2].ends_with(":nonroot"), "the final image has a user that is not root");
     assert!(file.contains("--locked"), "the build takes the versions of Cargo.lock");
 }
 
@@ -164,7 +165,8 @@ fn the_dashboard_asks_for_figures_that_workers_have() {
 
 #[test]
 fn shell_scripts_parse() {
-    let of_releases = ["release/package", "release/install.sh", "tests/release/run"];
+    let of_releases =
+        ["release/package", "release/split", "release/install.sh", "tests/release/run"];
     let others = ["docker/setup.sh", "docker/local-stack", "tests/run", ".ci/run"];
     for script in others.into_iter().chain(of_releases).chain(["tests/containers/run"]) {
         let checked = Command::new("bash").arg("-n").arg(repository::root().join(script)).status();
