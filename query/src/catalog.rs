@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use tokio::sync::Mutex;
 
+use crate::dictionary::{self, Dictionary};
 use crate::fault::Fault;
 use crate::files::{self, DataFile, Footers};
 use crate::iceberg;
@@ -68,6 +69,11 @@ impl Catalog {
             last.insert(name.to_owned(), table);
         }
         Ok(Tables { tables, descriptions })
+    }
+
+    /// What the dictionary beside them says of their columns.
+    pub(crate) async fn dictionary(&self) -> Dictionary {
+        dictionary::read(&self.place).await
     }
 
     /// Whether there is anything to ask; a place that holds nothing may be the wrong one.

@@ -21,6 +21,7 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::catalog::{Catalog, Tables};
+use crate::dictionary::Dictionary;
 use crate::fault::Fault;
 use crate::files::Footers;
 use crate::place::Place;
@@ -74,6 +75,11 @@ impl Engine {
     /// The tables as they are now.
     pub(crate) async fn tables(&self) -> Result<Tables, Fault> {
         self.catalog.tables().await
+    }
+
+    /// What the dictionary beside the tables says of their columns.
+    pub(crate) async fn dictionary(&self) -> Dictionary {
+        self.catalog.dictionary().await
     }
 
     /// Whether there is anything to ask.

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod catalog;
+mod dictionary;
 mod engine;
 mod fault;
 mod files;

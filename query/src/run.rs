@@ -25,6 +25,9 @@ const EXIT_USAGE: u8 = 64;
 /// takes memory.
 const STACK: usize = 128 << 20;
 
+/// How long what still runs at the end may take to let go.
+const ENDING: Duration = Duration::from_millis(500);
+
 /// Runs the program with the arguments of the process.
 pub(crate) fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -49,6 +52,8 @@ pub(crate) fn run() -> ExitCode {
         tasks.spawn(chosen(arguments));
         tasks.join_next().await.expect("there is one")
     });
+    // What reads standard input may wait for ever; what a query left is removed in time.
+    runtime.shutdown_timeout(ENDING);
     match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => ended_with(&error),
@@ -92,14 +97,15 @@ async fn chosen(arguments: Arguments) -> anyhow::Result<()> {
 async fn list(engine: &Engine) -> anyhow::Result<()> {
     use datafusion::catalog::TableProvider;
     engine.check().await?;
-    let all = engine.tables().await?;
+    let (all, dictionary) = (engine.tables().await?, engine.dictionary().await);
     let mut out = BufWriter::new(io::stdout());
     for (name, table) in all.tables {
         let (rows, files, bytes) = (table.rows(), table.files(), megabytes(table.bytes() as usize));
         writeln!(out, "{name}: {rows} rows in {files} files, {bytes} MB")?;
         for column in table.schema().fields() {
             let of = (name.clone(), column.name().clone());
-            let about = all.descriptions.get(&of).map_or("", String::as_str);
+            let about = all.descriptions.get(&of).or(dictionary.get(column.name()));
+            let about = about.map_or("", String::as_str);
             let line = format!("  {}  {}  {about}", of.1, schema::spelled(column.data_type()));
             writeln!(out, "{}", line.trim_end())?;
         }

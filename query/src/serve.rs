@@ -48,6 +48,8 @@ pub(crate) struct Parts {
     engine: Engine,
     limits: Limits,
     rows: usize,
+    /// Whether it is a part of another page's address.
+    beside: bool,
     shelf: Shelf,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -70,6 +72,7 @@ pub(crate) async fn serve(
         engine,
         limits,
         rows: arguments.rows.map_or(ROWS, |rows| rows as usize),
+        beside: arguments.with_parent,
         shelf: Shelf::new(folder),
         running: Arc::new(Semaphore::new(AT_ONCE)),
         waiting: Arc::new(Semaphore::new(WAITING)),

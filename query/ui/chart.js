@@ -98,7 +98,8 @@ export class Chart {
   }
 
   draw() {
-    if (!this.drawing) return;
+    // The place may change its size while the next answer is under way.
+    if (!this.drawing || this.columns.length === 0) return;
     if (!this.chosen) return refill(this.drawing);
     const at = (name) => this.columns.findIndex((column) => column.name === name);
     const [x, y, series] = ["x", "y", "series"].map((part) => at(this.chosen[part]));

@@ -4,15 +4,11 @@ import { ask, door, file, run } from "./asking.js";
 import { Chart } from "./chart.js";
 import { byId, copier, el, number, refill } from "./dom.js";
 import { Editor } from "./editor.js";
+import * as examples from "./examples.js";
 import { Result } from "./result.js";
 import * as saved from "./saved.js";
 import * as tables from "./tables.js";
 import { themes } from "./theme.js";
-
-const FIRST = `SELECT date_trunc('hour', collector_tstamp) AS hour, geo_country, count(*) AS events
-FROM events
-GROUP BY 1, 2
-ORDER BY 1, 2`;
 
 const editor = new Editor(byId("editor"), () => start());
 const result = new Result(byId("result"));
@@ -91,6 +87,8 @@ async function start(choice = chart.choice) {
   } finally {
     if (own === running) busy(false);
   }
+  // What was written meanwhile; that it cannot be read is told when it is asked for.
+  refresh().catch(() => {});
 }
 
 function busy(is) {
@@ -183,14 +181,25 @@ function columns() {
   tables.show(known, byId("find").value, (text) => editor.insert(text));
 }
 
+/** What has been written meanwhile; nobody's place in the list is lost by it. */
+async function refresh() {
+  const read = (await ask("tables")).tables;
+  const same = JSON.stringify(read) === JSON.stringify(known);
+  if (same || byId("tables").contains(document.activeElement)) return;
+  known = read;
+  columns();
+}
+
 async function begin() {
   wire();
-  editor.text = FIRST;
+  editor.text = examples.EXAMPLES[0].sql;
+  examples.show();
   try {
     const about = await ask("about");
     const most = `${number(about.rows)} rows`;
     byId("limits").textContent = about.seconds ? `up to ${most} and ${about.seconds} s` : most;
     byId("save").hidden = !about.saves;
+    byId("home").hidden = !about.beside;
     known = (await ask("tables")).tables;
     columns();
     await saved.show(null);

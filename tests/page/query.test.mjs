@@ -128,8 +128,8 @@ describe("the query page", { concurrency: false }, () => {
     await page.locator("button[data-insert=\"thing['size']\"]").click();
     assert.equal(await page.locator("#sql").inputValue(), "SELECT thing['size']");
     await page.locator("#find").fill("reason");
-    await page.locator("button[data-insert=reason]").waitFor();
-    await says(page.locator(".about-column").first(), /./);
+    await page.locator("button[data-insert=reason]").hover();
+    await says(page.locator("#about-column"), /^reason text.*first of its reasons/s);
     await close(page);
   });
 

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::saved::{Refusal, Saved};
 use super::{AT_ONCE, DOWNLOAD, Parts, sent};
+use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Kind};
 use crate::schema;
 
@@ -57,7 +58,7 @@ fn told(fault: &Fault) -> Response {
 
 /// What a query may use here.
 async fn about(State(parts): State<Arc<Parts>>) -> Response {
-    let Parts { limits, rows, shelf, .. } = parts.as_ref();
+    let Parts { limits, rows, beside, shelf, .. } = parts.as_ref();
     let about = json!({
         "rows": rows,
         "download_rows": rows.saturating_mul(DOWNLOAD),
@@ -65,6 +66,7 @@ async fn about(State(parts): State<Arc<Parts>>) -> Response {
         "memory_bytes": limits.memory,
         "at_once": AT_ONCE,
         "saves": shelf.is_there(),
+        "beside": beside,
     });
     answered(StatusCode::OK, &about)
 }
@@ -75,13 +77,16 @@ async fn tables(State(parts): State<Arc<Parts>>) -> Response {
         Ok(all) => all,
         Err(fault) => return told(&fault),
     };
+    let dictionary = parts.engine.dictionary().await;
     let tables = schema::TABLES.iter().filter_map(|name| all.tables.get_key_value(*name));
     let tables = tables.map(|(name, table)| {
         let schema = table.schema();
         let columns = schema.fields().iter().map(|field| {
-            let described = all.descriptions.get(&(name.clone(), field.name().clone()));
-            let mut column = described_field(field);
-            column["description"] = json!(described);
+            let own = all.descriptions.get(&(name.clone(), field.name().clone()));
+            let mut column = described_field(field, field.name(), &dictionary);
+            if let Some(own) = own {
+                column["description"] = json!(own);
+            }
             column
         });
         json!({
@@ -95,23 +100,34 @@ async fn tables(State(parts): State<Arc<Parts>>) -> Response {
     answered(StatusCode::OK, &json!({"tables": tables.collect::<Vec<_>>()}))
 }
 
-/// A column, or a member of one, with its own members.
-fn described_field(field: &Field) -> Value {
+/// A column, or a member of one, with its own members. A path is how the dictionary calls it.
+fn described_field(field: &Field, path: &str, dictionary: &Dictionary) -> Value {
     let ty = match field.data_type() {
         DataType::List(element) => element.data_type(),
         ty => ty,
     };
+    let list = matches!(field.data_type(), DataType::List(_));
+    let each = if list { "[]" } else { "" };
+    let member = |member: &Arc<Field>| {
+        described_field(member, &format!("{path}{each}.{}", member.name()), dictionary)
+    };
     let members = match ty {
-        DataType::Struct(members) => members.iter().map(|member| described_field(member)).collect(),
+        DataType::Struct(members) => members.iter().map(member).collect(),
         _ => Vec::new(),
     };
-    let list = matches!(field.data_type(), DataType::List(_));
     let spelled = match (members.is_empty(), list) {
         (true, _) => schema::spelled(field.data_type()),
         (false, false) => "struct".to_owned(),
         (false, true) => "struct[]".to_owned(),
     };
-    json!({"name": field.name(), "type": spelled, "list": list, "members": members})
+    let description = dictionary.get(path);
+    json!({
+        "name": field.name(),
+        "type": spelled,
+        "list": list,
+        "members": members,
+        "description": description,
+    })
 }
 
 /// What is asked.

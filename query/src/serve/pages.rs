@@ -15,13 +15,14 @@ const STYLE: &str = "text/css; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// Each file with its name and kind.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("", PAGE, include_str!("../../ui/query.html")),
     ("ui/query.css", STYLE, include_str!("../../ui/query.css")),
     ("ui/query.js", SCRIPT, include_str!("../../ui/query.js")),
     ("ui/asking.js", SCRIPT, include_str!("../../ui/asking.js")),
     ("ui/chart.js", SCRIPT, include_str!("../../ui/chart.js")),
     ("ui/editor.js", SCRIPT, include_str!("../../ui/editor.js")),
+    ("ui/examples.js", SCRIPT, include_str!("../../ui/examples.js")),
     ("ui/result.js", SCRIPT, include_str!("../../ui/result.js")),
     ("ui/saved.js", SCRIPT, include_str!("../../ui/saved.js")),
     ("ui/tables.js", SCRIPT, include_str!("../../ui/tables.js")),
