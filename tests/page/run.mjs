@@ -18,7 +18,7 @@ const CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
 
 /** The binary at work in a folder of its own, with schemas by their URIs. */
 export class Run {
-  static async start(schemas = {}) {
+  static async start(schemas = {}, { binary = SNOWMELT_BINARY, env = process.env } = {}) {
     const run = new Run();
     run.dir = mkdtempSync(join(tmpdir(), "snowmelt-page-"));
     for (const [uri, schema] of Object.entries(schemas)) {
@@ -27,7 +27,8 @@ export class Run {
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, JSON.stringify({ self: { vendor, name, format, version }, ...schema }));
     }
-    run.child = spawn(SNOWMELT_BINARY, ["local", "--port", "0", "--dir", run.dir], {
+    run.child = spawn(binary, ["local", "--port", "0", "--dir", run.dir], {
+      env,
       stdio: ["ignore", "ignore", "pipe"],
     });
     const said = createInterface({ input: run.child.stderr });

@@ -47,6 +47,13 @@ pub(super) struct Tables {
 }
 
 impl Known {
+    /// The embedded schemas, and before them those of a folder and of a bundle: all that are there
+    /// without asking anybody.
+    pub(super) fn at_hand(folder: PathBuf, bundle: Option<PathBuf>) -> Known {
+        let (resolver, events, entities) = (None, None, None);
+        Known { resolver, schemas: Some(folder), bundle, patience: 0, events, entities }
+    }
+
     /// Asks the registries for all they list. `Err` holds the exit code, when the reasons have
     /// been told: a table that lacks columns would be worse than none.
     pub(super) fn tables(&self) -> anyhow::Result<Result<Tables, u8>> {

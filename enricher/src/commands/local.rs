@@ -8,6 +8,7 @@
 
 mod account;
 mod api;
+mod asked;
 mod beats;
 mod collector;
 mod edit;
@@ -155,6 +156,7 @@ async fn all(args: Args) -> anyhow::Result<ExitCode> {
     let page = Parts::new(store, pulse, intake, dir.clone(), stop.drain.clone());
     let page = Arc::new(page);
     let others = rest.merge(api::routes(Arc::clone(&page)));
+    let others = others.merge(asked::routes(dir, &settings.rules));
     let watched = Watched::new(vec![schemas], resolver.clone());
     let serving = async {
         let served = collector.serve(others, listener, stop.drain.clone());
