@@ -42,6 +42,7 @@ macro_rules! fields {
         pub const COUNT: usize = [$($name),*].len();
 
         const NAMES: [&str; COUNT] = [$($name),*];
+        const MEMBERS: [&str; COUNT] = [$(concat!(",\"", $name, "\":")),*];
         const KINDS: [Kind; COUNT] = [$(Kind::$kind),*];
         const LENGTHS: [u32; COUNT] = [$($length),*];
     };
@@ -51,6 +52,11 @@ impl Field {
     /// The column's name.
     pub const fn name(self) -> &'static str {
         NAMES[self as usize]
+    }
+
+    /// What comes before the column's value in an object of JSON: a comma, the name and a colon.
+    pub(crate) const fn member(self) -> &'static str {
+        MEMBERS[self as usize]
     }
 
     /// The column's type.

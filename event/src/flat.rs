@@ -10,12 +10,16 @@
 //! An SDK refuses lines whose fields do not have their types, which only scripts can bring about;
 //! so does [`write`], and what it appended by then is for the caller to drop.
 
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 
 use crate::convert::{self, digits};
 use crate::event::Event;
-use crate::fields::{Field, Kind};
+use crate::fields::{COUNT, Field, Kind};
 use crate::json::{self, Elements};
 use crate::schema_key::{Criterion, Parts};
 use crate::{time, tsv};
@@ -34,6 +38,11 @@ pub enum FlatError {
     Columns,
 }
 
+thread_local! {
+    /// What is needed while an event is written, and for no longer.
+    static ARENA: RefCell<Bump> = RefCell::new(Bump::new());
+}
+
 /// Appends the event as one JSON object.
 pub fn write(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), FlatError> {
     for field in [Field::CollectorTstamp, Field::EventId, Field::VCollector, Field::VEtl] {
@@ -41,23 +50,71 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), FlatError> {
             return Err(FlatError::Empty(field));
         }
     }
-    let arena = Bump::new();
-    let mut separator = b'{';
-    for (field, text) in event.iter().filter(|(field, _)| field.kind() != Kind::Json) {
-        out.push(separator);
-        write_key(field.name(), out);
-        let text = text.filter(|text| !text.is_empty());
-        write_value(field, text, out).ok_or(FlatError::Unreadable(field))?;
-        separator = b',';
-    }
-    for group in groups(event, &arena)? {
+    ARENA.with_borrow_mut(|arena| {
+        arena.reset();
+        write_within(event, arena, out)
+    })
+}
+
+fn write_within(event: &Event<'_>, arena: &Bump, out: &mut Vec<u8>) -> Result<(), FlatError> {
+    let start = out.len();
+    write_fields(event, arena, out)?;
+    // An object begins where its members are parted by commas.
+    out[start] = b'{';
+    for group in groups(event, arena)? {
         out.push(b',');
-        group.write(&arena, out);
+        group.write(arena, out);
     }
-    write_unstruct_event(event, &arena, out)?;
+    write_unstruct_event(event, arena, out)?;
     write_geo_location(event, out);
     out.push(b'}');
     Ok(())
+}
+
+/// Appends the fields that are not JSON, each with a comma before it.
+fn write_fields(event: &Event<'_>, arena: &Bump, out: &mut Vec<u8>) -> Result<(), FlatError> {
+    let unset = &*UNSET;
+    let mut written = 0;
+    for (field, text) in event.iter() {
+        let Some(text) = text.filter(|text| !text.is_empty() && field.kind() != Kind::Json) else {
+            continue;
+        };
+        out.extend_from_slice(unset.between(written, field as usize));
+        written = field as usize + 1;
+        out.extend_from_slice(field.member().as_bytes());
+        write_value(field, Some(text), arena, out).ok_or(FlatError::Unreadable(field))?;
+    }
+    out.extend_from_slice(unset.between(written, COUNT));
+    Ok(())
+}
+
+static UNSET: LazyLock<Unset> = LazyLock::new(Unset::new);
+
+/// The fields that are not JSON as `null`, each with a comma before it, in one text: most events
+/// leave most fields unset, and those that follow one another are copied at once.
+struct Unset {
+    text: String,
+    /// Where each field begins, and where the last one ends.
+    starts: [usize; COUNT + 1],
+}
+
+impl Unset {
+    fn new() -> Unset {
+        let mut unset = Unset { text: String::new(), starts: [0; COUNT + 1] };
+        for field in crate::fields::FIELDS {
+            if field.kind() != Kind::Json {
+                unset.text.push_str(field.member());
+                unset.text.push_str("null");
+            }
+            unset.starts[field as usize + 1] = unset.text.len();
+        }
+        unset
+    }
+
+    /// The fields from one up to the next, by their indexes.
+    fn between(&self, from: usize, to: usize) -> &[u8] {
+        &self.text.as_bytes()[self.starts[from]..self.starts[to]]
+    }
 }
 
 /// Appends an enriched line as one JSON object.
@@ -77,20 +134,21 @@ fn read_line(line: &str) -> Result<Event<'_>, FlatError> {
 /// Appends an enriched line as one JSON object of its 131 columns: values have their types, JSON
 /// stands as it is, and lists of entities that are not there are empty objects.
 pub fn write_columns(line: &str, out: &mut Vec<u8>) -> Result<(), FlatError> {
-    let mut separator = b'{';
-    for (field, text) in read_line(line)?.iter() {
-        out.push(separator);
-        write_key(field.name(), out);
+    let event = read_line(line)?;
+    let arena = Bump::new();
+    let start = out.len();
+    for (field, text) in event.iter() {
+        out.extend_from_slice(field.member().as_bytes());
         match (field.kind(), field, text) {
             (Kind::Json, _, Some(json)) => out.extend_from_slice(json.as_bytes()),
             (Kind::Json, Field::Contexts | Field::DerivedContexts, None) => out.extend(b"{}"),
             (Kind::Json, _, None) => out.extend(b"null"),
             (_, field, text) => {
-                write_value(field, text, out).ok_or(FlatError::Unreadable(field))?;
+                write_value(field, text, &arena, out).ok_or(FlatError::Unreadable(field))?;
             }
         }
-        separator = b',';
     }
+    out[start] = b'{';
     out.push(b'}');
     Ok(())
 }
@@ -114,15 +172,14 @@ fn write_key(name: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends a field's value; `None` if its text is none of the field's type.
-fn write_value(field: Field, text: Option<&str>, out: &mut Vec<u8>) -> Option<()> {
+fn write_value(field: Field, text: Option<&str>, arena: &Bump, out: &mut Vec<u8>) -> Option<()> {
     let Some(text) = text else {
         out.extend_from_slice(b"null");
         return Some(());
     };
     match field.kind() {
         Kind::Text if field == Field::EventId => {
-            let arena = Bump::new();
-            json::write_string(convert::uuid_lenient(text, &arena)?, out);
+            json::write_string(convert::uuid_lenient(text, arena)?, out);
         }
         // A tab would have split the column in the line that an SDK reads.
         Kind::Text if text.contains('\t') => return None,
@@ -130,7 +187,7 @@ fn write_value(field: Field, text: Option<&str>, out: &mut Vec<u8>) -> Option<()
         Kind::Timestamp => write_timestamp(text, out)?,
         Kind::Int => {
             let number = i32::try_from(digits::parse_i64(text)?).ok()?;
-            out.extend_from_slice(number.to_string().as_bytes());
+            write!(out, "{number}").expect("memory takes it");
         }
         Kind::Bool => out.extend_from_slice(match text {
             "0" => b"false",
@@ -155,10 +212,19 @@ fn double(text: &str) -> Option<f64> {
 
 /// Appends the instant of `yyyy-MM-dd HH:mm:ss`, with any fraction of a second or none.
 fn write_timestamp(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    const DATE: usize = "yyyy-MM-dd".len();
     const SECONDS: usize = "yyyy-MM-dd HH:mm:ss".len();
     out.push(b'"');
     match time::parse_ms(text) {
-        Some(ms) => time::write_instant(ms, out),
+        // As `time::write_instant` prints it.
+        Some(_) => {
+            let (seconds, fraction) = text.split_at(SECONDS);
+            let (date, time) = seconds.split_at(DATE);
+            let fraction = if fraction == ".000" { "" } else { fraction };
+            for part in [date, "T", &time[1..], fraction, "Z"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
         None => {
             let (seconds, fraction) = text.split_at_checked(SECONDS)?;
             let seconds = format!("{}.000", seconds.replace('T', " "));
@@ -538,6 +604,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_timestamp_is_printed_as_an_instant(ms in -62_167_219_200_000_i64..253_402_300_800_000) {
+            let arena = Bump::new();
+            for ms in [ms, ms - ms.rem_euclid(1000)] {
+                let (mut out, mut expected) = (Vec::new(), vec![b'"']);
+                write_timestamp(time::format_ms(ms, &arena), &mut out).expect("a timestamp");
+                time::write_instant(ms, &mut expected);
+                expected.push(b'"');
+                prop_assert_eq!(String::from_utf8(out), String::from_utf8(expected));
+            }
+        }
+
         #[test]
         fn any_line_flattens_to_json_or_not(
             column in 0..crate::fields::COUNT,

@@ -253,9 +253,7 @@ impl Pipeline {
 
     fn begin(&self, work: Work<'_>, known: Known<'_>, now_ms: i64) -> Outcome {
         self.pass(work, known, now_ms, |pass, bench| {
-            // An event's line is about as long as its share of the payload.
-            let bytes = work.batch.bytes();
-            pass.writer.output.enriched.reserve(bytes + bytes / 8);
+            pass.writer.reserve();
             let mut next = 0;
             while next < work.batch.records.len() {
                 next = pass.group(next, bench);
