@@ -73,6 +73,11 @@ impl Failure {
         told || self.code.as_deref().is_some_and(expired)
     }
 
+    /// Whether it may have been done all the same.
+    pub fn is_unclear(&self) -> bool {
+        self.status.is_none_or(|status| status >= 500)
+    }
+
     /// Whether somebody has to do something: grant a permission, make what is missing.
     pub fn is_refusal(&self) -> bool {
         let Some(code) = self.code.as_deref() else { return self.status == Some(403) };

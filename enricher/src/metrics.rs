@@ -30,7 +30,7 @@ pub use peer::{Figures, collected_ms};
 pub use progress::{Age, InFlight, Reading, Retention};
 pub use reports::AssetEvent;
 pub use source::{ReadBy, Subscription};
-pub use written::Retry;
+pub use written::{Repeat, Retry};
 
 use answering::Answering;
 use lookups::LookupMetrics;

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::budget::Permit;
 use crate::in_order::InOrder;
-use crate::metrics::{self, Step};
+use crate::metrics::{self, Metrics, Repeat, Step};
 use crate::resolving::{Attempt, Sources, resolving};
+use crate::sink::tally::Tally;
 use crate::sink::{self, Origin};
 use crate::source::{self, Batches};
 use crate::worker::Worker;
@@ -56,27 +57,63 @@ pub enum Error {
 pub async fn run(worker: &Arc<Worker>, held: Held) -> Result<End, Error> {
     let held = Arc::new(held);
     let lost = held.lost();
-    tokio::select! {
+    let mut repeats = Repeats::of(worker, &held);
+    let end = tokio::select! {
         biased;
         () = lost.cancelled() => Ok(End::Lost),
-        end = work(worker, &held) => match end {
+        end = work(worker, &held, &repeats.tally) => match end {
             Err(Error::Sink(sink::Error::Lost)) => Ok(End::Lost),
             end => end,
         },
+    };
+    repeats.why = match end {
+        Ok(End::Lost) => Repeat::LeaseLost,
+        Ok(End::ShardEnd | End::HandedOver) => Repeat::Stopped,
+        Err(_) => Repeat::Failed,
+    };
+    end
+}
+
+/// Tells, when the work on a shard ends however it does, what its next owner writes again.
+struct Repeats {
+    metrics: Arc<Metrics>,
+    held: Arc<Held>,
+    tally: Arc<Tally>,
+    why: Repeat,
+}
+
+impl Repeats {
+    fn of(worker: &Worker, held: &Arc<Held>) -> Repeats {
+        let (metrics, held) = (Arc::clone(&worker.metrics), Arc::clone(held));
+        Repeats { metrics, held, tally: Arc::default(), why: Repeat::Stopped }
     }
 }
 
-async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
+impl Drop for Repeats {
+    fn drop(&mut self) {
+        // A lease that is given back is given back at the last position.
+        let start = match self.why {
+            Repeat::LeaseLost => self.held.checkpoint(),
+            _ => self.held.position(),
+        };
+        self.metrics.repeats(self.why, self.tally.beyond(&start));
+    }
+}
+
+async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Result<End, Error> {
     let asked_back = held.asked_back();
     let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
     let mut lag = batches.lag();
     let mut in_flight = InOrder::new(IN_FLIGHT);
-    let mut caution = Caution::of(held, worker);
+    let mut caution = Caution::of(held, worker, tally);
     let end = loop {
         tokio::select! {
             biased;
             () = asked_back.cancelled() => break End::HandedOver,
-            Some(done) = in_flight.next() => held.advance(done?),
+            Some(done) = in_flight.next() => {
+                held.advance(done?);
+                tally.settle(&held.checkpoint());
+            }
             lag = lag.next() => held.worked(0, Some(lag)),
             next = batches.next(), if in_flight.has_room() => match next? {
                 Some((batch, permit)) if !caution.is_over() => {
@@ -85,8 +122,11 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>) -> Result<End, Error> {
                     caution.work(worker, held, batch, &mut in_flight).await?;
                 }
                 Some((batch, permit)) => {
+                    let now_ms = clock::now_ms();
+                    let origin = Origin::of(&batch, held, now_ms);
+                    let origin = origin.map(|origin| origin.counted(tally));
                     let (worker, held) = (Arc::clone(worker), Arc::clone(held));
-                    in_flight.push(carry(worker, held, batch, permit));
+                    in_flight.push(carry(worker, held, batch, origin, permit));
                 }
                 None => break End::ShardEnd,
             },
@@ -104,12 +144,13 @@ async fn carry(
     worker: Arc<Worker>,
     held: Arc<Held>,
     batch: Batch,
+    origin: Option<Origin>,
     mut permit: Permit,
 ) -> Result<Position, Error> {
     worker.metrics.batch_read(&batch);
     held.worked(batch.bytes() as u64, batch.lag);
-    let now_ms = clock::now_ms();
-    let Some(origin) = Origin::of(&batch, &held, now_ms) else { return Ok(batch.end) };
+    let Some(origin) = origin else { return Ok(batch.end) };
+    let now_ms = origin.now_ms;
     if let Some((oldest_ms, _)) = origin.arrived_ms {
         worker.metrics.begun(oldest_ms, now_ms);
     }

@@ -12,6 +12,7 @@ pub mod object;
 pub mod put;
 pub mod s3;
 pub mod storage;
+pub mod tally;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::seam::{Pending, join};
 pub use pipeline::Route;
 use pipeline::divide::{Both, Division, Form, Share, Want, divide};
 use pipeline::{Lines, Output};
+use tally::Tally;
 
 /// One place that takes the lines of one route.
 pub trait Sink: Send + Sync {
@@ -73,6 +75,7 @@ pub struct Origin {
     pub now_ms: i64,
     /// When the earliest and the latest record came to the stream, where that is known.
     pub arrived_ms: Option<(i64, i64)>,
+    tally: Option<Arc<Tally>>,
 }
 
 /// The right to write lines.
@@ -296,7 +299,22 @@ impl Origin {
             records: batch.records.len(),
             now_ms,
             arrived_ms: batch.arrived_ms(),
+            tally: None,
         })
+    }
+
+    /// The same, with what keeps count of what is durable.
+    #[must_use]
+    pub fn counted(self, tally: &Arc<Tally>) -> Origin {
+        Origin { tally: Some(Arc::clone(tally)), ..self }
+    }
+
+    /// Lines from there are durable in a destination, which would take them once more.
+    pub fn wrote(&self, lines: usize) {
+        if let Some(tally) = &self.tally {
+            let (sequence, sub_sequence) = self.last.clone();
+            tally.add(lease::Position::After { sequence, sub_sequence }, lines);
+        }
     }
 
     /// Of the n-th part of a replay, which no lease is about.
@@ -305,7 +323,8 @@ impl Origin {
         let place = (number.expect("a number without a sign is one"), 0);
         let (shard, first, last) = (ShardId::new(replay), place.clone(), place);
         let (epoch, right, arrived_ms) = (0, Right::Own, None);
-        Origin { shard, epoch, right, first, last, records, now_ms, arrived_ms }
+        let tally = None;
+        Origin { shard, epoch, right, first, last, records, now_ms, arrived_ms, tally }
     }
 
     /// Whether output may still be written: the lease is held and its deadline ahead.

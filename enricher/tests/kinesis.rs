@@ -419,8 +419,11 @@ async fn only_refused_entries_are_sent_again() {
     script.answer("PutRecords", json!({"FailedRecordCount": 1, "Records": [taken, refused]}));
     script.answer("PutRecords", json!({"FailedRecordCount": 0, "Records": [taken]}));
     let (held, _keeper) = held().await;
-    let written = stream(&script, Fallback::None).await.write(part(&held, &["a", "b", "c"])).await;
+    let (sink, metrics) = packing_stream(&script, Fallback::None, Packing::default()).await;
+    let written = sink.write(part(&held, &["a", "b", "c"])).await;
     assert!(matches!(written, Ok(Written::Durable)), "{written:?}");
+    let twice = "snowmelt_duplicates_total{cause=\"answer_lost\"} 3\n";
+    assert!(metrics.text().contains(twice), "the first request may have been taken");
     assert_eq!(
         sent(&script),
         [vec!["a", "b", "c"], vec!["a", "b", "c"], vec!["a", "c"], vec!["c"]]
@@ -438,7 +441,7 @@ async fn packed_lines_are_read_by_our_own_source() {
         let records = vec![refused.clone(); if aggregate { 2 } else { 500 }];
         script.answer("PutRecords", json!({"FailedRecordCount": 1, "Records": records}));
         script.answer("PutRecords", TAKE_ALL);
-        let sink = packing_stream(&script, Fallback::None, Packing { aggregate, zstd }).await;
+        let sink = packing_stream(&script, Fallback::None, Packing { aggregate, zstd }).await.0;
         let (held, _keeper) = held().await;
         let written = sink.write(part(&held, &texts)).await.expect("all is taken in the end");
         assert!(matches!(written, Written::Durable));
@@ -501,10 +504,14 @@ async fn nothing_is_sent_for_a_lease_that_is_gone() {
 }
 
 async fn stream(script: &Script, fallback: Fallback) -> Stream {
-    packing_stream(script, fallback, Packing::default()).await
+    packing_stream(script, fallback, Packing::default()).await.0
 }
 
-async fn packing_stream(script: &Script, fallback: Fallback, packing: Packing) -> Stream {
+async fn packing_stream(
+    script: &Script,
+    fallback: Fallback,
+    packing: Packing,
+) -> (Stream, Arc<Metrics>) {
     let (client, metrics) = (script.client().await, Arc::new(Metrics::new()));
     let settings = stream::Settings {
         stream: "out".to_owned(),
@@ -514,7 +521,7 @@ async fn packing_stream(script: &Script, fallback: Fallback, packing: Packing) -
         form: Form::Own,
         packing,
     };
-    Stream::new(client, settings, fallback, metrics)
+    (Stream::new(client, settings, fallback, Arc::clone(&metrics)), metrics)
 }
 
 /// The lines of each request, sorted by the order in which requests came.

@@ -92,6 +92,11 @@ impl Held {
         panic!("{} went back from {present} to {to}", self.shared.key);
     }
 
+    /// The position that is stored: where the next owner starts if this one dies.
+    pub fn checkpoint(&self) -> Position {
+        self.shared.lock().checkpoint.clone()
+    }
+
     /// Takes note of work read from the shard, from which its weight is computed: so many bytes,
     /// the last of them so far behind the tip.
     pub fn worked(&self, bytes: u64, lag: Option<Duration>) {
@@ -154,6 +159,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) position: Position,
+    /// The position that is known to be stored.
+    checkpoint: Position,
     pub(crate) deadline: Instant,
     pub(crate) bytes: u64,
     pub(crate) lag: Option<Duration>,
@@ -166,6 +173,7 @@ impl Shared {
     pub(crate) fn new(grant: &Grant, deadline: Instant, keeper: Arc<Notify>) -> Shared {
         let state = State {
             position: grant.position.clone(),
+            checkpoint: grant.position.clone(),
             deadline,
             bytes: 0,
             lag: None,
@@ -184,6 +192,12 @@ impl Shared {
             keeper,
             state: Mutex::new(state),
         }
+    }
+
+    /// A renewal is acknowledged.
+    pub(crate) fn stored(&self, deadline: Instant, checkpoint: Position) {
+        let mut state = self.lock();
+        (state.deadline, state.checkpoint) = (deadline, checkpoint);
     }
 
     pub(crate) fn lose(&self) {

@@ -324,10 +324,9 @@ impl Desk {
     fn perform(&mut self, command: Command) {
         match command {
             Command::Grant(grant) => self.grant(grant),
-            Command::Extend(key, deadline) => {
-                if let Some(task) = self.tasks.get(&key) {
-                    task.shared.lock().deadline = self.started + deadline;
-                }
+            Command::Extend(key, deadline, checkpoint) => {
+                let deadline = self.started + deadline;
+                self.tell(&key, |shared| shared.stored(deadline, checkpoint));
             }
             Command::Announced(key, number) => {
                 self.tell(&key, |shared| shared.on_record.send_modify(|last| *last = number));

@@ -303,7 +303,8 @@ impl Protocol {
                 }
             }
             Change::Renew { .. } if holding.stage == Stage::Working => {
-                out.push(Command::Extend(key.clone(), holding.deadline));
+                let checkpoint = holding.lease.checkpoint.clone();
+                out.push(Command::Extend(key.clone(), holding.deadline, checkpoint));
                 if let Some(number) = holding.stored_announcement() {
                     out.push(Command::Announced(key.clone(), number));
                 }

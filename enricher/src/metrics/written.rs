@@ -21,6 +21,20 @@ pub enum Retry {
     Manifest,
 }
 
+/// Why lines may be in a destination twice.
+#[derive(Clone, Copy, Debug)]
+pub enum Repeat {
+    /// A stream may have taken the records of a request that it did not answer, or with an error of
+    /// its own; they are sent again.
+    AnswerLost,
+    /// They were durable and not in the checkpoint when their lease was lost.
+    LeaseLost,
+    /// They were when a shard could not be worked, which is tried again.
+    Failed,
+    /// They were when the time to drain was over.
+    Stopped,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct WriteMetrics {
     lines: IntCounterVec,
@@ -32,6 +46,7 @@ pub(super) struct WriteMetrics {
     unwanted: IntCounterVec,
     retries: IntCounterVec,
     lost_lines: IntCounter,
+    repeated: IntCounterVec,
 }
 
 impl WriteMetrics {
@@ -42,6 +57,10 @@ impl WriteMetrics {
         let fallback = "Lines that were too large for a stream and became objects.";
         let failed = "Requests of a sink that failed.";
         let unwanted = "Lines that no destination wants.";
+        let repeated = "Lines that may be in a destination twice, by cause: `answer_lost`, of a \
+                        request to a stream; `lease_lost`, `failed` and `stopped`, durable and \
+                        past the checkpoint when a shard was left so. A worker that is killed \
+                        counts nothing.";
         let retries = "Requests and entries that were tried again, by what they were.";
         WriteMetrics {
             lines: counters(r, "lines_total", "Lines durable in a sink.", &by_sink),
@@ -52,6 +71,7 @@ impl WriteMetrics {
             errors: counters(r, "write_errors_total", failed, &by_sink),
             unwanted: counters(r, "unwanted_lines_total", unwanted, &["route"]),
             retries: counters(r, "retries_total", retries, &["what"]),
+            repeated: counters(r, "duplicates_total", repeated, &["cause"]),
             lost_lines: counter(r, "lost_lines_total", "Lines given up with their lease."),
         }
     }
@@ -95,6 +115,17 @@ impl Metrics {
             Retry::Manifest => "manifest",
         };
         self.writing.retries.with_label_values(&[name]).inc();
+    }
+
+    /// Lines may be written twice.
+    pub fn repeats(&self, why: Repeat, lines: u64) {
+        let name = match why {
+            Repeat::AnswerLost => "answer_lost",
+            Repeat::LeaseLost => "lease_lost",
+            Repeat::Failed => "failed",
+            Repeat::Stopped => "stopped",
+        };
+        self.writing.repeated.with_label_values(&[name]).inc_by(lines);
     }
 
     /// Lines were lost with their lease: the next owner of their shard makes them again.

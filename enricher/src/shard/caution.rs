@@ -19,6 +19,7 @@ use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::in_order::InOrder;
 use crate::sink::Origin;
+use crate::sink::tally::Tally;
 use crate::worker::Worker;
 use pipeline::Output;
 
@@ -37,13 +38,14 @@ pub(super) struct Caution {
     left: usize,
     /// How many owners died.
     deaths: u64,
+    tally: Arc<Tally>,
 }
 
 type InFlight = InOrder<Result<Position, Error>>;
 
 impl Caution {
     /// As much as a lease calls for.
-    pub(super) fn of(held: &Held, worker: &Worker) -> Caution {
+    pub(super) fn of(held: &Held, worker: &Worker, tally: &Arc<Tally>) -> Caution {
         let suspect = held.suspected().cloned();
         let deaths = held.fruitless_owners();
         let called_for = suspect.is_some() || deaths >= FRUITLESS;
@@ -51,7 +53,8 @@ impl Caution {
             let shard = held.shard();
             tracing::warn!(%shard, deaths, "its owners keep dying; it is read with caution");
         }
-        Caution { suspect, left: if called_for { worker.budget.limit() } else { 0 }, deaths }
+        let left = if called_for { worker.budget.limit() } else { 0 };
+        Caution { suspect, left, deaths, tally: Arc::clone(tally) }
     }
 
     /// Whether the shard may be read as usual.
@@ -93,7 +96,7 @@ impl Caution {
         let now_ms = clock::now_ms();
         let mut permit = worker.budget.take(piece.cost()).await;
         let end = piece.end.clone();
-        let origin = Origin::of(&piece, held, now_ms);
+        let origin = Origin::of(&piece, held, now_ms).map(|origin| origin.counted(&self.tally));
         let records = records(&piece).map(|records| self.once_more(records));
         let killer = records.as_ref().is_some_and(|records| records.tries > TRIES);
         let output = match records {

@@ -19,7 +19,7 @@ use pipeline::divide::Form;
 use crate::backoff::Backoff;
 use crate::circuit::{Circuit, Then};
 use crate::health::{Check, Failure, Need, Unfit};
-use crate::metrics::{Metrics, Retry};
+use crate::metrics::{Metrics, Repeat, Retry};
 use crate::pool::Pool;
 use crate::seam::Pending;
 use crate::seam::join;
@@ -172,6 +172,7 @@ impl Kinesis {
                         if !refused {
                             let (route, label) = (self.settings.route, self.label());
                             self.metrics.wrote(route, label, parcel.lines, parcel.bytes);
+                            part.origin.wrote(parcel.lines);
                         }
                         refused
                     };
@@ -214,6 +215,10 @@ impl Kinesis {
             Err(failure) => failure,
         };
         self.metrics.write_failed(self.settings.route, self.label());
+        if failure.is_unclear() {
+            let lines = parcels.iter().map(|parcel| parcel.lines).sum::<usize>() as u64;
+            self.metrics.repeats(Repeat::AnswerLost, lines);
+        }
         match turn.failed(&failure) {
             Then::Again => Ok(Answered { refused: None, throttled: is_throttle(&failure) }),
             Then::GiveUp => {

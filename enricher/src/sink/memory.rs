@@ -61,6 +61,7 @@ impl Memory {
         }
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.extend(part.lines.iter().map(<[u8]>::to_vec));
+        part.origin.wrote(part.lines.len());
         Ok(Written::Durable)
     }
 }

@@ -102,7 +102,29 @@ async fn a_shard_that_fails_is_given_back_and_the_others_go_on() {
     // It is tried again when its pause is over, and nothing was lost.
     until("the shard", async || stage.position("shard-1").await == after(59)).await;
     assert_eq!(stage.failures("shard-1").await, 0, "it is worked again");
-    stage.check(&[&worker]);
+    assert_eq!(worker.repeats("failed"), stage.repeated(&[&worker]));
+    let metrics = Arc::clone(&worker.metrics);
+    assert!(matches!(worker.drain().await, End::Drained));
+    let stopped = "snowmelt_duplicates_total{cause=\"stopped\"} 0";
+    assert!(metrics.text().contains(stopped), "a drain leaves nothing to repeat");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_next_owner_of_a_lost_lease_writes_again_is_counted() {
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 60);
+    let worker = stage.start("worker");
+    // No batch is done, and all of them have been written to one of two places.
+    worker.bad.close();
+    let good = stage.good.len();
+    until("the good events", async || worker.enriched.lines().len() == good).await;
+    stage.steal("shard-1").await;
+    until("the loss", async || worker.metrics.counts().lost == 1).await;
+    until("the count", async || worker.repeats("lease_lost") > 0).await;
+    worker.bad.open();
+    until("the shard", async || stage.position("shard-1").await == after(59)).await;
+    assert_eq!(stage.repeated(&[&worker]), good);
+    assert_eq!(worker.repeats("lease_lost"), good);
     assert!(matches!(worker.drain().await, End::Drained));
 }
 

@@ -209,6 +209,14 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// How many lines workers wrote more than once.
+    pub(crate) fn repeated(&self, workers: &[&Running]) -> usize {
+        let bad: usize = workers.iter().map(|worker| worker.bad.lines().len()).sum();
+        self.check(workers) + bad - self.bad
+    }
+}
+
 /// What the sinks and the shards of a worker use, with a budget of so many bytes.
 pub(crate) fn shared(budget: usize) -> Shared {
     Shared::new(Arc::new(Pool::new(2).expect("threads start")), budget)
@@ -218,6 +226,14 @@ impl Running {
     pub(crate) async fn drain(self) -> End {
         self.stop.drain.cancel();
         self.end.await.expect("the worker does not panic")
+    }
+
+    /// The lines that it says may be in a destination twice, by cause.
+    pub(crate) fn repeats(&self, cause: &str) -> usize {
+        let name = format!("snowmelt_duplicates_total{{cause=\"{cause}\"}} ");
+        let text = self.metrics.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        value.map_or(0, |value| value.parse().expect("a count"))
     }
 
     pub(crate) fn written(&self) -> usize {

@@ -66,8 +66,8 @@ pub(crate) enum Command {
     Write(Write),
     /// A lease became ours: start the shard's task.
     Grant(Grant),
-    /// Output may be written until then.
-    Extend(LeaseKey, Duration),
+    /// Output may be written until then, and this is where the shard stands in the store.
+    Extend(LeaseKey, Duration, Position),
     /// The announcement of this number is stored.
     Announced(LeaseKey, u64),
     /// Ask the shard's task to finish.

@@ -269,7 +269,7 @@ impl Bug {
         let margin = config.margin();
         for command in commands.iter_mut() {
             let deadline = match command {
-                Command::Extend(_, deadline) => Some(deadline),
+                Command::Extend(_, deadline, _) => Some(deadline),
                 Command::Grant(grant) => Some(&mut grant.deadline),
                 _ => None,
             };

@@ -444,7 +444,7 @@ impl World {
     fn perform(&mut self, number: WorkerNumber, command: Command) -> Result<(), Violation> {
         match command {
             Command::Grant(grant) => return self.grant(number, grant),
-            Command::Extend(key, deadline) => {
+            Command::Extend(key, deadline, _) => {
                 if let Some(task) = self.workers[number].tasks.get_mut(&key) {
                     task.deadline = deadline;
                 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Frame, Names, Open, Settings, manifest};
 use crate::circuit::{Circuit, Then};
-use crate::health::{Check, Failure, Need, Unfit};
+use crate::health::{Check, Need, Unfit};
 use crate::metrics::{Metrics, Retry};
 use crate::sink::put::Put;
 use crate::sink::storage::Storage;
@@ -132,7 +132,7 @@ impl Upload {
                     return Ok(if ours { Put::Written } else { put });
                 }
                 Err(failure) => {
-                    name.tried = tried || is_unclear(&failure);
+                    name.tried = tried || failure.is_unclear();
                     self.metrics.retried(Retry::Object);
                     let label = self.settings.label(self.storage.name());
                     self.metrics.write_failed(self.settings.route, label);
@@ -194,13 +194,9 @@ impl Upload {
         for frame in frames {
             let label = self.settings.label(self.storage.name());
             self.metrics.wrote(route, label, frame.lines, frame.text_bytes);
+            frame.origin.wrote(frame.lines);
         }
     }
-}
-
-/// Whether the object may have been written all the same.
-fn is_unclear(failure: &Failure) -> bool {
-    failure.status.is_none_or(|status| status >= 500)
 }
 
 /// Tells everybody who waits for an object what became of it.
