@@ -1,23 +1,36 @@
 //! How fast a worker catches up with a stream of another process, and how fast a reader does that
-//! does nothing else. Figures for BENCHMARKS.md, which no test asserts:
+//! does nothing else; and how long an event takes through a worker that keeps up. Figures for BENCHMARKS.md, which no test asserts:
 //! `cargo test --workspace --test throughput -- --ignored --nocapture --test-threads=1`.
 
 #![allow(clippy::print_stdout, reason = "figures are printed")]
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
+use tests::arrivals::Arrivals;
 use tests::emulators::{self, Emulators, REGION};
+use tests::traffic::{self, Expected, Producer};
 use tests::workers::{self, Worker};
 use tests::{admin, scratch, wait};
+use tokio::task::JoinSet;
 
 const PAYLOADS: &str = "payloads";
 const ENRICHED: &str = "enriched";
 const BAD: &str = "bad";
 const SHARDS: i32 = 4;
 const SOON: Duration = Duration::from_secs(120);
+
+/// So many events are sent at once, so often, and so many times.
+const PER_TICK: u32 = 50;
+const TICK: Duration = Duration::from_millis(50);
+const PARTS: u32 = 600;
+
+/// How often a reader looks that has seen everything.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a worker that starts has before it.
 const BACKLOG: usize = 200_000;
@@ -42,7 +55,7 @@ async fn catch_up(scratch: &Path, name: &str, source: &str) -> Result<()> {
     ]);
     let made = tokio::task::spawn_blocking(move || generate.output()).await??;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let all = records(&aws.kinesis, PAYLOADS).await?;
     let reading = began.elapsed();
     let bytes: usize = all.iter().map(|record| record.data().as_ref().len()).sum();
@@ -59,7 +72,7 @@ async fn catch_up(scratch: &Path, name: &str, source: &str) -> Result<()> {
         let metrics = worker.get("/metrics").await?.body;
         let read = admin::metric(&metrics, "snowmelt_records_total").unwrap_or_default();
         if read > 0.0 && began.is_none() {
-            began = Some(std::time::Instant::now());
+            began = Some(Instant::now());
         }
         ensure!(read >= all.len() as f64, "{read} of {}", all.len());
         Ok(began.map(|began| began.elapsed()))
@@ -116,6 +129,106 @@ async fn start(aws: &Emulators, scratch: &Path, source: &str) -> Result<Worker> 
         "#
     );
     Worker::start("worker", admin, &config, scratch).await
+}
+
+/// From when an event is sent until a reader of the stream that the worker writes to has it, at a
+/// thousand events a second. Both times are this process's own.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; figures for BENCHMARKS.md"]
+async fn latency() -> Result<()> {
+    for (name, source) in [
+        ("polling, as it is set", ""),
+        ("polling every 250 ms", "poll_interval = \"250ms\""),
+        ("subscriptions", "mode = \"fan_out\""),
+    ] {
+        scratch::run(async |scratch| delays(scratch, name, source).await).await?;
+    }
+    Ok(())
+}
+
+async fn delays(scratch: &Path, name: &str, source: &str) -> Result<()> {
+    let aws = streams(scratch).await?;
+    let mut worker = start(&aws, scratch, source).await?;
+    wait::until("the leases", SOON, async || {
+        let held = format!("snowmelt_leases{{state=\"held\"}} {SHARDS}\n");
+        Ok(worker.get("/metrics").await?.body.contains(&held).then_some(()))
+    })
+    .await?;
+    let seen = Arc::new(Mutex::new(HashMap::new()));
+    let mut readers = JoinSet::new();
+    for shard in aws.kinesis.list_shards().stream_name(ENRICHED).send().await?.shards() {
+        let (kinesis, seen) = (aws.kinesis.clone(), Arc::clone(&seen));
+        let shard = shard.shard_id().to_owned();
+        readers.spawn(async move { follow(&kinesis, &shard, &seen).await });
+    }
+    let mut producer = Producer::new(&aws.kinesis, PAYLOADS);
+    let mut sent = HashMap::new();
+    let mut tick = tokio::time::interval(TICK);
+    for part in 1..=PARTS {
+        tick.tick().await;
+        let at = Instant::now();
+        producer.send_up_to(part * PER_TICK).await?;
+        for number in (part - 1) * PER_TICK..part * PER_TICK {
+            sent.insert(traffic::event_id(number), at);
+        }
+    }
+    let expected: Vec<String> = producer.ids(Expected::Enriched).cloned().collect();
+    wait::until("the last event", SOON, async || {
+        let seen = seen.lock().expect("no reader panics with it").len();
+        Ok((seen >= expected.len()).then_some(()))
+    })
+    .await?;
+    readers.shutdown().await;
+    let status = worker.terminate(SOON).await?;
+    ensure!(status.success(), "{status}: {}", worker.log()?);
+    let seen = seen.lock().expect("no reader panics with it");
+    let mut delays: Vec<Duration> =
+        expected.iter().map(|id| seen[id].saturating_duration_since(sent[id])).collect();
+    delays.sort();
+    let ms = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize].as_millis();
+    println!(
+        "{name}: {} events at {} a second: p50 {} ms, p99 {} ms, longest {} ms",
+        delays.len(),
+        PER_TICK * 1000 / TICK.as_millis() as u32,
+        ms(0.5),
+        ms(0.99),
+        ms(1.0),
+    );
+    Ok(())
+}
+
+/// Notes when events come to a shard of the stream that the worker writes to.
+async fn follow(
+    kinesis: &aws_sdk_kinesis::Client,
+    shard: &str,
+    seen: &Mutex<HashMap<String, Instant>>,
+) -> Result<()> {
+    let iterator = kinesis
+        .get_shard_iterator()
+        .stream_name(ENRICHED)
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::TrimHorizon);
+    let mut next = iterator.send().await?.shard_iterator;
+    while let Some(iterator) = next.take() {
+        let answer = kinesis.get_records().shard_iterator(iterator).send().await?;
+        let at = Instant::now();
+        let empty = answer.records.is_empty();
+        let mut arrivals = Arrivals::default();
+        for record in answer.records {
+            arrivals.count(std::str::from_utf8(record.data().as_ref())?)?;
+        }
+        {
+            let mut seen = seen.lock().expect("no reader panics with it");
+            for id in arrivals.enriched.into_keys() {
+                seen.entry(id).or_insert(at);
+            }
+        }
+        next = answer.next_shard_iterator;
+        if empty {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    Ok(())
 }
 
 /// All records of a stream.
