@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "measurements end with what they saw")]
 #![allow(clippy::disallowed_methods, reason = "the storm is chosen by the environment")]
 
+mod destinations;
 mod idle;
 mod lag;
 mod latest;

@@ -97,6 +97,18 @@ pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Bucket> 
     Ok(found)
 }
 
+/// The lines of all objects of a bucket, each with the name of its object. What readers pass over is
+/// left out.
+pub async fn lines(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Vec<(String, String)>> {
+    let mut lines = Vec::new();
+    for key in objects(s3, bucket).await?.into_iter().filter(|key| !is_hidden(key)) {
+        let answer = s3.get_object().bucket(bucket).key(&key).send().await?;
+        let text = decompressed(&key, &answer.body.collect().await?.into_bytes())?;
+        lines.extend(text.lines().map(|line| (key.clone(), line.to_owned())));
+    }
+    Ok(lines)
+}
+
 /// The names of all objects of a bucket.
 pub async fn objects(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Vec<String>> {
     let mut names = Vec::new();
