@@ -4,20 +4,24 @@
     tests/queries.py PROGRAM SNOWMELT
 
 DuckDB writes two files of events as two versions of a schema leave them, so that neither engine
-reads what it wrote alone: a column, a member of a struct and one of a list's structs appear. And
-what `snowmelt enrich` writes, in either form of tables, has the events that its lines have.
+reads what it wrote alone: a column, a member of a struct and one of a list's structs appear. Of
+what `snowmelt enrich` writes, in either form of tables, the same questions are asked: DuckDB answers
+them over the files, over the Iceberg tables, and over what PyIceberg reads of those.
 """
 
 import collections
 import decimal
 import datetime
+import importlib
 import json
+import logging
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 import duckdb
+from pyiceberg.catalog.sql import SqlCatalog
 
 LINK = "unstruct_event_com_acme_link_click_1"
 USER = "contexts_com_acme_user_1"
@@ -75,12 +79,48 @@ STATEMENTS = [
     ("SELECT count(added) AS a, max(collector_tstamp) AS m, count(platform) AS p FROM events", {}),
 ]
 
+CLICK = "unstruct_event_com_snowplowanalytics_snowplow_link_click_1"
+CART = "unstruct_event_com_snowplowanalytics_snowplow_add_to_cart_1"
+PAGE = "contexts_com_snowplowanalytics_snowplow_web_page_1"
+# The same questions of the columns that generated events have.
+ENRICHED = [
+    ("SELECT count(*) AS n FROM events", {}),
+    ("SELECT event_name, count(*) AS n FROM events GROUP BY 1 ORDER BY 2 DESC, 1", {}),
+    ("""SELECT date_trunc('hour', collector_tstamp) AS h, count(*) AS n, count(DISTINCT page_urlhost) AS a
+        FROM events GROUP BY 1 ORDER BY 1""", {}),
+    (f"""SELECT {CART}['category'] AS c, round(sum({CART}['quantity'] * {CART}['unit_price']), 2) AS s FROM events
+        WHERE event_name = 'add_to_cart' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10""", {}),
+    (f"""SELECT events.{CLICK}.target_url AS u, count(*) AS n FROM events GROUP BY 1
+        ORDER BY 2 DESC, 1 NULLS LAST""", {}),
+    (f"""SELECT p['id'] AS i, count(*) AS n FROM (SELECT unnest({PAGE}) AS p FROM events) GROUP BY 1
+        ORDER BY 2 DESC, 1 LIMIT 50""", {}),
+    ("SELECT approx_percentile_cont(dvce_screenwidth, 0.5) AS p FROM events",
+     {"approx_percentile_cont": "quantile_cont"}),
+    ("""SELECT domain_sessionid, event_id,
+        row_number() OVER (PARTITION BY domain_sessionid ORDER BY derived_tstamp, event_id) AS rn
+        FROM events QUALIFY rn = 1 ORDER BY 1 LIMIT 50""", {}),
+    ("""SELECT app_id, page_urlhost, count(*) AS n FROM events GROUP BY ROLLUP (app_id, page_urlhost)
+        ORDER BY 1 NULLS LAST, 2 NULLS LAST, 3""", {}),
+    ("""WITH s AS (SELECT br_lang, derived_tstamp AS t, lag(derived_tstamp)
+            OVER (PARTITION BY domain_userid ORDER BY derived_tstamp, event_id) AS p FROM events)
+        SELECT br_lang, count(*) FILTER (WHERE p IS NULL OR t - p > INTERVAL '100 milliseconds') AS sessions
+        FROM s GROUP BY 1 ORDER BY 1""", {}),
+    ("""SELECT regexp_replace(page_urlpath, '^.*/', '') AS x, count(*) AS n, sum(se_value) AS v
+        FROM events GROUP BY 1 ORDER BY 2 DESC, 1""", {}),
+    ("SELECT * FROM events WHERE event_id = (SELECT min(event_id) FROM events)", {}),
+    ("SELECT event_name, count(*) AS n, count(DISTINCT event_id) AS e FROM failed GROUP BY 1 ORDER BY 1", {}),
+    ("""SELECT kind, reason, app_id, count(*) AS n, min(failure_tstamp) AS t FROM bad
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 NULLS LAST""", {}),
+]
+
 
 def alike(value):
     """A value as both can be held against one another."""
     if isinstance(value, datetime.datetime):
         utc = value.astimezone(datetime.timezone.utc) if value.tzinfo else value
         return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return float(value)
     if isinstance(value, dict):
@@ -88,7 +128,16 @@ def alike(value):
     if isinstance(value, list):
         return [alike(part) for part in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return round(float(value), 9)
+    return value
+
+
+def without_empty(value):
+    """Empty lists as none: PyIceberg 0.12 reads a list that is null as one that is empty."""
+    if isinstance(value, dict):
+        return {name: without_empty(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [without_empty(part) for part in value] or None
     return value
 
 
@@ -99,8 +148,48 @@ def near(ours, theirs, statement):
     return all(abs(a[0] - b[0]) <= 0.01 * abs(b[0]) for a, b in zip(ours, theirs, strict=True))
 
 
+def judges(folder):
+    """DuckDB over what was written, by what read it: a connection each with all three tables."""
+    logging.getLogger("pyiceberg").setLevel(logging.ERROR)
+    lake = folder / "iceberg"
+    catalog = SqlCatalog("snowmelt", uri=f"sqlite:///{lake}/catalog.db", warehouse=str(lake))
+    of_files, of_iceberg, of_pyiceberg = (
+        duckdb.connect(config={"allow_unsigned_extensions": "true"}) for _ in range(3)
+    )
+    for name in ("avro", "iceberg"):
+        module = importlib.import_module(f"duckdb_extension_{name}")
+        extension = next(pathlib.Path(module.__file__).parent.rglob("*.duckdb_extension"))
+        of_iceberg.execute(f"LOAD '{extension}'")
+    for table in ("events", "failed", "bad"):
+        files = f"{folder}/parquet/{table}/**/*.parquet"
+        of_files.execute(
+            f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}', "
+            "union_by_name = true, hive_partitioning = true)"
+        )
+        known = catalog.load_table(f"snowmelt.{table}")
+        of_iceberg.execute(f"CREATE VIEW {table} AS SELECT * FROM iceberg_scan('{known.metadata_location}')")
+        of_pyiceberg.register(table, known.scan().to_arrow())
+    found = [("parquet", of_files), ("iceberg", of_iceberg), ("PyIceberg", of_pyiceberg)]
+    for _, judge in found:
+        judge.execute("SET TimeZone = 'UTC'")
+    return found
+
+
+def rows_of(program, place, statement):
+    asked = [program, "--data", place, "--format", "json", "--quiet", statement]
+    return json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+
+
+def differing(ours, theirs):
+    """The first values that differ, ours first."""
+    if len(ours) != len(theirs) or not ours or len(ours[0]) != len(theirs[0]):
+        return f"{len(ours)} rows, {len(theirs)} rows: {ours[:1]} {theirs[:1]}"
+    pairs = (pair for rows in zip(ours, theirs) for pair in zip(*rows))
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
+
+
 def enriched(program, snowmelt, folder):
-    """How many answers about enriched events are not what their lines say."""
+    """How many answers about enriched events are not what their lines and other engines say."""
     payloads = folder / "payloads.bin"
     quiet = [snowmelt, "--quiet"]
     generate = [*quiet, "generate", "--events", "900", "--bad", "0.1", "--output", payloads]
@@ -113,20 +202,27 @@ def enriched(program, snowmelt, folder):
     failed = 0
     for form in ("parquet", "iceberg"):
         subprocess.run([*enrich[:-2], "--format", form, "--output", folder / form], check=True)
-
-        def rows(statement):
-            asked = [program, "--data", folder / form, "--format", "json", "--quiet", statement]
-            return json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
-
-        counted = rows(
-            "SELECT event_name AS name, count(DISTINCT event_id) AS n FROM events GROUP BY 1"
-        )
-        refused = rows("SELECT count(*) AS n FROM bad")[0]["n"]
-        if {row["name"]: row["n"] for row in counted} != names or refused != bad:
+        counted = "SELECT event_name AS name, count(DISTINCT event_id) AS n FROM events GROUP BY 1"
+        counted = {row["name"]: row["n"] for row in rows_of(program, folder / form, counted)}
+        refused = rows_of(program, folder / form, "SELECT count(*) AS n FROM bad")[0]["n"]
+        if counted != names or refused != bad:
             failed += 1
             print(f"{form}: {counted}, {refused} bad; expected {names}, {bad}", file=sys.stderr)
-        else:
-            print(f"{form}: {len(lines)} events and {bad} bad rows, as the lines have them")
+    for judge, base in judges(folder):
+        form = "parquet" if judge == "parquet" else "iceberg"
+        for statement, words in ENRICHED:
+            ours = [[alike(value) for value in row.values()] for row in rows_of(program, folder / form, statement)]
+            for word, theirs in words.items():
+                statement = statement.replace(word, theirs)
+            theirs = base.execute(statement).to_arrow_table().to_pylist()
+            theirs = [[alike(value) for value in row.values()] for row in theirs]
+            if judge == "PyIceberg":
+                ours, theirs = without_empty(ours), without_empty(theirs)
+            near_enough = near(ours, theirs, "approx_" if words else "")
+            if not theirs or not near_enough:
+                failed += 1
+                print(f"{judge}: {statement}\n  {differing(ours, theirs)}", file=sys.stderr)
+        print(f"{len(ENRICHED)} statements over {len(lines)} events, beside DuckDB over {judge}")
     return failed
 
 
