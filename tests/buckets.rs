@@ -1,5 +1,9 @@
 //! What is read from buckets, against an emulator of S3: schemas by the commands, assets by what
-//! keeps them fresh in a worker; and how what is written there is encrypted.
+//! keeps them fresh in a worker; how what is written there is encrypted; and tables whose files are
+//! there.
+
+#[path = "buckets/catalogs.rs"]
+mod catalogs;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

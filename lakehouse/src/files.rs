@@ -3,6 +3,9 @@
 //!
 //! Files have names that are given once, and are never changed.
 
+#[cfg(feature = "remote")]
+pub(crate) mod buckets;
+
 use std::fmt::Debug;
 use std::io;
 use std::ops::Range;

@@ -100,12 +100,7 @@ impl Lake {
         let lake = Lake { catalog, ident: TableIdent::new(space.clone(), name.to_owned()) };
         let looked = lake.catalog.table_exists(&lake.ident).await;
         if !looked.map_err(|error| lake.failed("looking for", error))? {
-            match lake.catalog.create_namespace(&space, HashMap::new()).await {
-                Err(error) if error.kind() != ErrorKind::NamespaceAlreadyExists => {
-                    return Err(lake.failed("making the namespace of", error));
-                }
-                _ => {}
-            }
+            lake.make_namespace(&space).await?;
             let created = lake.catalog.create_table(&space, creation(name, columns)?).await;
             // Others that start at the same time want the same table.
             match created {
@@ -116,6 +111,20 @@ impl Lake {
             }
         }
         Ok(lake)
+    }
+
+    async fn make_namespace(&self, space: &NamespaceIdent) -> Result<()> {
+        let Err(error) = self.catalog.create_namespace(space, HashMap::new()).await else {
+            return Ok(());
+        };
+        // Others that start at the same time make it, too, and of two some servers say to one that
+        // they failed.
+        if error.kind() == ErrorKind::NamespaceAlreadyExists
+            || self.catalog.namespace_exists(space).await.unwrap_or(false)
+        {
+            return Ok(());
+        }
+        Err(self.failed("making the namespace of", error))
     }
 
     /// The table as it is.
@@ -307,7 +316,9 @@ impl Lake {
 
 fn creation(name: &str, columns: &[Field]) -> Result<TableCreation> {
     let schema = schema::schema(columns)?;
-    let mut partitions = UnboundPartitionSpec::builder();
+    // Servers of the REST protocol that are written in Java want a number, though it is theirs to
+    // give.
+    let mut partitions = UnboundPartitionSpec::builder().with_spec_id(0);
     if let Some(loaded) = schema.field_by_name(LOADED) {
         let by_day = partitions.add_partition_field(loaded.id, "load_tstamp_day", Transform::Day);
         partitions = by_day.map_err(|error| Error::from_iceberg("partitioning a table", error))?;

@@ -3,8 +3,11 @@
 //!
 //! [`Lake`] is a table to append to: what is appended and how far that brings each shard are one
 //! commit, made only if each shard is where the appender left it. [`Growing`] writes data files.
-//! [`Sqlite`] is a catalog in a file; [`Files`] is where files are, to be implemented by whoever
-//! has a client of some storage.
+//! [`CatalogConfig`] says which catalog a table is in; [`Files`] is where files are, to be
+//! implemented by whoever has a client of some storage.
+//!
+//! With the feature `remote` there are catalogs beside the one in a SQLite file: of the REST
+//! protocol, AWS Glue and S3 Tables; and files in S3.
 
 mod catalog;
 mod data_file;
@@ -21,8 +24,19 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
+#[cfg(feature = "remote")]
+pub use catalog::aws::Aws;
+pub use catalog::config::{Access, CatalogConfig};
+#[cfg(feature = "remote")]
+pub use catalog::glue::GlueConfig;
+#[cfg(feature = "remote")]
+pub use catalog::rest::{Auth, RestConfig, Secret};
+#[cfg(feature = "remote")]
+pub use catalog::s3tables::TableBucket;
 pub use catalog::sqlite::Sqlite;
 pub use error::{Error, Result};
+#[cfg(feature = "remote")]
+pub use files::buckets::{Buckets, Places};
 pub use files::{Files, Folder, Opened, file_io};
 pub use growing::Growing;
 pub use iceberg::Catalog;

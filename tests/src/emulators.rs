@@ -57,12 +57,10 @@ impl Emulators {
         let aws = sdk_config().await;
         let kinesis = aws_sdk_kinesis::config::Builder::from(&aws).endpoint_url(&kinesis_url);
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&aws).endpoint_url(&dynamodb_url);
-        let s3 =
-            aws_sdk_s3::config::Builder::from(&aws).endpoint_url(&s3_url).force_path_style(true);
         Ok(Emulators {
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            s3: s3_at(&s3_url).await,
             kinesis_url,
             dynamodb_url,
             s3_url,
@@ -102,6 +100,12 @@ impl Streams {
         let kinesis = kinesis_at(&kinesis_url).await;
         Ok(Streams { kinesis_url, kinesis, _servers: servers })
     }
+}
+
+/// A client of S3, path style.
+pub async fn s3_at(url: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(&sdk_config().await).endpoint_url(url);
+    aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
 }
 
 /// A client of Kinesis with connections of its own.
@@ -199,7 +203,7 @@ impl S3Process {
         let child = Command::new(&program)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "s3,autoscaling")
+            .env("SERVICES", "s3,autoscaling,glue")
             .env("TMPDIR", scratch)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

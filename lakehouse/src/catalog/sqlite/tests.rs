@@ -1,6 +1,11 @@
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
-use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use std::collections::HashMap;
 
+use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
+use iceberg::table::Table;
+use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use iceberg::{Catalog, TableCreation};
+
+use super::super::pointed::DELETES_METADATA;
 use super::*;
 use crate::files::{Folder, file_io};
 
@@ -16,14 +21,14 @@ fn creation() -> TableCreation {
     TableCreation::builder().name("events".to_owned()).schema(schema).properties(properties).build()
 }
 
-fn open(folder: &Path) -> Sqlite {
+fn open(folder: &Path) -> Pointed<Sqlite> {
     let io = file_io(Arc::new(Folder));
     Sqlite::open(&folder.join("catalog.db"), "snowmelt", &Folder::location(folder), io)
         .expect("there")
 }
 
 /// Appends nothing, which makes a snapshot all the same.
-async fn append(table: &Table, catalog: &Sqlite) -> Result<Table> {
+async fn append(table: &Table, catalog: &Pointed<Sqlite>) -> Result<Table> {
     let transaction = Transaction::new(table);
     let summary = HashMap::from([("by".to_owned(), "a test".to_owned())]);
     let append = transaction.fast_append().set_snapshot_properties(summary);
@@ -99,13 +104,16 @@ async fn of_two_changes_of_one_file_one_is_refused() {
     let (one, two) = (open(folder.path()), open(folder.path()));
     one.create_namespace(&space(), HashMap::new()).await.expect("done");
     let table = one.create_table(&space(), creation()).await.expect("done");
-    let old = table.metadata_location().expect("there").to_owned();
+    let ident = table.identifier();
+    let old = one.pointers.look(ident).await.expect("done").expect("there");
+    let metadata = table.metadata();
     let swapped = [
-        one.swap(table.identifier(), &old, "file:///a").await.expect("done"),
-        two.swap(table.identifier(), &old, "file:///b").await.expect("done"),
+        one.pointers.exchange(ident, &old, metadata, "file:///a").await.expect("done"),
+        two.pointers.exchange(ident, &old, metadata, "file:///b").await.expect("done"),
     ];
     assert_eq!(swapped, [true, false]);
-    assert_eq!(one.location(table.identifier()).await.expect("done").expect("there"), "file:///a");
+    let found = one.pointers.look(ident).await.expect("done").expect("there");
+    assert_eq!(found.location, "file:///a");
 }
 
 #[tokio::test]
