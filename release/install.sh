@@ -3,8 +3,8 @@
 #
 #   sh install.sh [--version 0.1.0] [--to /usr/local/bin] [--signed]
 #
-# The tarball has to have the SHA-256 that SHA256SUMS of the release gives. Where cosign is installed, SHA256SUMS has to be
-# signed by the project's release workflow; with --signed nothing is installed where it is not.
+# The tarball has to have the SHA-256 that SHA256SUMS of the release gives. Where cosign is installed (2.4 or later),
+# SHA256SUMS has to be signed by the project's release workflow; with --signed nothing is installed where it is not.
 # SNOWMELT_RELEASES names another place of releases, a mirror of one's own.
 set -eu
 
@@ -48,7 +48,8 @@ done
 if command -v cosign >/dev/null; then
     curl -fsSL --retry 3 -o SHA256SUMS.sigstore.json "$releases/v$version/SHA256SUMS.sigstore.json" ||
         die "the signature cannot be had"
-    cosign verify-blob --bundle SHA256SUMS.sigstore.json --certificate-identity "$identity$version" \
+    cosign verify-blob --new-bundle-format --bundle SHA256SUMS.sigstore.json \
+        --certificate-identity "$identity$version" \
         --certificate-oidc-issuer https://token.actions.githubusercontent.com SHA256SUMS ||
         die "SHA256SUMS is not signed by the release workflow"
 elif [ -n "$signed" ]; then
