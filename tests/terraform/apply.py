@@ -8,6 +8,7 @@ of the state: its scripts are read by a shell, its configuration by the binary, 
 that it needs is compared with the role."""
 
 import base64
+import concurrent.futures
 import fnmatch
 import gzip
 import hashlib
@@ -62,10 +63,15 @@ def main(folder, binary):
         scratch = pathlib.Path(scratch)
         tree = copied(scratch)
         nothing = tree / "nothing"
-        minimal(Case(tree / "examples/minimal", MINIMAL), binary, scratch)
-        everything(Case(tree / "examples/everything", EVERYTHING), binary, scratch)
-        switched_off(Case(nothing, {}), binary, scratch)
-        existing(Case(tree / "examples/existing-pipeline", EXISTING), binary, scratch)
+        cases = [
+            (minimal, Case(tree / "examples/minimal", MINIMAL)),
+            (everything, Case(tree / "examples/everything", EVERYTHING)),
+            (switched_off, Case(nothing, {})),
+            (existing, Case(tree / "examples/existing-pipeline", EXISTING)),
+        ]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(look, case, binary, scratch) for look, case in cases]:
+                done.result()
         mistakes(tree)
     print("applied: minimal, everything, nothing, existing-pipeline; mistakes are refused")
 

@@ -72,6 +72,8 @@ class Instance(http.server.BaseHTTPRequestHandler):
             Instance.asked += 1
             answers = Instance.asked % 4 == 0 if Instance.live == "now and then" else Instance.live
             self.answer(200 if answers else 500, "")
+        elif name == "/asked":
+            self.answer(200, str(Instance.asked))
         elif name == "/metrics":
             self.answer(200, METRICS % Instance.enriched)
         else:
@@ -237,8 +239,14 @@ def values(sent):
 
 def watchdog(boot):
     for live in (True, "now and then", False):
-        Instance.live = live
-        then = "SNOWMELT_WATCHDOG_PAUSE=0.01 timeout 2 snowmelt-watchdog || true"
+        Instance.live, Instance.asked = live, 0
+        # Until it has said so, or has asked more often than it takes.
+        then = f"""
+            SNOWMELT_WATCHDOG_PAUSE=0.01 snowmelt-watchdog &
+            until grep -q set-instance-health "$BOOT/said" ||
+                [[ $(curl -s http://{boot.here}/asked) -ge 20 ]]; do sleep 0.1; done
+            kill $!
+        """
         said, _ = boot.run(then=then)
         sick = "set-instance-health --region eu-west-1 --instance-id i-0123456789abcdef0 --health-status Unhealthy"
         assert (sick in said) == (not live), said
