@@ -1,5 +1,6 @@
 //! How fast a worker catches up with a stream of another process, and how fast a reader does that
-//! does nothing else; and how long an event takes through a worker that keeps up. Figures for BENCHMARKS.md, which no test asserts:
+//! does nothing else; and how long an event takes through a worker that keeps up. Figures for
+//! BENCHMARKS.md, which no test asserts:
 //! `cargo test --workspace --test throughput -- --ignored --nocapture --test-threads=1`.
 
 #![allow(clippy::print_stdout, reason = "figures are printed")]

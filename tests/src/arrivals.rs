@@ -97,8 +97,8 @@ pub async fn in_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Bucket> 
     Ok(found)
 }
 
-/// The lines of all objects of a bucket, each with the name of its object. What readers pass over is
-/// left out.
+/// The lines of all objects of a bucket, each with the name of its object. What readers pass over
+/// is left out.
 pub async fn lines(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<Vec<(String, String)>> {
     let mut lines = Vec::new();
     for key in objects(s3, bucket).await?.into_iter().filter(|key| !is_hidden(key)) {
