@@ -144,7 +144,9 @@ impl Resolver {
     ) -> Result<BTreeMap<SchemaVer, String>, Unpublished> {
         let mut texts = BTreeMap::from([(key.version, self.fetch(key).await?.text)]);
         let known = listed.iter().filter_map(|listed| listed.keys.as_ref().ok()).flatten();
-        for other in known.filter(|other| other.is_of_model(key)) {
+        // Gathered first: what is awaited below has to be able to move between threads.
+        let known: Vec<_> = known.filter(|other| other.is_of_model(key)).collect();
+        for other in known {
             self.add_text(other, &mut texts).await;
         }
         if listed.iter().any(|listed| listed.keys.is_err()) {
