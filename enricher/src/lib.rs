@@ -47,6 +47,7 @@ pub mod source;
 pub mod statsd;
 pub mod status;
 pub mod supervisor;
+pub mod tables;
 pub mod terminal;
 pub mod witness;
 pub mod worker;

@@ -70,7 +70,12 @@ impl Shaping {
                 }
             }
         }
-        self.shapes().with(nothing)
+        let (known, now) = (self.known(), Instant::now());
+        // What other data could not have is still of no use: a snapshot that knew nothing of it
+        // would be asked for it again by whoever has both.
+        let paused = known.unavailable.iter().filter(|(_, until)| now < **until);
+        let paused = paused.map(|(uri, _)| (uri.clone(), None));
+        known.shapes.with(paused.chain(nothing))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -111,4 +116,24 @@ fn shapes(key: &SchemaKey, texts: &BTreeMap<SchemaVer, String>) -> Vec<Found> {
             (of_version(version).to_string(), Some(Arc::new(shape)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever asks for one schema at a time ends up with both.
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_had_is_not_asked_for_in_turns() {
+        let down = r#"{"schema":"iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1","data":{"cacheSize":500,"repositories":[{"name":"down","priority":0,"vendorPrefixes":[],"connection":{"http":{"uri":"http://127.0.0.1:1"}}}]}}"#;
+        let resolver = Resolver::from_config(down, std::path::Path::new(""), None);
+        let resolver = resolver.expect("it is one").with_wait(Duration::ZERO);
+        let shaping = Shaping::new(resolver);
+        let uri = |name: &str| format!("iglu:com.acme/{name}/jsonschema/1-0-0");
+        shaping.find(&Need(vec![uri("a")])).await;
+        let both = shaping.find(&Need(vec![uri("b")])).await;
+        for name in ["a", "b"] {
+            assert_eq!(both.get(&uri(name)), Some(None), "{name} is known to be nowhere");
+        }
+    }
 }

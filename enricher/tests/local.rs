@@ -4,6 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use arrow_array::StringArray;
+use enricher::sink::local::Folder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 const EVENTS: &str = "9000";
 
 fn demo(dir: &Path) -> Command {
@@ -36,6 +40,22 @@ fn number(output: &Output, word: &str) -> u64 {
     number.unwrap_or_else(|| panic!("no {word} in:\n{text}"))
 }
 
+/// The ids of a table's events: how many there are, each counted once.
+fn ids(tables: &Path) -> usize {
+    let mut ids = std::collections::HashSet::new();
+    for file in Folder::new(tables).objects("events").expect("the folder can be read") {
+        let file = std::fs::File::open(file).expect("it is there");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is whole");
+        for batch in reader.build().expect("it can be read") {
+            let batch = batch.expect("rows");
+            let column = batch.column_by_name("event_id").expect("a table of events has it");
+            let column = column.as_any().downcast_ref::<StringArray>().expect("it is of texts");
+            ids.extend(column.iter().flatten().map(str::to_owned));
+        }
+    }
+    ids.len()
+}
+
 #[test]
 fn a_killed_demo_goes_on_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -60,6 +80,10 @@ fn a_killed_demo_goes_on_and_loses_nothing() {
         assert!(places || line.chars().count() <= 80, "{line}");
     }
     assert!(account.contains("zstd -dc "), "{account}");
+
+    assert!(account.contains("SQL: snowmelt query --data "), "{account}");
+    let in_tables = ids(&dir.path().join("tables"));
+    assert_eq!(in_tables as u64, number(&output, "enriched"), "{account}");
 
     // Nothing is left to do, and nothing is done twice.
     let again = demo(dir.path()).args(["--events", "0"]).output().expect("the binary runs");

@@ -14,6 +14,8 @@ use crate::json::Json;
 pub(crate) struct Nested {
     pub(crate) field: FieldRef,
     pub(crate) buffer: Buffer,
+    /// The bytes of a row that has nothing.
+    pub(crate) width: usize,
     /// Which member of an entity tells its version.
     version: Option<usize>,
 }
@@ -28,7 +30,8 @@ impl Nested {
             },
             _ => None,
         };
-        Nested { field: Arc::new(arrow::field(field)), buffer, version }
+        let width = arrow::null_bytes(&field.ty);
+        Nested { field: Arc::new(arrow::field(field)), buffer, width, version }
     }
 
     /// Reads data into a row, of which it may have some already. What does not fit leaves nothing.

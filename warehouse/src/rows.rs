@@ -119,6 +119,14 @@ impl Rows {
         atomic.chain(nested).sum::<usize>() + self.rows * 8
     }
 
+    /// The bytes of memory that they take when they are taken out, about: each column that occurs
+    /// then has something of every row.
+    pub fn padded_bytes(&self) -> usize {
+        let nested = self.nested.iter().filter(|nested| nested.buffer.len() > 0);
+        let missing = |nested: &Nested| nested.width * (self.rows - nested.buffer.len());
+        self.bytes() + nested.map(missing).sum::<usize>()
+    }
+
     /// How many values fit no column, in all rows since the beginning.
     pub fn misfits(&self) -> u64 {
         self.misfits.count()

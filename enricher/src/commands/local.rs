@@ -38,6 +38,7 @@ use lease::store::sqlite::Sqlite;
 use tokio::net::TcpListener;
 
 use super::tolerance::Tolerance;
+use crate::budget::Hurry;
 use crate::exit::{EXIT_GRACE, Usage};
 use crate::life::End;
 use crate::rules::Rules;
@@ -83,6 +84,9 @@ pub struct Args {
     /// Write events as flat JSON, too, in folders of their own.
     #[arg(long)]
     json: bool,
+    /// Write no tables: files of Parquet that `snowmelt query --data DIR/tables` asks.
+    #[arg(long)]
+    no_tables: bool,
     /// Begin anew: delete the folder's stream, leases and outputs first.
     #[arg(long)]
     reset: bool,
@@ -247,6 +251,7 @@ async fn run_fleet(
             (false, None) => std::future::pending().await,
         }
     };
+    let hurry = fleet.hurry.clone();
     let work = async {
         tokio::select! {
             come = coming => come?,
@@ -254,6 +259,8 @@ async fn run_fleet(
         }
         asked.drain.cancel();
         while fleet::backlog(stream, leases.as_ref()).await? > 0 {
+            // Nothing more is to come for what is open.
+            hurry.iter().for_each(Hurry::call);
             tokio::time::sleep(LOOK).await;
         }
         anyhow::Ok(())

@@ -13,7 +13,8 @@ use super::{
     Stream, Text, To, closes_at,
 };
 use crate::places::nearest;
-use crate::sink;
+use crate::sink::object::Compression;
+use crate::{sink, tables};
 
 /// See [`Config::check_life`].
 const LONGEST_SPOT_GRACE: Duration = Duration::from_secs(110);
@@ -175,6 +176,9 @@ impl Config {
         if to.format == Format::Json && !route.is_of_events() {
             return wrong("format", "lines of this route are JSON whatever is said");
         }
+        if to.format == Format::Parquet {
+            check_parquet(route, to, at)?;
+        }
         if let Some(stream) = &to.kinesis
             && let Err(what) = self.check_stream(route, stream, &format!("{section}, kinesis"))
         {
@@ -248,6 +252,30 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// A destination that is to be files of Parquet.
+fn check_parquet(route: sink::Route, to: &To, at: &[&str]) -> Result<(), Wrong> {
+    let wrong = |setting: &[&str], what: &str| {
+        let name = format!("[[{}.to]] {}, {}", route.name(), &*to.name, setting.join(", "));
+        let at = at.iter().chain(setting).map(|part| (*part).to_owned()).collect();
+        Err(Wrong { at, what: format!("{name}: {what}") })
+    };
+    if tables::name(route).is_none() {
+        return wrong(&["format"], "lines of this route have no columns to be a table of");
+    }
+    if to.kinesis.is_some() {
+        return wrong(&["format"], "Parquet is of files; a stream takes tsv or json");
+    }
+    let s3 = to.s3.as_ref().map(|objects| ("s3", objects.compression));
+    let folder = to.folder.as_ref().map(|folder| ("folder", folder.compression));
+    match s3.or(folder) {
+        Some((section, compression)) if compression != Compression::Zstd => {
+            let what = "files of Parquet are compressed by Zstandard within; leave it out";
+            wrong(&[section, "compression"], what)
+        }
+        _ => Ok(()),
     }
 }
 

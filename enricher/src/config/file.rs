@@ -463,6 +463,18 @@ bucket = "bucket"
                 "w.toml:12:10: [[bad.to]] x, format: lines of this route are JSON whatever is said",
             ),
             (
+                "[[bad.to]]\nname = \"x\"\nformat = \"parquet\"\nkinesis = { stream = \"x\" }".to_owned(),
+                "w.toml:12:10: [[bad.to]] x, format: Parquet is of files; a stream takes tsv or json",
+            ),
+            (
+                "[[parked.to]]\nname = \"x\"\nformat = \"parquet\"\nfolder = { path = \"/x\" }".to_owned(),
+                "w.toml:12:10: [[parked.to]] x, format: lines of this route have no columns to be a table of",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\nformat = \"parquet\"\nfolder = { path = \"/x\", compression = \"gzip\" }".to_owned(),
+                "w.toml:13:39: [[bad.to]] x, folder, compression: files of Parquet are compressed by Zstandard within; leave it out",
+            ),
+            (
                 "[[bad.to]]\nname = \"x\"\nkinesis = { stream = \"raw\" }".to_owned(),
                 "w.toml:12:11: [[bad.to]] x, kinesis stream: `raw` is the stream that is read; what is written there would be read again, without end",
             ),

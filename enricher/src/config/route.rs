@@ -68,6 +68,8 @@ pub enum Format {
     Tsv,
     /// One flat JSON object.
     Json,
+    /// Typed columns, in files of Parquet.
+    Parquet,
 }
 
 /// `[enriched.kinesis]` and its like
@@ -202,7 +204,7 @@ impl To {
         let condition = condition.map(|text| Condition::parse(text, route).expect(checked));
         let form = match self.format {
             Format::Json if route.is_of_events() => Form::Json,
-            Format::Tsv | Format::Json => Form::Own,
+            Format::Tsv | Format::Json | Format::Parquet => Form::Own,
         };
         Want { condition, form, folder: self.key().map(|key| folder(key, route)) }
     }

@@ -44,6 +44,7 @@ pub(super) struct WriteMetrics {
     fallback: IntCounterVec,
     errors: IntCounterVec,
     unwanted: IntCounterVec,
+    misfits: IntCounterVec,
     retries: IntCounterVec,
     lost_lines: IntCounter,
     repeated: IntCounterVec,
@@ -61,6 +62,7 @@ impl WriteMetrics {
                         request to a stream; `lease_lost`, `failed` and `stopped`, durable and \
                         past the checkpoint when a shard was left so. A worker that is killed \
                         counts nothing.";
+        let misfits = "Values that fit no column of a table and stand in its column _misfits.";
         let retries = "Requests and entries that were tried again, by what they were.";
         WriteMetrics {
             lines: counters(r, "lines_total", "Lines durable in a sink.", &by_sink),
@@ -70,6 +72,7 @@ impl WriteMetrics {
             fallback: counters(r, "fallback_lines_total", fallback, &["route"]),
             errors: counters(r, "write_errors_total", failed, &by_sink),
             unwanted: counters(r, "unwanted_lines_total", unwanted, &["route"]),
+            misfits: counters(r, "misfits_total", misfits, &["route"]),
             retries: counters(r, "retries_total", retries, &["what"]),
             repeated: counters(r, "duplicates_total", repeated, &["cause"]),
             lost_lines: counter(r, "lost_lines_total", "Lines given up with their lease."),
@@ -92,6 +95,11 @@ impl Metrics {
     /// No destination wants these lines, as the configuration has it.
     pub fn unwanted(&self, route: Route, lines: usize) {
         self.writing.unwanted.with_label_values(&[route.name()]).inc_by(lines as u64);
+    }
+
+    /// Values fit no column of a table.
+    pub fn misfits(&self, route: Route, values: u64) {
+        self.writing.misfits.with_label_values(&[route.name()]).inc_by(values);
     }
 
     /// An object is durable.

@@ -10,10 +10,14 @@
 //! Where columns tell the folder, so many objects grow at once, and one more for each hour: what
 //! belongs into yet another folder goes there.
 //!
+//! Objects may be [tables](table) instead: then lines wait in frames all the same, and become
+//! columns when their object closes.
+//!
 //! Where objects go is a [`Storage`]; this module leaves it only the writing of bytes under a name.
 
 pub mod frame;
 pub mod manifest;
+pub mod table;
 mod upload;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +40,7 @@ use crate::seam::Pending;
 use crate::sink::storage::Storage;
 use crate::sink::{Error, Origin, Part, Route, Sink, Written};
 use event::Utc;
+use table::Tables;
 use upload::{Later, Upload};
 
 /// The most objects being written at once for one destination: enough to keep a connection busy
@@ -55,6 +60,8 @@ pub struct Settings {
     pub name: Option<String>,
     /// What its lines are.
     pub form: Form,
+    /// What objects hold.
+    pub kind: Kind,
     /// How names begin: a folder, without the final slash; may be empty.
     pub prefix: String,
     /// The folders below.
@@ -73,6 +80,16 @@ pub struct Settings {
     pub names: Names,
 }
 
+/// What objects hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Lines one behind the other, in frames.
+    #[default]
+    Lines,
+    /// Their columns, as a file of Parquet.
+    Table,
+}
+
 /// How the objects of a run are told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
@@ -84,11 +101,14 @@ pub enum Names {
     Known,
 }
 
+/// What a byte of a frame that is going to be columns counts for: while an object is written, its
+/// frames are kept beside its file, which is about as large, as a lease may be lost meanwhile.
+const TABLE_HELD: usize = 2;
+
 /// The sink. Dropping it abandons what is open; whoever waits for it learns so.
 pub struct Objects {
     frames: mpsc::Sender<Sent>,
     pool: Arc<Pool>,
-    compression: Compression,
     upload: Upload,
     writer: JoinHandle<()>,
 }
@@ -111,8 +131,7 @@ struct Sent {
 }
 
 impl Objects {
-    /// Starts the sink's task.
-    #[allow(clippy::disallowed_methods, reason = "the sink owns the task and aborts it")]
+    /// Starts the task of a sink whose objects hold lines.
     pub fn start(
         storage: Storage,
         settings: Settings,
@@ -120,10 +139,24 @@ impl Objects {
         hurry: Hurry,
         metrics: Arc<Metrics>,
     ) -> Objects {
+        Objects::begin(Upload::new(storage, settings, metrics), pool, hurry)
+    }
+
+    /// Starts the task of a sink whose objects are tables.
+    pub fn start_tables(
+        storage: Storage,
+        settings: Settings,
+        tables: Arc<Tables>,
+        hurry: Hurry,
+    ) -> Objects {
+        let (pool, metrics) = (Arc::clone(&tables.pool), Arc::clone(&tables.metrics));
+        Objects::begin(Upload::new(storage, settings, metrics).with(tables), pool, hurry)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the sink owns the task and aborts it")]
+    fn begin(upload: Upload, pool: Arc<Pool>, hurry: Hurry) -> Objects {
         // One frame may wait: its sender holds its bytes of the budget meanwhile.
         let (frames, receiver) = mpsc::channel(1);
-        let compression = settings.compression;
-        let upload = Upload::new(storage, settings, metrics);
         let calls = hurry.listen();
         let writer = Writer {
             upload: upload.clone(),
@@ -136,21 +169,27 @@ impl Objects {
             uploads: JoinSet::new(),
             later: Later::default(),
         };
-        Objects { frames, pool, compression, upload, writer: tokio::spawn(writer.run()) }
+        Objects { frames, pool, upload, writer: tokio::spawn(writer.run()) }
     }
 
     async fn add(&self, part: Arc<Part>) -> Result<Written, Error> {
         let (origin, lines, folder) = (part.origin.clone(), part.lines.len(), part.folder.clone());
         let text_bytes = part.lines.as_bytes().len();
-        let compression = self.compression;
+        let Settings { compression, kind, .. } = *self.upload.settings;
         let bytes = self
             .pool
-            .run(move || compression.frame(part.lines.as_bytes()))
+            .run(move || match kind {
+                Kind::Lines => compression.frame(part.lines.as_bytes()),
+                Kind::Table => frame::pack(part.lines.as_bytes()),
+            })
             .await
             .map_err(|error| Error::failed("compressing lines", error))?;
-        let held = bytes.len();
+        let held = match kind {
+            Kind::Lines => bytes.len(),
+            Kind::Table => bytes.len() * TABLE_HELD,
+        };
         let (done, answer) = oneshot::channel();
-        let frame = Frame { bytes: held, lines, text_bytes, origin, done };
+        let frame = Frame { bytes: bytes.len(), lines, text_bytes, origin, done };
         let sent = Sent { frame, bytes, folder };
         self.frames.send(sent).await.map_err(|_| Error::gone())?;
         Ok(Written::Held { bytes: held, done: answer })
@@ -317,7 +356,10 @@ impl Settings {
             self.route.name(),
             self.worker,
             self.suffix(),
-            self.compression.suffix(),
+            match self.kind {
+                Kind::Lines => self.compression.suffix(),
+                Kind::Table => "",
+            },
         )
     }
 
@@ -330,6 +372,7 @@ impl Settings {
 
     fn suffix(&self) -> &'static str {
         match (self.route, self.form) {
+            _ if self.kind == Kind::Table => "parquet",
             (Route::Raw, _) => "records",
             (route, Form::Own) if route.is_of_events() => "tsv",
             _ => "jsonl",

@@ -9,6 +9,7 @@ use lease::LeaseStore;
 use lease::store::dynamo::{Dynamo, Keys};
 use lookups::Lookups;
 use pipeline::Pipeline;
+use resolver::Resolver;
 
 use super::destinations::{Access, Home, Larger, Objects, To};
 use super::enriching::{self, Renewal};
@@ -23,6 +24,8 @@ use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::sink::kinesis::{Fallback, Kinesis};
 use crate::sink::local::Folder;
+use crate::sink::object::Kind;
+use crate::sink::object::table::Tables;
 use crate::sink::s3::Bucket;
 use crate::sink::storage::Storage;
 use crate::sink::{Sinks, object};
@@ -82,7 +85,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
     let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
     let source = source(config, &aws, &shared).await;
-    let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await);
+    let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await, &resolver);
     let keys = if config.source.streams.is_empty() { Keys::OfOne } else { Keys::OfSeveral };
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table).with(keys));
     let notices = notices(&config.life, &aws, &shared)?;
@@ -228,8 +231,12 @@ impl Clients {
     }
 }
 
-/// What takes the lines of each route.
-pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients) -> Sinks {
+/// What takes the lines of each route. A resolver tells which columns tables have.
+pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients, resolver: &Resolver) -> Sinks {
+    let tables = std::cell::LazyCell::new(|| {
+        let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
+        Arc::new(Tables::new(resolver.clone(), pool, metrics))
+    });
     let objects = |Objects { home, settings }: &Objects| {
         let storage = match home {
             Home::Bucket { name, access, kms_key } => {
@@ -239,8 +246,13 @@ pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients) -> Sinks {
             Home::Folder(path) => Storage::Folder(Folder::new(path)),
         };
         let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
-        let hurry = shared.hurry.clone();
-        Arc::new(object::Objects::start(storage, settings.clone(), pool, hurry, metrics))
+        let (settings, hurry) = (settings.clone(), shared.hurry.clone());
+        Arc::new(match settings.kind {
+            Kind::Lines => object::Objects::start(storage, settings, pool, hurry, metrics),
+            Kind::Table => {
+                object::Objects::start_tables(storage, settings, Arc::clone(&tables), hurry)
+            }
+        })
     };
     let mut sinks = Sinks::dividing(Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
     for destination in &plan.destinations {

@@ -2,8 +2,8 @@
 //! that. Two destinations of a route that are one place are refused.
 
 mod fit;
+mod told;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use pipeline::divide::{Folder, Form, Want};
 
 use crate::config::{self, Config, Place};
 use crate::exit::Usage;
-use crate::sink::kinesis::{self, Key};
-use crate::sink::object::{Compression, Names, Settings};
+use crate::sink::kinesis;
+use crate::sink::object::{Compression, Kind, Names, Settings};
+use crate::tables;
 
 /// A place that takes lines of a route.
 #[derive(Clone, Debug)]
@@ -147,6 +148,9 @@ pub(super) fn all(
     Ok(all)
 }
 
+/// Where such a worker has its tables, each in a folder with its name.
+pub const LOCAL_TABLES: &str = "tables";
+
 /// Where a worker that keeps all it makes in a folder has a route's events as flat JSON.
 pub fn json_folder(route: Route) -> String {
     format!("{}-json", route.name())
@@ -176,6 +180,19 @@ impl Destination {
         (objects.settings.name, objects.settings.form) = (Some("json".to_owned()), Form::Json);
         let want = Want { form: Form::Json, ..Want::default() };
         Destination { want, ..Destination::of_all(route, To::Objects(objects)) }
+    }
+
+    /// The same as a table, in a folder beside it; of a route that has none, nothing.
+    pub(super) fn local_table(
+        route: Route,
+        folder: PathBuf,
+        worker: &str,
+        growth: Growth,
+    ) -> Option<Destination> {
+        let prefix = format!("{LOCAL_TABLES}/{}", tables::name(route)?);
+        let objects = Objects::of(route, Home::Folder(folder), &prefix, worker, growth);
+        let to = To::Objects(objects.into_table().with_name("tables"));
+        Some(Destination::of_all(route, to))
     }
 
     fn of_all(route: Route, to: To) -> Destination {
@@ -227,6 +244,7 @@ impl Objects {
             route,
             name: None,
             form: Form::Own,
+            kind: Kind::Lines,
             prefix: prefix.trim_end_matches('/').to_owned(),
             folder: Folder::default(),
             open_objects: 1,
@@ -279,6 +297,19 @@ impl Objects {
         objects.in_folders(section.key.as_deref(), section.open_objects.get())
     }
 
+    /// The same objects as tables. Their days are told as engines read them.
+    fn into_table(mut self) -> Objects {
+        let folder = Folder::parse(TABLE_FOLDER, self.settings.route);
+        self.settings.folder = folder.expect("it names times alone");
+        self.settings.kind = Kind::Table;
+        self
+    }
+
+    fn with_name(mut self, name: &str) -> Objects {
+        self.settings.name = Some(name.to_owned());
+        self
+    }
+
     fn in_folders(mut self, key: Option<&str>, open_objects: usize) -> Objects {
         if let Some(key) = key {
             self.settings.folder = config::folder(key, self.settings.route);
@@ -289,6 +320,11 @@ impl Objects {
 
     /// The same for a destination with a name.
     fn called(mut self, to: &config::To, form: Form) -> Objects {
+        if to.format == config::Format::Parquet {
+            let key = to.key().is_some().then(|| self.settings.folder.clone());
+            self = self.into_table();
+            self.settings.folder = key.unwrap_or(self.settings.folder);
+        }
         let (route, name) = (self.settings.route.name(), to.name.to_string());
         let prefix = to.s3.iter().chain(&to.fallback).find_map(|objects| objects.prefix.as_ref());
         if prefix.is_none() && to.folder.is_none() {
@@ -392,6 +428,9 @@ fn implied(
     }
 }
 
+/// The folders of tables, where no key is given.
+const TABLE_FOLDER: &str = "load_date={date}/";
+
 /// Where records are kept as they came.
 fn archive(place: &Place, worker: Run<'_>) -> Destination {
     let (home, prefix) = match place {
@@ -425,63 +464,4 @@ pub(super) fn first_bucket(config: &Config) -> Option<(Route, &config::Objects)>
         destinations.objects().map(move |objects| (route, objects))
     });
     buckets.next()
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<10} → ", self.route.name())?;
-        if let Some(name) = &self.name {
-            write!(f, "{name}: ")?;
-        }
-        write!(f, "{}", self.to)?;
-        if self.want.form == Form::Json {
-            f.write_str(", as JSON")?;
-        }
-        if let Some(condition) = &self.condition {
-            write!(f, ", where {condition}")?;
-        }
-        if self.implied { f.write_str(" (implied)") } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for To {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            To::Stream { settings, access, larger } => {
-                write!(f, "stream {}{access}", settings.stream)?;
-                if let Key::Columns(fields) = &settings.key {
-                    let names: Vec<_> = fields.iter().map(|field| field.name()).collect();
-                    write!(f, ", by {}", names.join(" and "))?;
-                }
-                match larger {
-                    Larger::Objects(objects) => write!(f, ", what is too large: {objects}"),
-                    Larger::Elsewhere | Larger::None => Ok(()),
-                }
-            }
-            To::Objects(objects) => write!(f, "{objects}"),
-        }
-    }
-}
-
-impl fmt::Display for Objects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = &self.settings.prefix;
-        match &self.home {
-            Home::Bucket { name, access, .. } => write!(f, "s3://{name}/{prefix}{access}"),
-            Home::Folder(path) if prefix.is_empty() => write!(f, "{}", path.display()),
-            Home::Folder(path) => write!(f, "{}", path.join(prefix).display()),
-        }
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(region) = &self.region {
-            write!(f, " in {region}")?;
-        }
-        if let Some(role) = &self.role {
-            write!(f, " as {role}")?;
-        }
-        Ok(())
-    }
 }

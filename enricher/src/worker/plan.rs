@@ -75,12 +75,13 @@ impl Plan {
     }
 
     /// The same for a worker that keeps all it makes in a folder, with flat JSON beside it where
-    /// that is made.
+    /// that is made, and tables where they are wanted, which grow in their own way.
     pub fn local(
         leases: lease::Config,
         pipeline: pipeline::Settings,
         folder: &Path,
         growth: Growth,
+        tables: Option<Growth>,
     ) -> Plan {
         let name = leases.worker_id.to_string();
         let destination =
@@ -88,6 +89,11 @@ impl Plan {
         let json =
             |route: &Route| Destination::local_json(*route, folder.to_owned(), &name, growth);
         let also = pipeline.json.iter().map(json);
+        let table = |growth| {
+            let table = |route| Destination::local_table(route, folder.to_owned(), &name, growth);
+            Route::ALL.into_iter().filter_map(table).collect::<Vec<_>>()
+        };
+        let also = also.chain(tables.map(table).unwrap_or_default());
         let destinations = Route::ALL.into_iter().map(destination).chain(also).collect();
         Plan { leases, pipeline, destinations, folders: Vec::new(), warnings: Vec::new() }
     }
@@ -196,7 +202,8 @@ mod tests {
         check(
             "[[enriched.to]]\nname = \"shop\"\nwhere = \"app_id == 'shop'\"\nformat = \"json\"\ns3 = { \
              bucket = \"bucket\", role = \"arn:aws:iam::1:role/r\" }\n[[enriched.to]]\nname = \
-             \"here\"\nfolder = { path = \"/events\" }\n[[bad.to]]\nname = \"all\"\nkinesis = { stream = \
+             \"here\"\nfolder = { path = \"/events\" }\n[[enriched.to]]\nname = \"table\"\nformat = \
+             \"parquet\"\ns3 = { bucket = \"bucket\" }\n[[bad.to]]\nname = \"all\"\nkinesis = { stream = \
              \"bad\", region = \"eu-west-1\" }\n[oversized.s3]\nbucket = \"large\"\n[archive]\nraw = \
              \"s3://kept/raw/\"",
             &[
@@ -204,6 +211,7 @@ mod tests {
                 "enriched   → shop: s3://bucket/enriched-shop as arn:aws:iam::1:role/r, as JSON, \
                  where app_id == 'shop'",
                 "enriched   → here: /events",
+                "enriched   → table: s3://bucket/enriched-table, as Parquet",
                 "bad        → all: stream bad in eu-west-1",
                 "oversized  → s3://large/oversized",
                 "parked     → s3://bucket/enriched/_parked as arn:aws:iam::1:role/r (implied)",

@@ -93,6 +93,7 @@ fn objects(parts: &Shared, route: Route, key: &str, open: usize, at: &Path) -> A
         route,
         name: Some("folders".to_owned()),
         form: Form::Own,
+        kind: Default::default(),
         prefix: "in".to_owned(),
         folder: Templates::parse(key, route).expect("it is right"),
         open_objects: open,

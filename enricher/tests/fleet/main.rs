@@ -5,6 +5,7 @@
 mod destinations;
 mod objects;
 mod stage;
+mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -31,6 +31,7 @@ fn start(stage: &Stage, budget: usize, folder: &Path) -> Holding {
             route,
             name: None,
             form: Form::Own,
+            kind: Default::default(),
             folder: Templates::default(),
             open_objects: 1,
             prefix: route.name().to_owned(),

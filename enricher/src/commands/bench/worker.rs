@@ -200,7 +200,15 @@ impl Bench {
             Kept::Objects(compression, form) => {
                 let pipeline = &self.pipelines[usize::from(form == Form::Json)];
                 let plan = plan(pipeline, &self.folder, compression, form)?;
-                (pipeline, build::sinks(&plan, &shared, &build::Clients::default()))
+                (
+                    pipeline,
+                    build::sinks(
+                        &plan,
+                        &shared,
+                        &build::Clients::default(),
+                        self.transform.resolver(),
+                    ),
+                )
             }
         };
         let pipeline = enriching::fixed(Arc::clone(pipeline));
@@ -250,7 +258,7 @@ fn plan(
     let id = WorkerId::parse("bench").context("a worker's name")?;
     let config = lease::Config::with_lease_duration(id, LEASE);
     let growth = Growth { compression, bytes: OBJECT, age: Duration::from_secs(3600) };
-    let mut plan = Plan::local(config, pipeline.settings().clone(), folder, growth);
+    let mut plan = Plan::local(config, pipeline.settings().clone(), folder, growth, None);
     plan.destinations.retain(|to| to.route != Route::Enriched || to.want.form == form);
     Ok(plan)
 }

@@ -10,33 +10,15 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use arrow_array::RecordBatch;
 use event::{Field, time, tsv};
 use parquet::file::properties::WriterPropertiesPtr;
 use pipeline::divide::{Folder, Want};
 use pipeline::{Lines, Output, Route};
-use warehouse::{BadRows, Encoded, Group, Need, Rows, Shapes, file};
+use warehouse::{Encoded, Group, Need, Shapes, file};
 
 use super::unfinished::unfinished;
 use crate::clock;
-
-/// The tables, by the routes whose lines they hold.
-const TABLES: [(Route, &str); 4] = [
-    (Route::Enriched, "events"),
-    (Route::Incomplete, "failed"),
-    (Route::Bad, "bad"),
-    (Route::Pii, "pii"),
-];
-
-/// Level 1 is what the other forms are compressed with.
-pub(super) const ZSTD_LEVEL: i32 = 1;
-
-/// Rows that are taken out of their buffers together: few enough for a core's cache to hold a
-/// column of them, and enough for the arrays to cost nothing beside them.
-pub(super) const ROWS: usize = 8_192;
-
-/// Bytes of rows that are, however few they are.
-pub(super) const ROWS_BYTES: usize = 8 << 20;
+use crate::tables::{AnyRows, ROWS, ROWS_BYTES, TABLES, ZSTD_LEVEL};
 
 /// Bytes of a file: what queries like to read, in memory that a laptop has.
 const FILE_BYTES: usize = 64 << 20;
@@ -74,14 +56,6 @@ struct Growing {
     rows: AnyRows,
     group: Group,
     file: file::File,
-}
-
-/// Rows of one table.
-pub(super) enum AnyRows {
-    /// Of a table of events.
-    Events(Box<Rows>),
-    /// Of bad rows.
-    Bad(Box<BadRows>),
 }
 
 /// The folders of a table, below the one with its name.
@@ -311,31 +285,6 @@ impl Tables {
 impl Growing {
     fn new(route: Route) -> Growing {
         Growing { rows: AnyRows::new(route), group: Group::default(), file: file::File::default() }
-    }
-}
-
-impl AnyRows {
-    /// None yet, of that route's table.
-    pub(super) fn new(route: Route) -> AnyRows {
-        match route.is_of_events() {
-            true => AnyRows::Events(Box::new(Rows::new(Shapes::default()))),
-            false => AnyRows::Bad(Box::default()),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            AnyRows::Events(rows) => rows.bytes(),
-            AnyRows::Bad(rows) => rows.bytes(),
-        }
-    }
-
-    /// The rows, and there are none any more.
-    pub(super) fn finish(&mut self) -> Option<RecordBatch> {
-        match self {
-            AnyRows::Events(rows) => (!rows.is_empty()).then(|| rows.finish()),
-            AnyRows::Bad(rows) => (!rows.is_empty()).then(|| rows.finish()),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use pipeline::Route;
 use super::ledger::Counts;
 use crate::sink::local::Folder;
 use crate::source::local::Sum;
-use crate::worker::destinations::json_folder;
+use crate::worker::destinations::{LOCAL_TABLES, json_folder};
 
 /// What was sent, and what became of it.
 #[derive(Debug, Default)]
@@ -106,6 +106,12 @@ pub(super) fn next(dir: &Path) -> anyhow::Result<String> {
         if let Some(newest) = folder.objects(&name)?.last() {
             said += &format!("\n  zstd -dc {} | head -n 1", newest.display());
         }
+    }
+    if dir.join(LOCAL_TABLES).join("events").is_dir() {
+        said += &format!(
+            "\n\
+             SQL: snowmelt query --data {place}/{LOCAL_TABLES} 'SELECT count(*) FROM events'"
+        );
     }
     said += &format!(
         "\n\

@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 
 use crate::pages;
 use crate::rules::Rules;
+use crate::worker::destinations::LOCAL_TABLES;
 use described::Described;
 use program::{Program, Unasked};
 
@@ -48,9 +49,6 @@ const PASSED: [HeaderName; 4] =
 const OF_CONNECTIONS: [HeaderName; 3] =
     [CONNECTION, TRANSFER_ENCODING, HeaderName::from_static("keep-alive")];
 
-/// Where in a run's folder its tables are.
-const TABLES: &str = "tables";
-
 /// What the page asks first: what there is.
 const FIRST: &str = "/query/api/tables";
 
@@ -62,7 +60,7 @@ struct Door {
 
 /// The page, over the tables of a run's folder, described by the schemas of its rules.
 pub(super) fn routes(dir: &Path, rules: &Rules) -> Router {
-    let tables = dir.join(TABLES);
+    let tables = dir.join(LOCAL_TABLES);
     let described = Described::new(rules, dir, &tables);
     let (program, room) = (Program::over(tables), Arc::new(Semaphore::new(UNDER_WAY)));
     Router::new()

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::Args;
 use super::inquiry::Inquiry;
 use super::settings::Settings;
+use crate::budget::Hurry;
 use crate::life::{self, End};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -22,7 +23,7 @@ use crate::signal::Stop;
 use crate::sink::object::Compression;
 use crate::source::local::Local;
 use crate::witness::{Seen, Witness};
-use crate::worker::destinations::{Growth, json_folder};
+use crate::worker::destinations::{Growth, LOCAL_TABLES, json_folder};
 use crate::worker::enriching::{self, Renewal};
 use crate::worker::plan::Plan;
 use crate::worker::{Shared, Worker, build};
@@ -35,6 +36,10 @@ pub(super) const LEASE: Duration = Duration::from_secs(4);
 /// Objects close after a second or two, so that files appear while one watches.
 const GROWTH: Growth =
     Growth { compression: Compression::Zstd, bytes: 8 << 20, age: Duration::from_secs(2) };
+
+/// Tables take longer: a query opens every file, and a demonstration of an hour should not make ten
+/// thousand.
+const TABLES: Growth = Growth { age: Duration::from_secs(5), ..GROWTH };
 
 /// The bytes in flight of one worker.
 const BUDGET: usize = 64 * 1024 * 1024;
@@ -53,6 +58,8 @@ pub(super) struct Fleet {
     pub(super) workers: JoinSet<End>,
     /// What each worker counted, by its name.
     pub(super) metrics: Vec<(String, Arc<Metrics>)>,
+    /// Calls each worker to close what is open.
+    pub(super) hurry: Vec<Hurry>,
     /// What becomes of records by the rules that the workers have.
     pub(super) inquiry: Arc<Inquiry>,
 }
@@ -82,19 +89,25 @@ impl Fleet {
         let lookups = build::lookups(&pipeline.borrow(), |name| settings.lookups.of(name))?;
         let inquiry =
             Inquiry::new(&settings.rules, pipeline.clone(), Arc::clone(&lookups), resolver.clone());
-        let mut fleet =
-            Fleet { workers: JoinSet::new(), metrics: Vec::new(), inquiry: Arc::new(inquiry) };
+        let mut fleet = Fleet {
+            workers: JoinSet::new(),
+            metrics: Vec::new(),
+            hurry: Vec::new(),
+            inquiry: Arc::new(inquiry),
+        };
         for n in 0..args.workers {
             // A run's own names: a worker that was killed must not come back under its old one.
             let name = format!("local-{}-{n}", clock::now_ms());
             let id = WorkerId::parse(&name).context("a worker id is letters and digits")?;
             let config = lease::Config::with_lease_duration(id, LEASE);
-            let plan = Plan::local(config, rules.clone(), &args.dir, GROWTH);
+            let tables = (!args.no_tables).then_some(TABLES);
+            let plan = Plan::local(config, rules.clone(), &args.dir, GROWTH, tables);
             let shared = Shared::new(Arc::clone(&pool), BUDGET);
             fleet.metrics.push((name.clone(), Arc::clone(&shared.metrics)));
+            fleet.hurry.push(shared.hurry.clone());
             let (source, sinks) = (
                 Arc::new(stream.clone()),
-                build::sinks(&plan, &shared, &build::Clients::default()),
+                build::sinks(&plan, &shared, &build::Clients::default(), resolver),
             );
             let worker = Worker::new(source, pipeline.clone(), resolver.clone(), sinks, shared)
                 .with_lookups(Arc::clone(&lookups))
@@ -166,7 +179,7 @@ pub(super) fn reset(dir: &Path) -> anyhow::Result<()> {
         }
     }
     let folders = pipeline::Route::ALL.map(|route| [route.name().to_owned(), json_folder(route)]);
-    for folder in folders.concat() {
+    for folder in folders.concat().into_iter().chain([LOCAL_TABLES.to_owned()]) {
         match std::fs::remove_dir_all(dir.join(&folder)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot delete {folder}"));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pipeline::{Lines, Output, Route, Settings};
+use resolver::Resolver;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -28,6 +29,7 @@ pub(super) struct Routes {
     replay: String,
     now_ms: i64,
     clients: Clients,
+    resolver: Resolver,
     pool: Arc<Pool>,
     runtime: Runtime,
     part: Output,
@@ -50,6 +52,7 @@ impl Routes {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let plan = Plan::of_part(config, replay)?;
         let aws = build::aws(&config.aws);
+        let resolver = build::rules(config).resolver(&aws)?.with_wait(config.schemas.wait());
         let clients = runtime.block_on(async {
             let aws = Aws::load(aws).await;
             let any = plan.destinations.iter().any(|destination| destination.is_in_aws());
@@ -60,7 +63,7 @@ impl Routes {
         let pool = Arc::new(Pool::new(cores)?);
         let (config, replay) = (config.clone(), replay.to_owned());
         let part = Output::default();
-        Ok(Routes { config, replay, now_ms, clients, pool, runtime, part, records: 0 })
+        Ok(Routes { config, replay, now_ms, clients, resolver, pool, runtime, part, records: 0 })
     }
 
     /// How large the records of a part are: objects should not be many and small, and what is made
@@ -107,7 +110,7 @@ impl Routes {
         self.runtime.block_on(async {
             let bytes = self.config.worker.bytes_in_flight.get();
             let shared = Shared::new(Arc::clone(&self.pool), bytes);
-            let sinks = build::sinks(&plan, &shared, &self.clients);
+            let sinks = build::sinks(&plan, &shared, &self.clients, &self.resolver);
             let origin = Origin::of_replay(&name, number, part.records, self.now_ms);
             let mut permit = shared.budget.take(part.bytes()).await;
             let written = sinks.write(output, origin, &mut permit);

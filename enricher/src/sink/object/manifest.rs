@@ -52,8 +52,8 @@ impl Serialize for Position<'_> {
     }
 }
 
-/// The manifest of an object made of these frames.
-pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<u8> {
+/// The manifest of an object of so many bytes, made of these frames.
+pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame], bytes: usize) -> Vec<u8> {
     let mut shards: Vec<Shard<'_>> = Vec::new();
     for frame in frames {
         let origin = &frame.origin;
@@ -82,7 +82,7 @@ pub(super) fn write(settings: &Settings, object: &str, frames: &[Frame]) -> Vec<
         route: settings.route.name(),
         worker: &settings.worker,
         lines: frames.iter().map(|frame| frame.lines).sum(),
-        bytes: frames.iter().map(|frame| frame.bytes).sum(),
+        bytes,
         shards,
     };
     serde_json::to_vec(&manifest).expect("texts and numbers make JSON")

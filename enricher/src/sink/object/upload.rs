@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::table::Tables;
 use super::{Frame, Names, Open, Settings, manifest};
 use crate::circuit::{Circuit, Then};
 use crate::health::{Check, Need, Unfit};
@@ -37,6 +38,8 @@ pub(super) struct Upload {
     /// Manifests have their own: their failures hold up no object, and are no reason not to be
     /// ready.
     manifests: Arc<Circuit>,
+    /// What makes tables of lines, where objects are tables.
+    tables: Option<Arc<Tables>>,
 }
 
 /// A manifest to be written under a name.
@@ -64,7 +67,13 @@ impl Upload {
             settings: Arc::new(settings),
             storage,
             metrics,
+            tables: None,
         }
+    }
+
+    /// The same for objects that are tables.
+    pub(super) fn with(self, tables: Arc<Tables>) -> Upload {
+        Upload { tables: Some(tables), ..self }
     }
 
     /// Writes an empty object unless it is there: the answer says whether objects may be written.
@@ -78,19 +87,30 @@ impl Upload {
     /// frames of lost ones are left out. Returns its manifest if that is not written yet.
     pub(super) async fn write(self, open: Open) -> Option<Manifest> {
         let Open { mut frames, bytes, number, folder, .. } = open;
-        let mut body = Bytes::from(bytes);
+        let mut lines = Bytes::from(bytes);
+        let mut made: Option<Bytes> = None;
         let mut version = 0;
         let mut name = self.name(&folder, &frames, number, version);
-        loop {
+        let bytes = loop {
+            let dropped = self.drop_lost(&mut frames, &mut lines);
+            if frames.is_empty() {
+                return None;
+            }
             // Other bytes need a name of their own: the last one may be taken.
-            let renamed = match self.drop_lost(&mut frames, &mut body) {
-                true if frames.is_empty() => return None,
-                dropped => dropped,
-            };
-            if renamed {
+            if dropped {
                 version += 1;
                 name = self.name(&folder, &frames, number, version);
             }
+            let body = match made.take().filter(|_| !dropped) {
+                Some(body) => body,
+                None => match self.body(&frames, &lines).await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        answer(frames, &Err(error));
+                        return None;
+                    }
+                },
+            };
             let put = self.put(&mut name, &body);
             match guard(frames.iter().map(|frame| &frame.origin), put).await {
                 Err(_) => {}
@@ -104,20 +124,29 @@ impl Upload {
                     version += 1;
                     name = self.name(&folder, &frames, number, version);
                 }
-                Ok(Ok(Put::Written)) => break,
+                Ok(Ok(Put::Written)) => break body.len(),
             }
-        }
-        drop(body);
+            made = Some(body);
+        };
+        drop(lines);
         // From here on the lines are written, whatever becomes of leases and manifest.
-        self.count(&frames);
+        self.count(&frames, bytes);
         let manifest = Manifest {
-            body: Bytes::from(manifest::write(&self.settings, &name.text, &frames)),
+            body: Bytes::from(manifest::write(&self.settings, &name.text, &frames, bytes)),
             name: self.settings.manifest(&name.text),
         };
         let described = !self.manifests.is_open()
             && timeout(WITH_ITS_OBJECT, self.describe(&manifest)).await == Ok(true);
         answer(frames, &Ok(()));
         (!described).then_some(manifest)
+    }
+
+    /// What is written of frames.
+    async fn body(&self, frames: &[Frame], lines: &Bytes) -> Result<Bytes, Error> {
+        match &self.tables {
+            Some(tables) => tables.file(self.settings.route, frames, lines).await,
+            None => Ok(lines.clone()),
+        }
     }
 
     /// Writes an object: tries again as long as that may help.
@@ -187,9 +216,8 @@ impl Upload {
         true
     }
 
-    fn count(&self, frames: &[Frame]) {
+    fn count(&self, frames: &[Frame], bytes: usize) {
         let route = self.settings.route;
-        let bytes = frames.iter().map(|frame| frame.bytes).sum();
         self.metrics.object_written(route, bytes);
         for frame in frames {
             let label = self.settings.label(self.storage.name());

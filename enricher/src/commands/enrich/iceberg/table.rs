@@ -14,8 +14,9 @@ use tokio::runtime::Handle;
 use warehouse::{Need, Shapes, file};
 
 use super::known::Part;
-use crate::commands::enrich::tables::{AnyRows, FindShapes, ROWS, ROWS_BYTES, ZSTD_LEVEL};
+use crate::commands::enrich::tables::FindShapes;
 use crate::process::this_program;
+use crate::tables::{AnyRows, ROWS, ROWS_BYTES, ZSTD_LEVEL};
 
 /// How often a commit is tried while the catalog cannot be used, and how long it waits in between:
 /// others may hold the file for a moment.
