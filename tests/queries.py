@@ -6,7 +6,8 @@
 DuckDB writes two files of events as two versions of a schema leave them, so that neither engine
 reads what it wrote alone: a column, a member of a struct and one of a list's structs appear. Of
 what `snowmelt enrich` writes, in either form of tables, the same questions are asked: DuckDB answers
-them over the files, over the Iceberg tables, and over what PyIceberg reads of those.
+them over the files, over the Iceberg tables, and over what PyIceberg reads of those. The files are
+asked once more in a bucket of an emulator of S3, whose answers are those of the folder.
 """
 
 import collections
@@ -15,11 +16,16 @@ import datetime
 import importlib
 import json
 import logging
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 
+import botocore.exceptions
+import botocore.session
 import duckdb
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -180,6 +186,73 @@ def rows_of(program, place, statement):
     return json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
 
 
+def bucket(folder):
+    """An emulator of S3 with a bucket, and what its programs are told of it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = pathlib.Path(sys.executable).parent / "ministack"
+    environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "TMPDIR": str(folder)}
+    with open(folder / "s3.log", "w") as log:
+        emulator = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+    told = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
+    client = botocore.session.get_session().create_client(
+        "s3", endpoint_url=f"http://127.0.0.1:{port}", region_name=told["AWS_REGION"],
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )
+    until = time.monotonic() + 60
+    while True:
+        try:
+            client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+            return emulator, client, {**told, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        except botocore.exceptions.EndpointConnectionError:
+            assert emulator.poll() is None and time.monotonic() < until, "the emulator does not answer"
+            time.sleep(0.1)
+
+
+def in_bucket(program, folder):
+    """How many answers over objects are not those over files, or not what is to be said."""
+    emulator, client, told = bucket(folder)
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    bare["AWS_EC2_METADATA_DISABLED"] = "true"
+    failed = 0
+
+    def ask(place, statement, environment):
+        asked = [program, "--data", place, "--format", "json", "--quiet", statement]
+        return subprocess.run(asked, capture_output=True, text=True, env=environment)
+
+    try:
+        files = [file for file in (folder / "parquet").rglob("*") if file.suffix == ".parquet"]
+        # More than one page of a list, of what is no table.
+        for number in range(1001):
+            client.put_object(Bucket="lake", Key=f"web/tables/events/_log/{number}.parquet", Body=b"")
+        for file in files:
+            key = f"web/tables/{file.relative_to(folder / 'parquet')}"
+            client.put_object(Bucket="lake", Key=key, Body=file.read_bytes())
+        for statement, _ in ENRICHED:
+            answer = ask("s3://lake/web/tables", statement, {**bare, **told})
+            if answer.stdout != ask(folder / "parquet", statement, bare).stdout or not answer.stdout:
+                failed += 1
+                print(f"s3: {statement}\n  {answer.stderr} {answer.stdout[:300]}", file=sys.stderr)
+        count = "SELECT count(*) FROM events"
+        for place, environment, said in [
+            ("s3://lake/elsewhere", told, "holds nothing to ask yet"),
+            ("s3://nowhere/x", told, "NoSuchBucket"),
+            ("s3://lake/web/tables", {}, "no AWS region"),
+            ("s3:///x", told, "expected s3://BUCKET/PREFIX"),
+            ("gs://lake", told, "gs:// is not read"),
+        ]:
+            answer = ask(place, count, {**bare, **environment})
+            if answer.returncode == 0 or said not in answer.stderr:
+                failed += 1
+                print(f"{place}: expected {said}, found {answer.stderr}", file=sys.stderr)
+    finally:
+        emulator.kill()
+        emulator.wait()
+    print(f"{len(ENRICHED)} statements over {len(files)} objects, as over files")
+    return failed
+
+
 def differing(ours, theirs):
     """The first values that differ, ours first."""
     if len(ours) != len(theirs) or not ours or len(ours[0]) != len(theirs[0]):
@@ -264,7 +337,7 @@ def main(program, snowmelt):
             if not expected or not near(got, expected, statement):
                 failed += 1
                 print(f"{statement}\n  ours:     {got[:5]}\n  DuckDB's: {expected[:5]}", file=sys.stderr)
-        other = enriched(program, snowmelt, data)
+        other = enriched(program, snowmelt, data) + in_bucket(program, data)
     print(f"{len(STATEMENTS) - failed} of {len(STATEMENTS)} statements have DuckDB's answers")
     return 1 if failed + other else 0
 

@@ -14,10 +14,16 @@ pub(crate) struct Arguments {
     /// The statement; `-` reads it from standard input.
     #[arg(value_name = "SQL", required_unless_present_any = ["serve", "tables"])]
     pub(crate) sql: Option<String>,
-    /// Where the tables are: a folder with events/, failed/ and bad/ of Parquet files, or with the
-    /// catalog.db of Iceberg tables.
+    /// Where the tables are: a folder, or s3://BUCKET/PREFIX, with events/, failed/ and bad/ of
+    /// Parquet files; or a folder with the catalog.db of Iceberg tables.
     #[arg(long, default_value = ".", value_name = "PLACE")]
     pub(crate) data: String,
+    /// The region of the bucket [default: that of the environment, a profile or an instance]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// Replaces the endpoint of S3.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
     /// How the answer is written. Without it, as a table on a terminal and as CSV elsewhere.
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "serve")]
     pub(crate) format: Option<Format>,

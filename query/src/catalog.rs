@@ -56,9 +56,9 @@ impl Catalog {
     pub(crate) async fn tables(&self) -> Result<Tables, Fault> {
         let mut descriptions = described();
         let catalog = self.catalog_file();
-        let found = match catalog.is_file() {
-            true => self.of_catalog(&catalog, &mut descriptions).await?,
-            false => self.of_folders().await?,
+        let found = match catalog {
+            Some(catalog) => self.of_catalog(&catalog, &mut descriptions).await?,
+            None => self.of_folders().await?,
         };
         let mut last = self.last.lock().await;
         let mut tables = BTreeMap::new();
@@ -79,14 +79,16 @@ impl Catalog {
     /// Whether there is anything to ask; a place that holds nothing may be the wrong one.
     pub(crate) async fn check(&self) -> Result<(), Fault> {
         let tables = self.tables().await?.tables;
-        match tables.values().all(|table| table.files() == 0) && !self.catalog_file().is_file() {
+        match tables.values().all(|table| table.files() == 0) && self.catalog_file().is_none() {
             true => Err(self.nothing()),
             false => Ok(()),
         }
     }
 
-    fn catalog_file(&self) -> PathBuf {
-        self.place.folder.clone().unwrap_or_default().join(iceberg::CATALOG)
+    /// The catalog, where there is one.
+    fn catalog_file(&self) -> Option<PathBuf> {
+        let file = self.place.folder.as_ref()?.join(iceberg::CATALOG);
+        file.is_file().then_some(file)
     }
 
     async fn of_folders(&self) -> Result<Vec<Found>, Fault> {

@@ -5,6 +5,7 @@
 //! starts it.
 
 mod arguments;
+mod bucket;
 mod catalog;
 mod dictionary;
 mod engine;

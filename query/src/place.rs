@@ -9,6 +9,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 
+use crate::bucket::{Access, Bucket};
 use crate::fault::Fault;
 
 /// A place that was opened.
@@ -34,11 +35,35 @@ impl fmt::Display for Place {
 
 impl Place {
     /// Opens what `--data` names.
-    pub(crate) fn open(name: &str) -> Result<Place, Fault> {
-        if let Some((scheme, _)) = name.split_once("://") {
-            return Err(Fault::mistake(format!("--data {name}: {scheme}:// is not read"))
-                .hint("a folder is"));
+    pub(crate) async fn open(name: &str, access: &Access) -> Result<Place, Fault> {
+        match name.split_once("://") {
+            None => Place::of_folder(name),
+            Some(("s3", rest)) => Place::of_bucket(name, rest, access).await,
+            Some((scheme, _)) => {
+                let why = format!("--data {name}: {scheme}:// is not read");
+                Err(Fault::mistake(why).hint("a folder is, and s3://BUCKET/PREFIX"))
+            }
         }
+    }
+
+    async fn of_bucket(name: &str, rest: &str, access: &Access) -> Result<Place, Fault> {
+        let wrong = |why: String| Fault::mistake(format!("--data {name}: {why}"));
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(wrong("expected s3://BUCKET/PREFIX".to_owned()));
+        }
+        let root = Path::parse(prefix).map_err(|error| wrong(error.to_string()))?;
+        let url = ObjectStoreUrl::parse(format!("s3://{bucket}"));
+        Ok(Place {
+            name: name.trim_end_matches('/').to_owned(),
+            store: Arc::new(Bucket::open(bucket, access).await?),
+            url: url.map_err(|error| wrong(error.to_string()))?,
+            root,
+            folder: None,
+        })
+    }
+
+    fn of_folder(name: &str) -> Result<Place, Fault> {
         let wrong = |why: String| Fault::mistake(format!("--data {name}: {why}"));
         let folder = std::path::absolute(FilePath::new(name)).map_err(|e| wrong(e.to_string()))?;
         // Links are followed once, so that files have the names that catalogs give them, too.
