@@ -1,8 +1,7 @@
 //! The tables that lines become: which there are, and their rows while they grow.
 
-use arrow_array::RecordBatch;
 use pipeline::Route;
-use warehouse::{BadRows, Need, Rows, Shapes};
+use warehouse::{BadRows, Batch, Need, Rows, Shapes};
 
 /// The tables, by the routes whose lines they hold.
 pub const TABLES: [(Route, &str); 4] = [
@@ -68,7 +67,7 @@ impl AnyRows {
     /// Whether it is time to take them out.
     pub fn is_full(&self) -> bool {
         match self {
-            AnyRows::Events(rows) => rows.len() >= ROWS || rows.padded_bytes() >= ROWS_BYTES,
+            AnyRows::Events(rows) => rows.len() >= ROWS || rows.bytes() >= ROWS_BYTES,
             AnyRows::Bad(rows) => rows.len() >= ROWS || rows.bytes() >= ROWS_BYTES,
         }
     }
@@ -90,7 +89,7 @@ impl AnyRows {
     }
 
     /// The rows, and there are none any more.
-    pub fn finish(&mut self) -> Option<RecordBatch> {
+    pub fn finish(&mut self) -> Option<Batch> {
         match self {
             AnyRows::Events(rows) => (!rows.is_empty()).then(|| rows.finish()),
             AnyRows::Bad(rows) => (!rows.is_empty()).then(|| rows.finish()),

@@ -1,4 +1,4 @@
-//! Record batches in the shape that a table's columns have.
+//! Batches in the shape that a table's columns have.
 //!
 //! Columns and members go by their names. What a batch lacks is null, what only the field's number
 //! tells apart is the same; nothing is converted.
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{
-    Array, ArrayRef, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
-};
+use arrow_array::{Array, ArrayRef, ListArray, StructArray, new_null_array};
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+
+use warehouse::{Batch, Column};
 
 use crate::error::{Error, Result};
 
@@ -30,19 +30,23 @@ fn has(field: &Field, asked: &Field) -> bool {
 }
 
 /// A batch with its columns as a table has them.
-pub(crate) fn batch(batch: &RecordBatch, table: &Schema) -> Result<RecordBatch> {
-    let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for (asked, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let field = table.field_with_name(asked.name()).ok().filter(|field| has(field, asked));
+pub(crate) fn batch(batch: &Batch, table: &Schema) -> Result<Batch> {
+    let mut columns = Vec::with_capacity(batch.columns().len());
+    for Column { field: asked, values, at } in batch.columns() {
+        let found = table.fields().find(asked.name()).map(|(_, field)| field);
+        let field = found.filter(|field| has(field, asked));
         let missing = || format!("the table has no column {:?}, or not all of it", asked.name());
         let field = field.ok_or_else(|| Error::Unusable(missing()))?;
-        columns.push(fit(column, field)?);
-        fields.push(field.clone());
+        if !field.is_nullable() && (at.is_some() || values.null_count() > 0) {
+            let name = asked.name();
+            let why =
+                format!("the table has a value of {name:?} in each row, and a batch does not");
+            return Err(Error::Unusable(why));
+        }
+        let (values, at) = (fit(values, field)?, at.clone());
+        columns.push(Column { field: Arc::clone(field), values, at });
     }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let fitted =
-        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
-    fitted.map_err(|error| Error::Unusable(format!("rows that do not fit the table: {error}")))
+    Ok(Batch::new(batch.rows(), columns))
 }
 
 fn fit(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {

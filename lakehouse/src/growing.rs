@@ -3,14 +3,13 @@
 //! It grows in memory, compressed, and is written in one piece, under a name that no other file
 //! has; the caller says when it is large enough. No table knows of it until it is appended.
 
-use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, Datum};
 use iceberg::table::Table;
 use parquet::file::properties::WriterPropertiesPtr;
-use warehouse::{Group, file};
+use warehouse::{Batch, Group, file};
 
 use crate::data_file::{Written, describe};
 use crate::error::{Error, Result};
@@ -64,10 +63,10 @@ impl Growing {
 
     /// Adds rows, of columns that the table [has](Growing::knows). Now and then that encodes those
     /// that were added before: it is work for a thread that computes.
-    pub fn add(&mut self, rows: &RecordBatch) -> Result<()> {
+    pub fn add(&mut self, rows: &Batch) -> Result<()> {
         let rows = fit::batch(rows, &self.columns)?;
         self.group.add(&rows);
-        self.rows += rows.num_rows();
+        self.rows += rows.rows();
         if self.group.is_full() { self.encode() } else { Ok(()) }
     }
 

@@ -39,15 +39,3 @@ pub fn data_type(ty: &Type) -> DataType {
         }
     }
 }
-
-/// The bytes that a row takes which has nothing, about: a value's room, or where a text or a list
-/// would begin, and whether there is something.
-pub(crate) fn null_bytes(ty: &Type) -> usize {
-    match ty {
-        Type::Boolean => 1,
-        Type::String | Type::Json | Type::List(_) | Type::Int | Type::Date => 5,
-        Type::Long | Type::Double | Type::Timestamp => 9,
-        Type::Decimal { .. } => 17,
-        Type::Struct(members) => 1 + members.iter().map(|it| null_bytes(&it.ty)).sum::<usize>(),
-    }
-}

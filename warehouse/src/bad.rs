@@ -9,6 +9,7 @@ use event::Bump;
 use event::json::{self, Elements, member, unescape};
 
 use crate::arrow;
+use crate::batch::Batch;
 use crate::buffer::{Buffer, Values};
 
 /// The columns, in order.
@@ -86,11 +87,11 @@ impl BadRows {
     }
 
     /// The rows, and there are none any more.
-    pub fn finish(&mut self) -> RecordBatch {
+    pub fn finish(&mut self) -> Batch {
         let rows = std::mem::take(&mut self.rows);
         let arrays = self.columns.iter_mut().map(|column| column.finish(rows)).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays);
-        batch.expect("every column was filled up to all rows")
+        batch.expect("every column was filled up to all rows").into()
     }
 
     fn push(&mut self, line: &str, now_ms: i64) {

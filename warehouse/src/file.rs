@@ -13,6 +13,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use crate::batch::Batch;
 use crate::group::{self, Encoded};
 
 /// Columns whose values nearly all differ: a dictionary of them would be as large as they are.
@@ -135,9 +136,9 @@ impl File {
     }
 }
 
-/// Record batches as one file of one row group: for whoever has few.
+/// Batches as one file of one row group: for whoever has few.
 pub fn of_batches(
-    batches: &[arrow_array::RecordBatch],
+    batches: &[Batch],
     out: impl Write + Send,
     properties: &WriterPropertiesPtr,
 ) -> Result<ParquetMetaData, ParquetError> {

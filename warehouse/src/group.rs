@@ -1,4 +1,4 @@
-//! Record batches of one origin on their way to a row group.
+//! Batches of one origin on their way to a row group.
 //!
 //! Batches wait as they are; when there are enough of them each column is encoded by itself, one
 //! after the other, so that only one column's encoder is in memory at a time however many columns
@@ -6,9 +6,10 @@
 //! any more can be left out, and a column that no batch of a group has is filled in by the file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::{FieldRef, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
@@ -17,6 +18,8 @@ use parquet::arrow::arrow_writer::{
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
+
+use crate::batch::{Batch, Column};
 
 /// Rows of a row group that is worth its overhead.
 pub const GROUP_ROWS: usize = 100_000;
@@ -34,8 +37,8 @@ pub struct Group {
     columns: Vec<FieldRef>,
     /// By name: which column.
     names: BTreeMap<String, usize>,
-    /// Of each column the arrays there are, each with the row it begins at.
-    arrays: Vec<Vec<(usize, ArrayRef)>>,
+    /// Of each column what batches have, each with the rows that it is about.
+    parts: Vec<Vec<(Range<usize>, Column)>>,
     rows: usize,
     bytes: usize,
 }
@@ -64,12 +67,9 @@ impl Group {
     }
 
     /// Whether the batch's columns are of the types that they have here.
-    pub fn takes(&self, batch: &RecordBatch) -> bool {
-        batch
-            .schema_ref()
-            .fields()
-            .iter()
-            .all(|field| self.names.get(field.name()).is_none_or(|at| self.columns[*at] == *field))
+    pub fn takes(&self, batch: &Batch) -> bool {
+        let known = |field: &FieldRef| self.names.get(field.name()).map(|at| &self.columns[*at]);
+        batch.columns().iter().all(|it| known(&it.field).is_none_or(|known| *known == it.field))
     }
 
     /// The columns so far.
@@ -82,28 +82,30 @@ impl Group {
     /// # Panics
     ///
     /// If it does not [take](Group::takes) it.
-    pub fn add(&mut self, batch: &RecordBatch) {
+    pub fn add(&mut self, batch: &Batch) {
         assert!(self.takes(batch), "columns keep their types");
-        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let rows = self.rows..self.rows + batch.rows();
+        for column in batch.columns() {
+            let field = &column.field;
             let at = *self.names.entry(field.name().clone()).or_insert_with(|| {
                 self.columns.push(Arc::clone(field));
-                self.arrays.push(Vec::new());
+                self.parts.push(Vec::new());
                 self.columns.len() - 1
             });
             // A column of nulls alone is as good as none.
-            if array.null_count() < array.len() {
-                self.arrays[at].push((self.rows, Arc::clone(array)));
+            if !column.is_null() {
+                self.parts[at].push((rows.clone(), column.clone()));
             }
         }
-        self.rows += batch.num_rows();
-        self.bytes += batch.get_array_memory_size();
+        self.rows = rows.end;
+        self.bytes += batch.bytes();
     }
 
     /// Encodes the rows.
     pub fn encode(self, properties: &WriterPropertiesPtr) -> Result<Encoded, ParquetError> {
         let (mut columns, mut bytes) = (Vec::with_capacity(self.columns.len()), 0);
-        for (field, arrays) in self.columns.into_iter().zip(self.arrays) {
-            let chunks = encode(&field, arrays, self.rows, properties)?;
+        for (field, parts) in self.columns.into_iter().zip(self.parts) {
+            let chunks = encode(&field, parts, self.rows, properties)?;
             bytes += size(&chunks);
             columns.push((field, chunks));
         }
@@ -132,19 +134,19 @@ fn size(chunks: &[ArrowColumnChunk]) -> usize {
     chunks.iter().map(|chunk| chunk.close().bytes_written as usize).sum()
 }
 
-/// Encodes the leaves of a column: its arrays, and nulls where it has none.
+/// Encodes the leaves of a column: its parts, and nulls where it has none.
 pub(crate) fn encode(
     field: &FieldRef,
-    arrays: Vec<(usize, ArrayRef)>,
+    parts: Vec<(Range<usize>, Column)>,
     rows: usize,
     properties: &WriterPropertiesPtr,
 ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
     let mut writers = writers(field, properties)?;
     let mut at = 0;
-    for (start, array) in arrays {
-        nulls(field, start - at, &mut writers)?;
-        write(field, &array, &mut writers)?;
-        at = start + array.len();
+    for (of, column) in parts {
+        nulls(field, of.start - at, &mut writers)?;
+        write(field, &column.filled(of.len()), &mut writers)?;
+        at = of.end;
     }
     nulls(field, rows - at, &mut writers)?;
     writers.into_iter().map(ArrowColumnWriter::close).collect()

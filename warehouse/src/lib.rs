@@ -1,6 +1,6 @@
-//! Enriched events as typed columns: Arrow record batches, and Parquet files of them.
+//! Enriched events as typed columns: batches of Arrow arrays, and Parquet files of them.
 //!
-//! [`Rows`] turns lines of events into record batches, by the columns that [`Shapes`] knows of
+//! [`Rows`] turns lines of events into batches, by the columns that [`Shapes`] knows of
 //! their schemas; [`BadRows`] does so with bad rows. A [`Group`] gathers batches of one origin
 //! until they are worth a row group, which is encoded by itself, and [`mod@file`] puts row groups
 //! together.
@@ -10,6 +10,7 @@
 pub mod arrow;
 pub mod atomic;
 pub mod bad;
+mod batch;
 mod buffer;
 mod envelope;
 pub mod file;
@@ -22,6 +23,7 @@ mod rows;
 mod shapes;
 
 pub use bad::BadRows;
+pub use batch::{Batch, Column};
 pub use group::{Encoded, GROUP_BYTES, GROUP_ROWS, Group};
 pub use rows::{NESTED_MAX, Need, Rows};
 pub use shapes::{Shape, Shapes};

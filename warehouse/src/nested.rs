@@ -6,6 +6,7 @@ use arrow_schema::FieldRef;
 use columns::{Kind, SCHEMA_VERSION};
 
 use crate::arrow;
+use crate::batch::Column;
 use crate::buffer::{Buffer, Items, Values};
 use crate::fill::{self, Misfit, Read};
 use crate::json::Json;
@@ -13,9 +14,10 @@ use crate::json::Json;
 /// A column that grows.
 pub(crate) struct Nested {
     pub(crate) field: FieldRef,
-    pub(crate) buffer: Buffer,
-    /// The bytes of a row that has nothing.
-    pub(crate) width: usize,
+    /// Of the rows that have something.
+    buffer: Buffer,
+    /// Which these are.
+    rows: Vec<u32>,
     /// Which member of an entity tells its version.
     version: Option<usize>,
 }
@@ -30,8 +32,31 @@ impl Nested {
             },
             _ => None,
         };
-        let width = arrow::null_bytes(&field.ty);
-        Nested { field: Arc::new(arrow::field(field)), buffer, width, version }
+        Nested { field: Arc::new(arrow::field(field)), buffer, rows: Vec::new(), version }
+    }
+
+    /// Whether no row has something.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The bytes of memory it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.buffer.bytes() + self.rows.len() * size_of::<u32>()
+    }
+
+    /// Cuts it back to so many rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.rows.truncate(self.rows.partition_point(|row| (*row as usize) < rows));
+        self.buffer.truncate(self.rows.len());
+    }
+
+    /// What it has of so many rows, and it is empty again.
+    pub(crate) fn finish(&mut self, rows: usize) -> Column {
+        let at = std::mem::take(&mut self.rows);
+        let values = self.buffer.finish(at.len());
+        let at = (at.len() < rows).then(|| at.into());
+        Column { field: Arc::clone(&self.field), values, at }
     }
 
     /// Reads data into a row, of which it may have some already. What does not fit leaves nothing.
@@ -41,8 +66,8 @@ impl Nested {
         uri: &str,
         json: &mut Json<'_>,
     ) -> Result<Read, Misfit> {
-        let begun = self.buffer.len() > row;
-        self.buffer.pad(row);
+        let row = u32::try_from(row).expect("rows are taken out long before they are so many");
+        let begun = self.rows.last() == Some(&row);
         if let Values::List(items) = &mut self.buffer.values {
             let start = items.end();
             let read = element(items, self.version, uri, json);
@@ -53,6 +78,7 @@ impl Nested {
             }
             if read.is_ok() && !begun {
                 self.buffer.added();
+                self.rows.push(row);
             }
             return read;
         }
@@ -60,8 +86,9 @@ impl Nested {
             return Err(Misfit { expected: "one event", path: Vec::new() });
         }
         let read = fill::value(&mut self.buffer, true, json);
-        if read.is_err() {
-            self.buffer.truncate(row);
+        match read {
+            Ok(_) => self.rows.push(row),
+            Err(_) => self.buffer.truncate(self.rows.len()),
         }
         read
     }

@@ -6,14 +6,13 @@
 //! has to be bad for the sake of a table.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 use columns::{Kind, Type};
 use event::{Bump, Field, fields::COUNT, fields::FIELDS};
 
 use crate::atomic;
+use crate::batch::{Batch, Column};
 use crate::buffer::Buffer;
 use crate::envelope::{self, Envelope};
 use crate::json::{Broken, Json};
@@ -25,7 +24,7 @@ use crate::shapes::Shapes;
 /// each takes a schema of a registry.
 pub const NESTED_MAX: usize = 2_000;
 
-/// Rows that grow, to be taken out as a record batch.
+/// Rows that grow, to be taken out as a batch.
 pub struct Rows {
     shapes: Shapes,
     schema: SchemaRef,
@@ -115,16 +114,8 @@ impl Rows {
     /// The bytes of memory that they take, about.
     pub fn bytes(&self) -> usize {
         let atomic = self.atomic.iter().flatten().map(Buffer::bytes);
-        let nested = self.nested.iter().map(|nested| nested.buffer.bytes());
+        let nested = self.nested.iter().map(Nested::bytes);
         atomic.chain(nested).sum::<usize>() + self.rows * 8
-    }
-
-    /// The bytes of memory that they take when they are taken out, about: each column that occurs
-    /// then has something of every row.
-    pub fn padded_bytes(&self) -> usize {
-        let nested = self.nested.iter().filter(|nested| nested.buffer.len() > 0);
-        let missing = |nested: &Nested| nested.width * (self.rows - nested.buffer.len());
-        self.bytes() + nested.map(missing).sum::<usize>()
     }
 
     /// How many values fit no column, in all rows since the beginning.
@@ -134,22 +125,20 @@ impl Rows {
 
     /// The rows, and there are none any more. Columns of events and entities are those that occur,
     /// by name.
-    pub fn finish(&mut self) -> RecordBatch {
+    pub fn finish(&mut self) -> Batch {
         let rows = std::mem::take(&mut self.rows);
-        let mut arrays: Vec<ArrayRef> =
-            self.atomic.iter_mut().flatten().map(|buffer| buffer.finish(rows)).collect();
-        arrays.push(self.loaded.finish(rows));
-        arrays.push(self.misfits.finish(rows));
-        let mut fields: Vec<FieldRef> = self.schema.fields().iter().cloned().collect();
+        let always = self.atomic.iter_mut().flatten().map(|buffer| buffer.finish(rows));
+        let mut values: Vec<_> = always.collect();
+        values.push(self.loaded.finish(rows));
+        values.push(self.misfits.finish(rows));
+        let fields = self.schema.fields().iter().cloned();
+        let always = fields.zip(values).map(|(field, values)| Column { field, values, at: None });
+        let mut columns: Vec<Column> = always.collect();
         let mut nested: Vec<&mut Nested> =
-            self.nested.iter_mut().filter(|nested| nested.buffer.len() > 0).collect();
+            self.nested.iter_mut().filter(|nested| !nested.is_empty()).collect();
         nested.sort_unstable_by(|a, b| a.field.name().cmp(b.field.name()));
-        for nested in nested {
-            fields.push(Arc::clone(&nested.field));
-            arrays.push(nested.buffer.finish(rows));
-        }
-        let schema = Arc::new(Schema::new(fields));
-        RecordBatch::try_new(schema, arrays).expect("every column was filled up to all rows")
+        columns.extend(nested.into_iter().map(|nested| nested.finish(rows)));
+        Batch::new(rows, columns)
     }
 
     fn push(&mut self, line: &str, now_ms: i64) {
@@ -263,7 +252,7 @@ impl Rows {
         self.atomic.iter_mut().flatten().for_each(|buffer| buffer.truncate(rows));
         self.loaded.truncate(rows);
         self.misfits.truncate(rows);
-        self.nested.iter_mut().for_each(|nested| nested.buffer.truncate(rows));
+        self.nested.iter_mut().for_each(|nested| nested.truncate(rows));
     }
 }
 

@@ -87,7 +87,7 @@ async fn written(lake: &Lake, batch: &RecordBatch) -> DataFile {
     let properties = warehouse::file::properties(1);
     let mut file = Growing::begin(&table, properties, DAY, "shard-0-1").expect("there");
     assert!(file.knows(batch.schema_ref()));
-    file.add(batch).expect("there");
+    file.add(&batch.clone().into()).expect("there");
     file.finish().await.expect("done")
 }
 

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use arrow_array::RecordBatch;
 use columns::{Field, Kind};
 use lakehouse::{Catalog, DataFile, Error, Growing, Lake, Mark, Move, Piece, Settled, Shard};
 use pipeline::{Output, Route};
 use tokio::runtime::Handle;
-use warehouse::{Need, Shapes, file};
+use warehouse::{Batch, Need, Shapes, file};
 
 use super::known::Part;
 use crate::commands::enrich::tables::FindShapes;
@@ -51,8 +50,8 @@ impl Columns {
     }
 
     /// The columns that a batch has.
-    fn of(&self, batch: &RecordBatch) -> Vec<Field> {
-        let names = batch.schema_ref().fields().iter().map(|field| field.name());
+    fn of(&self, batch: &Batch) -> Vec<Field> {
+        let names = batch.columns().iter().map(|column| column.field.name());
         names.map(|name| self.fields[name].clone()).collect()
     }
 }
@@ -184,7 +183,7 @@ impl Table {
         if self.growing.is_none() {
             self.begin()?;
         }
-        if !self.growing().knows(batch.schema_ref()) {
+        if !self.growing().knows(&batch.schema()) {
             self.complete()?;
             self.runtime.block_on(self.lake.evolve(&columns.of(&batch)))?;
             self.begin()?;
