@@ -21,3 +21,4 @@ mod stage;
 mod starts;
 mod status;
 mod storm;
+mod tables;
