@@ -172,6 +172,14 @@ impl Aws {
         Ok(Autoscaling { endpoint, region, credentials })
     }
 
+    /// What catalogs of tables are asked with; nothing without a region or credentials.
+    pub fn of_catalogs(&self, http: reqwest::Client) -> Option<lakehouse::Aws> {
+        let region = self.config.region()?.to_string();
+        let credentials = self.config.credentials_provider()?;
+        let endpoint = self.config.endpoint_url().map(str::to_owned);
+        Some(lakehouse::Aws { http, credentials, region, endpoint })
+    }
+
     /// A client of Kinesis.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         let mut config = aws_sdk_kinesis::config::Builder::from(&self.config);

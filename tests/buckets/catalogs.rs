@@ -23,7 +23,7 @@ use lakehouse::{
     Places, RestConfig, Secret, Settled, Shard, TableBucket,
 };
 use tests::emulators::{Emulators, REGION, s3_at};
-use tests::scratch;
+use tests::{scratch, workers};
 use tokio::task::JoinSet;
 
 /// Commits of each writer, of which there are two.
@@ -40,6 +40,39 @@ async fn tables_in_glue_hold_every_row_once() -> Result<()> {
         let warehouse = "s3://lake/tables/".to_owned();
         let config = CatalogConfig::Glue(GlueConfig { catalog: None, warehouse });
         hold_and_grow(&config, &access(aws.s3.clone(), &aws.s3_url)?).await
+    })
+    .await
+}
+
+/// As whoever runs the program meets them: what is there already is not appended again.
+#[tokio::test(flavor = "multi_thread")]
+async fn enrich_appends_to_tables_in_glue_once() -> Result<()> {
+    scratch::run(async |scratch: &Path| {
+        let aws = Emulators::start(scratch).await?;
+        aws.create_bucket("lake").await?;
+        let place = |name: &str| scratch.join(name).display().to_string();
+        let (payloads, ids) = (place("payloads.bin"), place("ids.txt"));
+        let run = |args: &[&str]| -> Result<()> {
+            let mut command = workers::snowmelt()?;
+            let output = command.args(args).env("AWS_ENDPOINT_URL", &aws.s3_url).output()?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Ok(())
+        };
+        run(&["generate", "--events", "300", "--output", &payloads, "--ids", &ids])?;
+        let output = place("out");
+        let enrich = ["enrich", "--input", &payloads, "--format", "iceberg", "--output", &output];
+        let enrich: Vec<&str> =
+            enrich.into_iter().chain(["--catalog", "glue:s3://lake/tables"]).collect();
+        run(&enrich)?;
+        run(&enrich)?;
+        ensure!(!scratch.join("out/catalog.db").exists());
+        let warehouse = "s3://lake/tables".to_owned();
+        let config = CatalogConfig::Glue(GlueConfig { catalog: None, warehouse });
+        let access = access(aws.s3.clone(), &aws.s3_url)?;
+        let sent = std::fs::read_to_string(ids)?.lines().count() as u64;
+        let lake = Lake::open(config.open(access)?, "snowmelt", "events", &[]).await?;
+        ensure!(sent > 200 && rows(&lake).await? == sent, "{} of {sent}", rows(&lake).await?);
+        Ok(())
     })
     .await
 }
@@ -209,7 +242,7 @@ async fn piece(lake: &Lake, name: &str, at: &Mark, place: &str) -> Result<Piece>
     let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(ids)])?;
     let table = lake.table().await?;
     let mut file = Growing::begin(&table, warehouse::file::properties(1), 0, name)?;
-    file.add(&batch)?;
+    file.add(&batch.into())?;
     let to = Mark { epoch: at.epoch, place: place.to_owned() };
     let moved = Move { shard: shard(name), from: Some(at.clone()), to };
     Ok(Piece { moves: vec![moved], files: vec![file.finish().await?] })

@@ -68,6 +68,14 @@ pub struct Args {
     /// killed, at most so many are read again.
     #[arg(long, value_name = "RECORDS")]
     commit_every: Option<NonZeroU32>,
+    /// With --format iceberg, a catalog other than DIR/catalog.db: glue:s3://BUCKET/PREFIX, the ARN
+    /// of a table bucket, or the address of a REST catalog (which is asked with the token in
+    /// SNOWMELT_CATALOG_TOKEN, or as the client ID:SECRET in SNOWMELT_CATALOG_CLIENT).
+    #[arg(long, value_name = "CATALOG")]
+    catalog: Option<iceberg::Remote>,
+    /// What a REST catalog knows the warehouse by.
+    #[arg(long, value_name = "NAME", requires = "catalog")]
+    warehouse: Option<String>,
     /// Compress the result files.
     #[arg(long, value_enum)]
     compress: Option<output::Compression>,
@@ -202,6 +210,9 @@ fn check_form(args: &Args) -> Result<(), Usage> {
     let refused = |why: &str| Err(Usage(why.to_owned()));
     if args.commit_every.is_some() && args.format != Format::Iceberg {
         return refused("--commit-every: only --format iceberg has commits");
+    }
+    if args.catalog.is_some() && args.format != Format::Iceberg {
+        return refused("--catalog: only --format iceberg has one");
     }
     if !matches!(args.format, Format::Parquet | Format::Iceberg) {
         return Ok(());

@@ -9,17 +9,16 @@
 
 mod beside;
 mod known;
+mod place;
 mod reading;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use lakehouse::{Folder, Sqlite, file_io};
 use pipeline::{Output, Route};
 
 use super::account::Account;
@@ -34,11 +33,9 @@ use crate::exit::{EXIT_FAULTS, EXIT_GRACE};
 use crate::terminal;
 use beside::Beside;
 use known::{Known, Part};
+pub(super) use place::Remote;
 use reading::{Reading, Work};
 use table::{Columns, Table};
-
-/// The catalog's file, and its name, which its tables' namespace has, too.
-const CATALOG: (&str, &str) = ("catalog.db", "snowmelt");
 
 /// The tables, by the routes whose lines they hold.
 const TABLES: [(Route, &str); 3] =
@@ -62,6 +59,8 @@ struct Lakes {
     read: BTreeMap<lakehouse::Shard, Part>,
     records: u64,
     every: u64,
+    /// Whether the tables' old snapshots are ours to forget.
+    expires: bool,
 }
 
 /// Runs `snowmelt enrich --format iceberg`.
@@ -75,7 +74,7 @@ pub(super) fn run(
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let places = places::all(&args.input, &aws::Settings::default())?;
     let every = args.commit_every.map_or(COMMIT_EVERY, |every| every.get().into());
-    let mut lakes = Lakes::open(folder, transform.find_shapes(), every)?;
+    let mut lakes = Lakes::open(args, transform.find_shapes(), every)?;
     let mut account = Account::start();
     let mut reading = Reading::new(places, lakes.known()?, folder, every, Arc::clone(halt));
     account.follow(reading.progress());
@@ -116,20 +115,20 @@ pub(super) fn run(
 }
 
 impl Lakes {
-    fn open(folder: &Path, find: FindShapes, every: u64) -> anyhow::Result<Lakes> {
+    fn open(args: &Args, find: FindShapes, every: u64) -> anyhow::Result<Lakes> {
+        let folder = &args.output;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let tables = runtime.block_on(async {
-            let (file, name) = (folder.join(CATALOG.0), CATALOG.1);
-            let io = file_io(Arc::new(Folder));
-            let catalog = Sqlite::open(&file, name, &Folder::location(&folder), io);
-            let catalog = Arc::new(catalog.with_context(|| file.display().to_string())?);
+        let (tables, expires) = runtime.block_on(async {
+            let (remote, warehouse) = (args.catalog.as_ref(), args.warehouse.clone());
+            let (catalog, expires) = place::open(remote, warehouse, &folder).await?;
             let mut tables = Vec::new();
             for (route, name) in TABLES {
-                tables.push(Table::open(catalog.clone(), CATALOG.1, name, route).await?);
+                let catalog = Arc::clone(&catalog);
+                tables.push(Table::open(catalog, place::NAMESPACE, name, route).await?);
             }
-            anyhow::Ok(tables)
+            anyhow::Ok((tables, expires))
         })?;
         Ok(Lakes {
             _runtime: runtime,
@@ -139,6 +138,7 @@ impl Lakes {
             read: BTreeMap::new(),
             records: 0,
             every,
+            expires,
         })
     }
 
@@ -180,7 +180,7 @@ impl Lakes {
 
     /// Forgets old snapshots. Nothing is lost where that fails, and the next run tries again.
     fn expire(&self) {
-        for table in &self.tables {
+        for table in self.tables.iter().filter(|_| self.expires) {
             if let Err(error) = table.expire(clock::now_ms()) {
                 terminal::note(&format!("snowmelt: {error}"));
             }
