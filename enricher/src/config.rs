@@ -19,6 +19,7 @@ mod there;
 mod value;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pipeline::adapt::Adapters;
 use pipeline::protection::Personal;
@@ -296,9 +297,9 @@ pub enum Unavailable {
 
 impl Schemas {
     /// How long data waits for a registry that cannot be asked, from its first failure.
-    pub fn wait(&self) -> std::time::Duration {
+    pub fn wait(&self) -> Duration {
         match self.unavailable {
-            Unavailable::Wait => std::time::Duration::MAX,
+            Unavailable::Wait => Duration::MAX,
             Unavailable::Park | Unavailable::Bad => self.patience.get(),
         }
     }
@@ -358,6 +359,12 @@ impl Config {
             added.expect("reading the file has added it before");
         }
         adapters
+    }
+
+    /// The longest that an object of some destination stays open.
+    pub fn longest_object_age(&self) -> Duration {
+        let ages = self.routes().flat_map(|(_, route)| route.object_ages());
+        ages.max().unwrap_or_default()
     }
 
     /// The routes that have destinations of their own.
@@ -459,7 +466,7 @@ fn batch_bytes() -> Bytes<{ 1 << 10 }, { 16 << 20 }> {
 }
 
 fn batch_age() -> Span<0, 60_000> {
-    Span::new(1_000)
+    Span::new(200)
 }
 
 fn lease_duration() -> Span<2_000, 300_000> {

@@ -19,14 +19,10 @@ use crate::resolving::{Attempt, Sources, resolving};
 use crate::sink::tally::Tally;
 use crate::sink::{self, Origin};
 use crate::source::{self, Batches};
-use crate::worker::Worker;
+use crate::worker::{IN_FLIGHT, Worker};
 use crate::{clock, cores, pool};
 use caution::Caution;
 use pipeline::Output;
-
-/// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
-/// them in practice; this keeps a shard of tiny batches from making tasks without end.
-const IN_FLIGHT: usize = 1024;
 
 /// How the work on a shard came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,10 @@ use crate::sink::Sinks;
 use crate::source::Source;
 use crate::witness::Witness;
 
+/// The most batches of one shard that are worked on or wait in an object. Bytes are what bounds
+/// them in practice; this keeps a shard of tiny batches from making tasks without end.
+pub const IN_FLIGHT: usize = 1024;
+
 /// Everything a shard's loop uses, shared by all of them.
 pub struct Worker {
     /// Where batches come from.

@@ -200,6 +200,19 @@ bucket = "bucket"
     }
 
     #[test]
+    fn the_object_that_stays_open_longest_is_found_wherever_it_is() {
+        let longest = |text: &str| parse(text, "w.toml").expect("complete").longest_object_age();
+        assert_eq!(longest(LEAST).as_secs(), 60);
+        let to = "[[enriched.to]]\nname = \"x\"\n";
+        for more in [
+            "s3 = { bucket = \"events\", object_age = \"20m\" }",
+            "folder = { path = \"f\", object_age = \"20m\" }",
+        ] {
+            assert_eq!(longest(&format!("{LEAST}{to}{more}")).as_secs(), 1200, "{more}");
+        }
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once() {
         let text = "[source]\nstraem = \"raw\"\nstream = \"raw\"\npoll_interval = \"1 minute\"\n\
                     [leases]\ntable = 7\n[enriched.kinesis]\nstream = \"raw\"\n[bad.s3]\n\

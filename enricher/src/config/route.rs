@@ -1,6 +1,7 @@
 //! Where lines go: the settings of routes and of their destinations.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pipeline::divide::{Condition, Folder, Form, Want};
 use serde::Deserialize;
@@ -172,6 +173,13 @@ impl Route {
     pub fn objects(&self) -> impl Iterator<Item = &Objects> {
         let named = self.to.iter().flat_map(|to| to.s3.iter().chain(&to.fallback));
         self.s3.iter().chain(&self.fallback).chain(named)
+    }
+
+    /// How long objects of the route stay open.
+    pub fn object_ages(&self) -> impl Iterator<Item = Duration> {
+        let folders = self.to.iter().filter_map(|to| to.folder.as_ref());
+        let folders = folders.map(|folder| folder.object_age.get());
+        self.objects().map(|objects| objects.object_age.get()).chain(folders)
     }
 
     /// The streams of the route.

@@ -15,7 +15,7 @@ use super::destinations::{Access, Home, Larger, Objects, To};
 use super::enriching::{self, Renewal};
 use super::plan::Plan;
 use super::watched::{Owners, Watched};
-use super::{Shared, Worker};
+use super::{IN_FLIGHT, Shared, Worker};
 use crate::aws::{self, Aws};
 use crate::config::{self, Config};
 use crate::exit::Usage;
@@ -184,6 +184,8 @@ async fn source(config: &Config, aws: &Aws, shared: &Shared) -> Arc<dyn Source> 
 
 /// One of the streams that are read.
 fn stream(config: &Config, input: &config::Input, aws: Aws, shared: &Shared) -> Stream {
+    // Batches that come more often would be too many before an object closes.
+    let least_age = config.longest_object_age() / (IN_FLIGHT as u32 / 2);
     let Config { source: config, leases, .. } = config;
     let settings = source::kinesis::Settings {
         stream: input.name().to_owned(),
@@ -191,7 +193,7 @@ fn stream(config: &Config, input: &config::Input, aws: Aws, shared: &Shared) -> 
         poll_interval: config.poll_interval.get(),
         idle_poll_interval: config.idle_poll_interval.get(),
         batch_bytes: config.batch_bytes.get(),
-        batch_age: config.batch_age.get(),
+        batch_age: config.batch_age.get().max(least_age),
         expired: match config.expired {
             config::Expired::GoOn => source::kinesis::Expired::GoOn,
             config::Expired::Stop => source::kinesis::Expired::Stop,
