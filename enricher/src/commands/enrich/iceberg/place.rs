@@ -117,6 +117,8 @@ pub(super) async fn open(
         Remote::Rest(_) => aws,
         Remote::Glue(_) | Remote::Bucket(_) => aws.check().await?,
     };
+    // Whoever was first has installed the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder()
         .timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
