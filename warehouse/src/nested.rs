@@ -87,6 +87,8 @@ impl Nested {
         }
         let read = fill::value(&mut self.buffer, true, json);
         match read {
+            // Null leaves nothing.
+            Ok(_) if self.buffer.len() == self.rows.len() => {}
             Ok(_) => self.rows.push(row),
             Err(_) => self.buffer.truncate(self.rows.len()),
         }

@@ -326,7 +326,10 @@ proptest! {
     ) {
         let shapes = shapes(&Type::Struct(vec![named("a", Type::Long), named("b", Type::String)]));
         let event = |row: usize, (data, entities, _): &(Option<u8>, usize, bool)| {
-            let event = data.map(|a| format!("{{\"a\":{a},\"b\":\"{row}\"}}"));
+            let event = data.map(|a| match a {
+                0..100 => "null".to_owned(),
+                a => format!("{{\"a\":{a},\"b\":\"{row}\"}}"),
+            });
             let entities: Vec<_> = (0..*entities).map(|n| format!("{{\"a\":{n}}}")).collect();
             (event, entities)
         };
