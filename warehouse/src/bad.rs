@@ -44,7 +44,7 @@ pub fn failed_ms(line: &str) -> Option<i64> {
     Told::of(line, &Bump::new()).failed.map(|micros| micros.div_euclid(1000))
 }
 
-/// Bad rows that grow, to be taken out as a record batch.
+/// Bad rows that grow, to be taken out as a batch.
 pub struct BadRows {
     schema: SchemaRef,
     columns: Vec<Buffer>,
