@@ -7,6 +7,8 @@ pub(crate) mod config;
 pub(crate) mod glue;
 pub(crate) mod pointed;
 #[cfg(feature = "remote")]
+pub(crate) mod remote;
+#[cfg(feature = "remote")]
 pub(crate) mod rest;
 #[cfg(feature = "remote")]
 pub(crate) mod s3tables;

@@ -30,6 +30,8 @@ pub use catalog::config::{Access, CatalogConfig};
 #[cfg(feature = "remote")]
 pub use catalog::glue::GlueConfig;
 #[cfg(feature = "remote")]
+pub use catalog::remote::Remote;
+#[cfg(feature = "remote")]
 pub use catalog::rest::{Auth, RestConfig, Secret};
 #[cfg(feature = "remote")]
 pub use catalog::s3tables::TableBucket;

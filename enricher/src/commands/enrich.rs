@@ -72,7 +72,7 @@ pub struct Args {
     /// of a table bucket, or the address of a REST catalog (which is asked with the token in
     /// SNOWMELT_CATALOG_TOKEN, or as the client ID:SECRET in SNOWMELT_CATALOG_CLIENT).
     #[arg(long, value_name = "CATALOG")]
-    catalog: Option<iceberg::Remote>,
+    catalog: Option<lakehouse::Remote>,
     /// What a REST catalog knows the warehouse by.
     #[arg(long, value_name = "NAME", requires = "catalog")]
     warehouse: Option<String>,

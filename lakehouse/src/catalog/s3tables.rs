@@ -45,7 +45,12 @@ impl TableBucket {
         Ok(TableBucket { arn: arn.to_owned(), region })
     }
 
-    /// The region that the bucket is in.
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The region that it is in.
     pub fn region(&self) -> &str {
         &self.region
     }

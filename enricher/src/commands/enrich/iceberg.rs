@@ -33,7 +33,6 @@ use crate::exit::{EXIT_FAULTS, EXIT_GRACE};
 use crate::terminal;
 use beside::Beside;
 use known::{Known, Part};
-pub(super) use place::Remote;
 use reading::{Reading, Work};
 use table::{Columns, Table};
 
