@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use iceberg::io::FileIO;
 use iceberg::spec::TableMetadata;
 use iceberg::{Error, ErrorKind, NamespaceIdent, Result, TableIdent};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::pointed::{Pointed, Pointer, Pointers};
 
@@ -62,6 +62,14 @@ impl Sqlite {
         Sqlite::with(Connection::open(file).map_err(failed)?, name, warehouse, io)
     }
 
+    /// The catalog of that name in a file that is there, to be read: SQLite refuses every change.
+    /// Panics outside of a tokio runtime.
+    pub fn read(file: &Path, name: &str, io: FileIO) -> Result<Pointed<Sqlite>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sql = Connection::open_with_flags(file, flags).map_err(failed)?;
+        Sqlite::of(sql, name, "", io)
+    }
+
     /// A catalog that is gone with the process.
     #[cfg(test)]
     pub(crate) fn in_memory(name: &str, warehouse: &str, io: FileIO) -> Result<Pointed<Sqlite>> {
@@ -71,6 +79,11 @@ impl Sqlite {
     fn with(sql: Connection, name: &str, warehouse: &str, io: FileIO) -> Result<Pointed<Sqlite>> {
         sql.busy_timeout(BUSY).map_err(failed)?;
         sql.execute_batch(TABLES).map_err(failed)?;
+        Sqlite::of(sql, name, warehouse, io)
+    }
+
+    fn of(sql: Connection, name: &str, warehouse: &str, io: FileIO) -> Result<Pointed<Sqlite>> {
+        sql.busy_timeout(BUSY).map_err(failed)?;
         let file = Sqlite {
             connection: Arc::new(Mutex::new(sql)),
             name: name.to_owned(),

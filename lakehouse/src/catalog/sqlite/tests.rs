@@ -65,6 +65,27 @@ async fn a_table_is_there_for_whoever_opens_the_file() {
     assert!(!other.namespace_exists(&space()).await.expect("done"));
 }
 
+#[tokio::test]
+async fn a_file_that_is_read_is_neither_made_nor_changed() {
+    let folder = tempfile::tempdir().expect("there");
+    let file = folder.path().join("catalog.db");
+    let read = || Sqlite::read(&file, "snowmelt", file_io(Arc::new(Folder)));
+    read().expect_err("there is none");
+    assert!(!file.exists());
+    let written = open(folder.path());
+    written.create_namespace(&space(), HashMap::new()).await.expect("done");
+    let reader = read().expect("it is there");
+    let table = written.create_table(&space(), creation()).await.expect("done");
+    let loaded = reader.load_table(table.identifier()).await.expect("done");
+    assert_eq!(loaded.metadata(), table.metadata());
+    append(&loaded, &reader).await.expect_err("it is only read");
+    let other = NamespaceIdent::new("other".to_owned());
+    reader.create_namespace(&other, HashMap::new()).await.expect_err("it is only read");
+    assert_eq!(written.list_namespaces(None).await.expect("done"), [space()]);
+    let newest = written.load_table(table.identifier()).await.expect("done");
+    assert_eq!(newest.metadata_location(), table.metadata_location());
+}
+
 /// The columns and the rows are those that PyIceberg's catalog makes and looks for.
 #[tokio::test]
 async fn the_file_is_laid_out_as_others_expect() {
