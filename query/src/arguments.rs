@@ -15,13 +15,20 @@ pub(crate) struct Arguments {
     #[arg(value_name = "SQL", required_unless_present_any = ["serve", "tables"])]
     pub(crate) sql: Option<String>,
     /// Where the tables are: a folder, or s3://BUCKET/PREFIX, with events/, failed/ and bad/ of
-    /// Parquet files; or a folder with the catalog.db of Iceberg tables.
+    /// Parquet files; a folder with the catalog.db of Iceberg tables; or another catalog of them:
+    /// glue:s3://BUCKET/PREFIX, the ARN of a table bucket, or the address of a REST catalog (which
+    /// is asked with the token in SNOWMELT_CATALOG_TOKEN, or as the client ID:SECRET in
+    /// SNOWMELT_CATALOG_CLIENT).
     #[arg(long, default_value = ".", value_name = "PLACE")]
     pub(crate) data: String,
-    /// The region of the bucket [default: that of the environment, a profile or an instance]
+    /// What a REST catalog knows the warehouse by.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) warehouse: Option<String>,
+    /// The region of the bucket or of Glue [default: that of the environment, a profile or an
+    /// instance]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// Replaces the endpoint of S3.
+    /// Replaces the endpoint of S3, and of a catalog in AWS.
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
     /// How the answer is written. Without it, as a table on a terminal and as CSV elsewhere.

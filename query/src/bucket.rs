@@ -1,19 +1,14 @@
 //! A bucket of Amazon S3, or of what speaks as it does, to be read: the client that workers have,
-//! found and allowed in as they are, behind the trait that the engine asks.
+//! behind the trait that the engine asks.
 
 use std::fmt;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_smithy_http_client::{Builder, Connector, proxy, tls};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -22,25 +17,8 @@ use object_store::{
     PutResult, Result,
 };
 
-use crate::fault::Fault;
-
-/// A connection that takes longer is tried again sooner than it would be established.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// The beginning of an answer takes milliseconds to a few seconds.
-const SOON: Duration = Duration::from_secs(20);
-
 /// What an error is about.
 const STORE: &str = "S3";
-
-/// How a bucket is found.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Access {
-    /// The region; that of the environment, a profile or an instance when absent.
-    pub(crate) region: Option<String>,
-    /// Replaces the endpoint, whose buckets are then addressed by path, as most but Amazon want.
-    pub(crate) endpoint: Option<String>,
-}
 
 /// A bucket.
 #[derive(Clone, Debug)]
@@ -50,33 +28,18 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Of a name, with the credentials that all programs for AWS find.
-    pub(crate) async fn open(name: &str, access: &Access) -> std::result::Result<Bucket, Fault> {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(SOON);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http())
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts.build());
-        if let Some(region) = &access.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &access.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        let config = loader.load().await;
-        if config.region().is_none() {
-            let none = "no AWS region: neither --region nor the environment (AWS_REGION, a \
-                        profile, an instance) name one";
-            return Err(Fault::mistake(none));
-        }
-        let config = aws_sdk_s3::config::Builder::from(&config);
-        let config = config.force_path_style(access.endpoint.is_some()).build();
-        Ok(Bucket { client: Client::from_conf(config), name: name.to_owned() })
+    /// Of that name.
+    pub(crate) fn new(client: Client, name: &str) -> Bucket {
+        Bucket { client, name: name.to_owned() }
+    }
+
+    fn named(&self, location: &Path) -> String {
+        format!("{self}/{location}")
     }
 
     async fn head(&self, location: &Path) -> Result<GetResult> {
         let asked = self.client.head_object().bucket(&self.name).key(location.as_ref());
-        let told = asked.send().await.map_err(|error| failed(location.as_ref(), error))?;
+        let told = asked.send().await.map_err(|error| failed(&self.named(location), error))?;
         let size = size(location, told.content_length())?;
         let meta = meta(location.clone(), size, told.last_modified(), told.e_tag());
         let payload = GetResultPayload::Stream(stream::empty().boxed());
@@ -91,7 +54,7 @@ impl Bucket {
         });
         let asked = self.client.get_object().bucket(&self.name).key(location.as_ref());
         let asked = asked.set_range(range).set_if_match(options.if_match);
-        let told = asked.send().await.map_err(|error| failed(location.as_ref(), error))?;
+        let told = asked.send().await.map_err(|error| failed(&self.named(location), error))?;
         let (range, size) = match told.content_range() {
             None => size(location, told.content_length()).map(|size| (0..size, size))?,
             Some(text) => part(text).ok_or_else(|| {
@@ -148,12 +111,14 @@ where
         (Some(code), None) => code.to_owned(),
         (None, _) => causes(&error),
     };
+    if !matches!(status, Some(403 | 404 | 412)) {
+        return Error::Generic { store: STORE, source: format!("{path}: {said}").into() };
+    }
     let (path, source) = (path.to_owned(), said.into());
     match status {
         Some(404) => Error::NotFound { path, source },
         Some(403) => Error::PermissionDenied { path, source },
-        Some(412) => Error::Precondition { path, source },
-        _ => Error::Generic { store: STORE, source },
+        _ => Error::Precondition { path, source },
     }
 }
 
@@ -237,22 +202,6 @@ impl ObjectStore for Bucket {
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         only_read("copy")
     }
-}
-
-/// Connections by the proxies that the environment names, with the TLS that all programs here have.
-fn http() -> SharedHttpClient {
-    let proxy = proxy::ProxyConfig::from_env();
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let mut connector = Connector::builder().proxy_config(proxy.clone());
-        if let Some(settings) = settings {
-            connector = connector.connector_settings(settings.clone());
-        }
-        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-            connector = connector.sleep_impl(sleep);
-        }
-        connector.tls_provider(ring).build()
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The tables `events`, `failed` and `bad` of a place, as they stand when a query begins.
 
 use std::collections::BTreeMap;
-use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -11,8 +10,9 @@ use tokio::sync::Mutex;
 use crate::dictionary::{self, Dictionary};
 use crate::fault::Fault;
 use crate::files::{self, DataFile, Footers};
-use crate::iceberg;
-use crate::place::Place;
+use crate::iceberg::{self, Manifests};
+use crate::loader::Loader;
+use crate::place::{CATALOG, Place};
 use crate::schema::{self, TABLES};
 use crate::table::Table;
 
@@ -20,6 +20,7 @@ use crate::table::Table;
 pub(crate) struct Catalog {
     place: Place,
     footers: Footers,
+    manifests: Manifests,
     /// The tables as they were found last, with the files that they were made of.
     last: Mutex<BTreeMap<String, Seen>>,
 }
@@ -36,6 +37,8 @@ pub(crate) struct Tables {
     pub(crate) tables: BTreeMap<String, Arc<Table>>,
     /// What is known of their columns, by table and column.
     pub(crate) descriptions: BTreeMap<(String, String), String>,
+    /// Whether there is anything to ask.
+    some: bool,
 }
 
 /// Files of a table, and what a catalog says of its columns, where there is one.
@@ -48,18 +51,22 @@ struct Found {
 impl Catalog {
     /// Of a place.
     pub(crate) fn new(place: Place, footers: Footers) -> Catalog {
-        Catalog { place, footers, last: Mutex::default() }
+        Catalog { place, footers, manifests: Manifests::default(), last: Mutex::default() }
     }
 
     /// The tables as they are now, all three: one of which nothing was written yet is empty. What
     /// did not change is not read again.
     pub(crate) async fn tables(&self) -> Result<Tables, Fault> {
         let mut descriptions = described();
-        let catalog = self.catalog_file();
-        let found = match catalog {
-            Some(catalog) => self.of_catalog(&catalog, &mut descriptions).await?,
+        let catalog = self.place.iceberg()?;
+        let found = match &catalog {
+            Some(catalog) => self.of_catalog(catalog, &mut descriptions).await?,
             None => self.of_folders().await?,
         };
+        self.footers.keep(found.iter().flat_map(|found| &found.files));
+        // A folder's catalog is no wrong place, whatever it has.
+        let some = (catalog.is_some() && !self.place.is_remote())
+            || found.iter().any(|found| found.declared.is_some() || !found.files.is_empty());
         let mut last = self.last.lock().await;
         let mut tables = BTreeMap::new();
         for found in found {
@@ -68,7 +75,7 @@ impl Catalog {
             tables.insert(name.to_owned(), Arc::clone(&table.table));
             last.insert(name.to_owned(), table);
         }
-        Ok(Tables { tables, descriptions })
+        Ok(Tables { tables, descriptions, some })
     }
 
     /// What the dictionary beside them says of their columns.
@@ -78,17 +85,10 @@ impl Catalog {
 
     /// Whether there is anything to ask; a place that holds nothing may be the wrong one.
     pub(crate) async fn check(&self) -> Result<(), Fault> {
-        let tables = self.tables().await?.tables;
-        match tables.values().all(|table| table.files() == 0) && self.catalog_file().is_none() {
-            true => Err(self.nothing()),
-            false => Ok(()),
+        match self.tables().await?.some {
+            true => Ok(()),
+            false => Err(self.nothing()),
         }
-    }
-
-    /// The catalog, where there is one.
-    fn catalog_file(&self) -> Option<PathBuf> {
-        let file = self.place.folder.as_ref()?.join(iceberg::CATALOG);
-        file.is_file().then_some(file)
     }
 
     async fn of_folders(&self) -> Result<Vec<Found>, Fault> {
@@ -96,7 +96,6 @@ impl Catalog {
         for name in TABLES {
             let folder = self.place.root.clone().join(name);
             let files = files::list(&self.place, &folder).await?;
-            self.footers.keep(&folder, &files);
             found.push(Found { name, files, declared: None });
         }
         Ok(found)
@@ -104,17 +103,22 @@ impl Catalog {
 
     async fn of_catalog(
         &self,
-        catalog: &FilePath,
+        catalog: &Loader,
         descriptions: &mut BTreeMap<(String, String), String>,
     ) -> Result<Vec<Found>, Fault> {
-        let listed = iceberg::tables(catalog)?;
+        let snapshots = TABLES.map(|name| async move {
+            match catalog.table(name).await? {
+                Some(table) => self.manifests.snapshot(&self.place, &table).await.map(Some),
+                None => Ok(None),
+            }
+        });
+        let snapshots = futures_util::future::try_join_all(snapshots).await?;
         let mut found = Vec::new();
-        for name in TABLES {
-            let Some(metadata) = listed.get(name) else {
+        for (name, snapshot) in TABLES.into_iter().zip(snapshots) {
+            let Some(snapshot) = snapshot else {
                 found.push(Found { name, files: Vec::new(), declared: None });
                 continue;
             };
-            let snapshot = iceberg::snapshot(&self.place, metadata).await?;
             let described = snapshot.descriptions.into_iter();
             descriptions.extend(described.map(|(column, text)| ((name.to_owned(), column), text)));
             found.push(Found { name, files: snapshot.files, declared: Some(snapshot.columns) });
@@ -126,7 +130,7 @@ impl Catalog {
     async fn table(&self, found: Found, seen: Option<&Seen>) -> Result<Seen, Fault> {
         let Found { name, files, declared } = found;
         let schemas = self.footers.schemas(&self.place, &files).await?;
-        let columns = union(name, &files, &schemas)?;
+        let columns = union(&self.place, name, &files, &schemas)?;
         let columns = match &declared {
             Some(declared) => iceberg::columns(declared, &columns)?,
             None if files.is_empty() => warehouse::arrow::schema(&fields(name)).as_ref().clone(),
@@ -152,12 +156,21 @@ impl Catalog {
 
     fn nothing(&self) -> Fault {
         let place = &self.place;
-        Fault::mistake(format!("{place} holds nothing to ask yet")).hint(format!(
-            "expected Parquet files in {place}/events/, {place}/failed/ or {place}/bad/, or the \
-             Iceberg catalog {place}/{}, as `snowmelt enrich --format parquet` and `--format \
-             iceberg` write them",
-            iceberg::CATALOG
-        ))
+        let (why, hint) = match place.is_remote() {
+            true => (
+                format!("{place} has none of the tables {} in snowmelt", TABLES.join(", ")),
+                format!("`snowmelt enrich --format iceberg --catalog {place}` makes them"),
+            ),
+            false => (
+                format!("{place} holds nothing to ask yet"),
+                format!(
+                    "expected Parquet files in {place}/events/, {place}/failed/ or {place}/bad/, \
+                     or the Iceberg catalog {place}/{CATALOG}, as `snowmelt enrich --format \
+                     parquet` and `--format iceberg` write them"
+                ),
+            ),
+        };
+        Fault::mistake(why).hint(hint)
     }
 }
 
@@ -179,15 +192,20 @@ fn described() -> BTreeMap<(String, String), String> {
 }
 
 /// The columns of all files of a table.
-fn union(name: &str, files: &[DataFile], schemas: &[Arc<Schema>]) -> Result<Schema, Fault> {
+fn union(
+    place: &Place,
+    name: &str,
+    files: &[DataFile],
+    schemas: &[Arc<Schema>],
+) -> Result<Schema, Fault> {
     let mut all: Option<Arc<Schema>> = None;
     for (file, schema) in files.iter().zip(schemas) {
         all = Some(match all {
             None => Arc::clone(schema),
             Some(all) if all == *schema => all,
             Some(all) => Arc::new(schema::unite(&all, schema).map_err(|error| {
-                let location = &file.meta.location;
-                Fault::failure(format!("table {name}: {error} (/{location})"))
+                let location = place.location(&file.meta.location);
+                Fault::failure(format!("table {name}: {error} ({location})"))
             })?),
         });
     }

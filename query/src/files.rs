@@ -1,7 +1,7 @@
 //! The Parquet files of a table, and what their footers say: columns, rows, least and greatest
 //! values. A footer is read once, however many queries follow.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::Schema;
@@ -117,10 +117,10 @@ impl Footers {
                 return Ok(known);
             }
             let metadata = self.footer(place, &file.meta).fetch_metadata().await;
-            let metadata = metadata.map_err(|error| unreadable(&file.meta, &error))?;
+            let metadata = metadata.map_err(|error| unreadable(place, &file.meta, &error))?;
             let about = metadata.file_metadata();
             let schema = parquet_to_arrow_schema(about.schema_descr(), about.key_value_metadata());
-            let schema = schema.map_err(|error| unreadable(&file.meta, &error.into()))?;
+            let schema = schema.map_err(|error| unreadable(place, &file.meta, &error.into()))?;
             let schema = Arc::new(schema::plain(&schema));
             let known = (file.meta.clone(), Arc::clone(&schema));
             self.table().insert(file.meta.location.clone(), known);
@@ -138,16 +138,15 @@ impl Footers {
     ) -> Result<Vec<Arc<Statistics>>, Fault> {
         let each = files.iter().map(|file| async move {
             let statistics = self.footer(place, &file.meta).fetch_statistics(columns).await;
-            statistics.map(Arc::new).map_err(|error| unreadable(&file.meta, &error))
+            statistics.map(Arc::new).map_err(|error| unreadable(place, &file.meta, &error))
         });
         futures_util::stream::iter(each).boxed().buffered(AT_ONCE).try_collect().await
     }
 
-    /// Forgets files that a table no longer has.
-    pub(crate) fn keep(&self, folder: &Path, files: &[DataFile]) {
-        let there: std::collections::HashSet<_> =
-            files.iter().map(|file| &file.meta.location).collect();
-        self.table().retain(|path, _| !path.prefix_matches(folder) || there.contains(path));
+    /// Forgets files that no table has any more.
+    pub(crate) fn keep<'a>(&self, files: impl Iterator<Item = &'a DataFile>) {
+        let there: HashSet<_> = files.map(|file| &file.meta.location).collect();
+        self.table().retain(|path, _| there.contains(path));
     }
 
     fn footer<'a>(&self, place: &'a Place, meta: &'a ObjectMeta) -> DFParquetMetadata<'a> {
@@ -168,9 +167,10 @@ impl Footers {
     }
 }
 
-fn unreadable(meta: &ObjectMeta, error: &DataFusionError) -> Fault {
+fn unreadable(place: &Place, meta: &ObjectMeta, error: &DataFusionError) -> Fault {
     let why = error.find_root().strip_backtrace();
-    Fault::failure(format!("/{} is no Parquet file that can be read: {why}", meta.location))
+    let file = place.location(&meta.location);
+    Fault::failure(format!("{file} is no Parquet file that can be read: {why}"))
         .hint("queries leave out files whose names begin with an underscore")
 }
 

@@ -1,30 +1,24 @@
-//! The tables of an Iceberg catalog in an SQLite file, as PyIceberg lays it out: exactly the files
-//! of the newest snapshot, with the columns of its schema.
+//! What an Iceberg table holds: exactly the files of the newest snapshot, with the columns of its
+//! schema.
 
-use std::collections::BTreeMap;
-use std::path::Path as FilePath;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
+use futures_util::{StreamExt, TryStreamExt};
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::io::FileIO;
-use iceberg::spec::{DataFileFormat, ManifestContentType, ManifestList, TableMetadata};
+use iceberg::spec::{DataFileFormat, ManifestContentType, ManifestFile};
+use iceberg::table::Table;
 use object_store::ObjectMeta;
-use rusqlite::{Connection, OpenFlags};
 
 use crate::fault::Fault;
 use crate::files::DataFile;
+use crate::loader::words;
 use crate::place::Place;
 use crate::schema;
 
-/// The catalog's file in a folder.
-pub(crate) const CATALOG: &str = "catalog.db";
-
-/// The catalog's name, and that of the namespace in which tables are.
-const NAME: &str = "snowmelt";
-
-/// How long another process may hold the catalog while it commits.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// So many manifests are read at a time: they wait for the network more than they work.
+const AT_ONCE: usize = 16;
 
 /// What a snapshot holds.
 pub(crate) struct Snapshot {
@@ -36,57 +30,77 @@ pub(crate) struct Snapshot {
     pub(crate) descriptions: BTreeMap<String, String>,
 }
 
-/// Where the metadata of each table is, by the tables' names.
-pub(crate) fn tables(catalog: &FilePath) -> Result<BTreeMap<String, String>, Fault> {
-    let wrong = |error: rusqlite::Error| {
-        Fault::failure(format!("{} is no catalog that can be read: {error}", catalog.display()))
-    };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(catalog, flags).map_err(wrong)?;
-    connection.busy_timeout(PATIENCE).map_err(wrong)?;
-    let mut found = connection
-        .prepare(
-            "SELECT table_name, metadata_location FROM iceberg_tables
-             WHERE catalog_name = ?1 AND table_namespace = ?1 AND metadata_location IS NOT NULL",
-        )
-        .map_err(wrong)?;
-    let rows = found.query_map([NAME], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrong)?;
-    rows.collect::<Result<_, _>>().map_err(wrong)
-}
+/// What is known of manifests, by tables and names. They never change: each is read once while a
+/// snapshot has it.
+#[derive(Default)]
+pub(crate) struct Manifests(Mutex<HashMap<String, Known>>);
 
-/// Reads the newest snapshot of a table.
-pub(crate) async fn snapshot(place: &Place, metadata: &str) -> Result<Snapshot, Fault> {
-    let broken = |error: iceberg::Error| Fault::failure(format!("{metadata}: {error}"));
-    let io = FileIO::new_with_fs();
-    let table = TableMetadata::read_from(&io, metadata).await.map_err(broken)?;
-    let columns = schema_to_arrow_schema(table.current_schema()).map_err(broken)?;
-    let fields = table.current_schema().as_struct().fields().iter();
-    let described = fields.filter_map(|field| Some((field.name.clone(), field.doc.clone()?)));
-    let descriptions = described.collect();
-    let mut files = Vec::new();
-    if let Some(newest) = table.current_snapshot() {
-        let list = io.new_input(newest.manifest_list()).map_err(broken)?;
-        let list = list.read().await.map_err(broken)?;
-        let list = ManifestList::parse_with_version(&list, table.format_version());
-        let list = list.map_err(broken)?;
-        for manifest in list.entries() {
-            let deletes = manifest.content == ManifestContentType::Deletes;
-            let manifest = manifest.load_manifest(&io).await.map_err(broken)?;
-            let live = manifest.entries().iter().filter(|entry| entry.is_alive());
-            for entry in live {
-                if deletes {
-                    return Err(row_deletes(metadata));
-                }
-                files.push(data_file(place, entry.data_file())?);
-            }
+type Known = HashMap<String, Arc<Vec<DataFile>>>;
+
+impl Manifests {
+    /// Reads the newest snapshot of a table.
+    pub(crate) async fn snapshot(&self, place: &Place, table: &Table) -> Result<Snapshot, Fault> {
+        let broken = |error| broken(table, &error);
+        let metadata = table.metadata();
+        let columns = schema_to_arrow_schema(metadata.current_schema()).map_err(broken)?;
+        let fields = metadata.current_schema().as_struct().fields().iter();
+        let described = fields.filter_map(|field| Some((field.name.clone(), field.doc.clone()?)));
+        let descriptions = described.collect();
+        let mut files = Vec::new();
+        if let Some(newest) = metadata.current_snapshot() {
+            let list = table.manifest_list_reader(newest).load().await.map_err(broken)?;
+            let name = table.identifier().name();
+            let known = self.table().get(name).cloned().unwrap_or_default();
+            let read = list.entries().iter().map(|manifest| async {
+                let found = known.get(&manifest.manifest_path).cloned();
+                let found = match found {
+                    Some(found) => found,
+                    None => Arc::new(live(place, table, manifest).await?),
+                };
+                Ok::<_, Fault>((manifest.manifest_path.clone(), found))
+            });
+            let read = futures_util::stream::iter(read).boxed().buffered(AT_ONCE);
+            let read: Known = read.try_collect().await?;
+            files.extend(read.values().flat_map(|found| found.iter().cloned()));
+            self.table().insert(name.to_owned(), read);
         }
+        files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+        Ok(Snapshot { columns: schema::plain(&columns), files, descriptions })
     }
-    files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
-    Ok(Snapshot { columns: schema::plain(&columns), files, descriptions })
+
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().expect("nothing panics with it")
+    }
 }
 
-fn row_deletes(metadata: &str) -> Fault {
-    Fault::failure(format!("{metadata}: another writer has deleted rows by delete files"))
+fn broken(table: &Table, error: &iceberg::Error) -> Fault {
+    Fault::failure(format!("{}: {}", called(table), words(error)))
+}
+
+/// Its newest metadata file, or its name.
+fn called(table: &Table) -> String {
+    let location = table.metadata_location().map(str::to_owned);
+    location.unwrap_or_else(|| format!("table {}", table.identifier()))
+}
+
+/// The files that a manifest has and no later one has removed.
+async fn live(
+    place: &Place,
+    table: &Table,
+    manifest: &ManifestFile,
+) -> Result<Vec<DataFile>, Fault> {
+    let deletes = manifest.content == ManifestContentType::Deletes;
+    let manifest = manifest.load_manifest(table.file_io()).await;
+    let manifest = manifest.map_err(|error| broken(table, &error))?;
+    let mut live = manifest.entries().iter().filter(|entry| entry.is_alive());
+    match deletes && live.next().is_some() {
+        true => Err(row_deletes(&called(table))),
+        false => live.map(|entry| data_file(place, entry.data_file())).collect(),
+    }
+}
+
+fn row_deletes(table: &str) -> Fault {
+    Fault::failure(format!("{table}: another writer has deleted rows by delete files"))
         .hint("compact the table with the engine that wrote them, and ask again")
 }
 

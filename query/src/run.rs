@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::arguments::Arguments;
-use crate::bucket::Access;
+use crate::aws::Access;
 use crate::engine::{Account, Answer, Engine, Limits};
 use crate::fault::{Fault, Kind};
 use crate::output::{Format, Writer};
@@ -72,8 +72,12 @@ fn cores() -> usize {
 }
 
 async fn chosen(arguments: Arguments) -> anyhow::Result<()> {
-    let (region, endpoint) = (arguments.region.clone(), arguments.endpoint_url.clone());
-    let place = Place::open(&arguments.data, &Access { region, endpoint }).await?;
+    let access = Access {
+        region: arguments.region.clone(),
+        endpoint: arguments.endpoint_url.clone(),
+        warehouse: arguments.warehouse.clone(),
+    };
+    let place = Place::open(&arguments.data, &access).await?;
     let threads = arguments.threads.map(usize::from);
     let seconds = arguments.seconds.or(arguments.serve.then_some(serve::SECONDS));
     let limits = Limits {
