@@ -44,7 +44,8 @@ async fn tables_in_glue_hold_every_row_once() -> Result<()> {
     .await
 }
 
-/// As whoever runs the program meets them: what is there already is not appended again.
+/// As whoever runs the programs meets them: what is there already is not appended again, and a
+/// query counts what is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn enrich_appends_to_tables_in_glue_once() -> Result<()> {
     scratch::run(async |scratch: &Path| {
@@ -58,6 +59,9 @@ async fn enrich_appends_to_tables_in_glue_once() -> Result<()> {
             ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             Ok(())
         };
+        let asked = ["--data", "glue:s3://lake/tables", "--endpoint-url", &aws.s3_url];
+        let said = count(&asked, &[], "events").expect_err("nothing is there").to_string();
+        ensure!(said.contains("none of the tables events, failed, bad"), "{said}");
         run(&["generate", "--events", "300", "--output", &payloads, "--ids", &ids])?;
         let output = place("out");
         let enrich = ["enrich", "--input", &payloads, "--format", "iceberg", "--output", &output];
@@ -72,9 +76,25 @@ async fn enrich_appends_to_tables_in_glue_once() -> Result<()> {
         let sent = std::fs::read_to_string(ids)?.lines().count() as u64;
         let lake = Lake::open(config.open(access)?, "snowmelt", "events", &[]).await?;
         ensure!(sent > 200 && rows(&lake).await? == sent, "{} of {sent}", rows(&lake).await?);
+        let counted = count(&asked, &[], "events")?;
+        ensure!(counted == sent, "{counted} of {sent}");
+        let pages = count(&asked, &[], "events WHERE event_name = 'page_view'")?;
+        let others = count(&asked, &[], "events WHERE event_name <> 'page_view'")?;
+        ensure!(pages > 0 && others > 0 && pages + others == sent, "{pages} and {others}");
+        ensure!(count(&asked, &[], "bad JOIN events ON bad.app_id = events.event_id")? == 0);
         Ok(())
     })
     .await
+}
+
+/// How many rows the program that answers SQL finds.
+fn count(place: &[&str], variables: &[(&str, &str)], of: &str) -> Result<u64> {
+    let mut program = workers::query()?;
+    program.args(place).args(["--quiet", "--format", "csv"]).envs(variables.iter().copied());
+    let output = program.arg(format!("SELECT count(*) AS n FROM {of}")).output()?;
+    ensure!(output.status.success(), "{of}: {}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stdout)?;
+    Ok(told.strip_prefix("n\n").with_context(|| told.clone())?.trim().parse()?)
 }
 
 /// The emulator's tables of Glue, by the REST protocol, behind a gate whose tokens do not last. It
@@ -99,8 +119,19 @@ async fn tables_of_the_rest_protocol_hold_every_row_once() -> Result<()> {
 
         let config = config(CLIENT.1);
         ensure!(!format!("{config:?}").contains(CLIENT.1), "{config:?}");
-        hold_every_row_once(&config, &access).await?;
+        let [lake, _] = hold_every_row_once(&config, &access).await?;
         ensure!(gate.given() > 3, "{} tokens", gate.given());
+
+        let asked = ["--data", &gate.url, "--warehouse", "123456789012"];
+        let known = format!("{}:{}", CLIENT.0, CLIENT.1);
+        let variables =
+            |client| [("AWS_ENDPOINT_URL", &*aws.s3_url), ("SNOWMELT_CATALOG_CLIENT", client)];
+        let counted = count(&asked, &variables(&known), "events")?;
+        ensure!(counted == rows(&lake).await?, "{counted}");
+        let refused = count(&asked, &variables("x:another secret"), "events");
+        let refused = refused.expect_err("it was let in").to_string();
+        ensure!(refused.contains("401 X: unknown client"), "{refused}");
+        ensure!(!refused.contains("another secret"), "{refused}");
         Ok(())
     })
     .await
@@ -112,9 +143,12 @@ async fn tables_of_the_rest_protocol_hold_every_row_once() -> Result<()> {
 #[ignore = "needs a server: SNOWMELT_S3TABLES is its address, and SNOWMELT_BUCKET a bucket's ARN"]
 async fn tables_in_a_table_bucket_hold_every_row_once() -> Result<()> {
     let url = std::env::var("SNOWMELT_S3TABLES")?;
-    let bucket = TableBucket::new(&std::env::var("SNOWMELT_BUCKET")?);
-    let config = CatalogConfig::S3Tables(bucket.map_err(anyhow::Error::msg)?);
-    hold_and_grow(&config, &access(s3_at(&url).await, &url)?).await
+    let arn = std::env::var("SNOWMELT_BUCKET")?;
+    let config = CatalogConfig::S3Tables(TableBucket::new(&arn).map_err(anyhow::Error::msg)?);
+    hold_and_grow(&config, &access(s3_at(&url).await, &url)?).await?;
+    let counted = count(&["--data", &arn, "--endpoint-url", &url], &[], "events")?;
+    ensure!(counted == 2 * COMMITS as u64 + 1, "{counted}");
+    Ok(())
 }
 
 /// Any server of the REST protocol whose tables are on this machine. With SNOWMELT_REST_CLIENT
@@ -129,7 +163,11 @@ async fn tables_of_a_server_hold_every_row_once() -> Result<()> {
         Some((id, secret)) => client(id, secret),
     };
     let config = CatalogConfig::Rest(RestConfig { uri: uri.clone(), warehouse: None, auth });
-    hold_and_grow(&config, &access(s3_at(&uri).await, &uri)?).await
+    hold_and_grow(&config, &access(s3_at(&uri).await, &uri)?).await?;
+    let client = named.as_deref().map(|client| ("SNOWMELT_CATALOG_CLIENT", client));
+    let counted = count(&["--data", &uri], client.as_slice(), "events")?;
+    ensure!(counted == 2 * COMMITS as u64 + 1, "{counted}");
+    Ok(())
 }
 
 fn client(id: &str, secret: &str) -> Auth {

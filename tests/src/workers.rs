@@ -26,16 +26,23 @@ pub struct Worker {
 /// The binary under test, with credentials that the emulators take. `SNOWMELT_BINARY` names another
 /// than the build that ships, such as one for development.
 pub fn snowmelt() -> Result<Command> {
-    let binary = match std::env::var_os("SNOWMELT_BINARY") {
-        Some(binary) => PathBuf::from(binary),
-        None => repository::target().join("dist/snowmelt"),
+    let build = "cargo build --profile dist -p enricher";
+    program("SNOWMELT_BINARY", "dist/snowmelt", build)
+}
+
+/// The program that answers SQL, as it was built with the tests, or the one that `SNOWMELT_QUERY`
+/// names.
+pub fn query() -> Result<Command> {
+    program("SNOWMELT_QUERY", "debug/snowmelt-query", "cargo test --workspace --no-run")
+}
+
+fn program(named: &str, otherwise: &str, build: &str) -> Result<Command> {
+    let program = match std::env::var_os(named) {
+        Some(program) => PathBuf::from(program),
+        None => repository::target().join(otherwise),
     };
-    ensure!(
-        binary.exists(),
-        "{} is missing: cargo build --profile dist -p enricher",
-        binary.display()
-    );
-    let mut command = Command::new(binary);
+    ensure!(program.exists(), "{} is missing: {build}", program.display());
+    let mut command = Command::new(program);
     command
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
