@@ -37,6 +37,16 @@ pub trait Files: Debug + Send + Sync {
 
     /// Removes a file that nothing refers to any more. One that is gone is no error.
     async fn delete(&self, location: &str) -> io::Result<()>;
+
+    /// Writes a file whole, unless there is one of that name; says whether it did. Of several that
+    /// do so at the same time, it does so for one.
+    async fn create(&self, location: &str, bytes: Bytes) -> io::Result<bool>;
+
+    /// Writes a file whole, in the place of one that may be there.
+    async fn replace(&self, location: &str, bytes: Bytes) -> io::Result<()>;
+
+    /// The locations of all files whose locations begin with that of a folder, in their order.
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>>;
 }
 
 /// The file system of this machine.
@@ -108,6 +118,72 @@ impl Files for Folder {
         })
         .await
     }
+
+    async fn create(&self, location: &str, bytes: Bytes) -> io::Result<bool> {
+        Folder::run(location, move |path| {
+            let path = path.to_owned();
+            write_whole(&path, &bytes, |written| match std::fs::hard_link(written, &path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                linked => linked.map(|()| true),
+            })
+        })
+        .await
+    }
+
+    async fn replace(&self, location: &str, bytes: Bytes) -> io::Result<()> {
+        Folder::run(location, move |path| {
+            let path = path.to_owned();
+            write_whole(&path, &bytes, |written| std::fs::rename(written, &path))
+        })
+        .await
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        Folder::run(folder, |path| {
+            let mut found = Vec::new();
+            files_below(path, &mut found)?;
+            found.sort_unstable();
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// What names of files begin with that are not whole yet.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Writes a file under a name of its own, and has it named as it is to be called by `name`.
+fn write_whole<T>(
+    path: &Path,
+    bytes: &[u8],
+    name: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let unfinished = folder.join(format!("{UNFINISHED}{:032x}", fastrand::u128(..)));
+    write_durably(&unfinished, bytes)?;
+    let named = name(&unfinished);
+    // Whoever was killed before this leaves a file that nobody reads.
+    let _ = std::fs::remove_file(&unfinished);
+    std::fs::File::open(folder)?.sync_all()?;
+    named
+}
+
+/// All files of a folder and of those in it.
+fn files_below(folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        match entry.file_type()? {
+            ty if ty.is_dir() => files_below(&entry.path(), found)?,
+            _ if unfinished => {}
+            _ => found.push(Folder::location(&entry.path())),
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that was not there. A catalog that is durable must not refer to one that is not:
@@ -293,6 +369,29 @@ mod tests {
         Folder.delete(&location).await.expect("done");
         Folder.delete(&location).await.expect("done");
         assert_eq!(Folder.size(&location).await.expect("done"), None);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_create_a_file_one_does() {
+        let folder = tempfile::tempdir().expect("there");
+        let location = |name: &str| Folder::location(&folder.path().join(name));
+        let x = location("a/x");
+        let (one, two) = tokio::join!(
+            Folder.create(&x, Bytes::from_static(b"one")),
+            Folder.create(&x, Bytes::from_static(b"two")),
+        );
+        let (one, two) = (one.expect("done"), two.expect("done"));
+        assert!(one != two, "{one} {two}");
+        let text = if one { "one" } else { "two" };
+        assert_eq!(Folder.read(&x, None).await.expect("done"), text);
+        Folder.replace(&location("b"), Bytes::from_static(b"1")).await.expect("done");
+        Folder.replace(&location("b"), Bytes::from_static(b"2")).await.expect("done");
+        assert_eq!(Folder.read(&location("b"), None).await.expect("done"), "2");
+        let unfinished = folder.path().join(format!("a/{UNFINISHED}7"));
+        std::fs::write(unfinished, "half").expect("there is room");
+        let all = Folder.list(&location("")).await.expect("done");
+        assert_eq!(all, [x, location("b")]);
+        assert!(Folder.list(&location("c")).await.expect("done").is_empty());
     }
 
     #[test]

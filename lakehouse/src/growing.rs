@@ -8,6 +8,7 @@ use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, Datum};
 use iceberg::table::Table;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterPropertiesPtr;
 use warehouse::{Batch, Group, file};
 
@@ -44,7 +45,7 @@ impl Growing {
             columns,
             properties,
             day: partitioned.then_some(day),
-            name: format!("{name}-{:032x}", fastrand::u128(..)),
+            name: name.to_owned(),
             group: Group::default(),
             file: file::File::default(),
             rows: 0,
@@ -81,38 +82,73 @@ impl Growing {
     }
 
     /// Writes the file, and describes it to its table.
-    pub async fn finish(mut self) -> Result<DataFile> {
+    pub async fn finish(self) -> Result<DataFile> {
+        self.complete()?.write().await
+    }
+
+    /// Encodes what is not yet: it is work for a thread that computes.
+    pub fn complete(mut self) -> Result<Complete> {
         if self.group.rows() > 0 {
             self.encode()?;
         }
         let mut bytes = Vec::new();
         let written = self.file.write(&mut bytes, &self.properties);
         let footer = written.map_err(|error| unwritten(&error))?;
-        let metadata = self.table.metadata();
-        let folder = match self.day {
-            Some(day) => format!("load_tstamp_day={}/", Datum::date(day)),
-            None => String::new(),
-        };
-        let location = format!("{}/data/{folder}{}.parquet", metadata.location(), self.name);
-        let file = Written {
-            location: location.clone(),
-            bytes: bytes.len() as u64,
-            footer: &footer,
-            day: self.day,
-        };
-        let spec = metadata.default_partition_spec_id();
-        let described = describe(file, metadata.current_schema(), spec)?;
-        let output = self.table.file_io().new_output(&location);
-        let output = output.map_err(|error| Error::from_iceberg("writing a data file", error))?;
-        let written = output.write(Bytes::from(bytes)).await;
-        written.map_err(|error| Error::from_iceberg("writing a data file", error))?;
-        Ok(described)
+        let Growing { table, day, name, .. } = self;
+        Ok(Complete { table, day, name, footer, bytes: bytes.into() })
     }
 
     fn encode(&mut self) -> Result<()> {
         let group = std::mem::take(&mut self.group).encode(&self.properties);
         self.file.add(group.map_err(|error| unwritten(&error))?);
         Ok(())
+    }
+}
+
+/// A data file that is complete, and is not written yet.
+#[derive(Clone)]
+pub struct Complete {
+    table: Table,
+    day: Option<i32>,
+    name: String,
+    footer: ParquetMetaData,
+    bytes: Bytes,
+}
+
+impl Complete {
+    /// The table that it is of, as it was when the file was begun.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Writes it under a name that no other file has, and describes it to its table. After a failure
+    /// it may be written again; what there is of it under the name before is nobody's.
+    pub async fn write(&self) -> Result<DataFile> {
+        let metadata = self.table.metadata();
+        let folder = match self.day {
+            Some(day) => format!("load_tstamp_day={}/", Datum::date(day)),
+            None => String::new(),
+        };
+        let (name, number) = (&self.name, fastrand::u128(..));
+        let location = format!("{}/data/{folder}{name}-{number:032x}.parquet", metadata.location());
+        let file = Written {
+            location: location.clone(),
+            bytes: self.bytes.len() as u64,
+            footer: &self.footer,
+            day: self.day,
+        };
+        let spec = metadata.default_partition_spec_id();
+        let described = describe(file, metadata.current_schema(), spec)?;
+        let output = self.table.file_io().new_output(&location);
+        let output = output.map_err(|error| Error::from_iceberg("writing a data file", error))?;
+        let written = output.write(self.bytes.clone()).await;
+        written.map_err(|error| Error::from_iceberg("writing a data file", error))?;
+        Ok(described)
     }
 }
 

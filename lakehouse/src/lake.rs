@@ -5,10 +5,9 @@
 //! appender left it ([`Fenced`]). So whatever is lost, late or repeated, and whoever else still
 //! believes to own a shard, a part of a shard is in the table once or not at all.
 //!
-//! A new owner [fences](Lake::fence) a shard first: a commit that puts its epoch into the position
-//! and makes a snapshot, if an empty one. It must make a snapshot: the library asks a catalog to
-//! refuse a commit only if the snapshot has changed, so an older owner's commit under way would
-//! pass a change of the property alone, and overwrite it.
+//! Every commit makes a snapshot, if an empty one: the library asks a catalog to refuse a commit only
+//! if the snapshot has changed, so another commit under way would pass a change of the property
+//! alone, and overwrite it.
 //!
 //! What became of a commit whose answer was lost is read from the table, before anything is
 //! repeated. Files of a commit that failed are left alone: it may have been made all the same.
@@ -133,6 +132,22 @@ impl Lake {
         loaded.map_err(|error| self.failed("reading", error))
     }
 
+    /// The table of that name, which is there.
+    pub(crate) fn named(catalog: Arc<dyn Catalog>, ident: TableIdent) -> Lake {
+        Lake { catalog, ident }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> (&Arc<dyn Catalog>, &TableIdent) {
+        (&self.catalog, &self.ident)
+    }
+
+    /// Where the table says that a shard is.
+    pub async fn position(&self, shard: &Shard) -> Result<Option<Mark>> {
+        let table = self.table().await?;
+        position(&table, shard).map_err(|error| self.failed("reading", error))
+    }
+
     /// Where the table says that its shards are.
     pub async fn positions(&self) -> Result<BTreeMap<Shard, Mark>> {
         let table = self.table().await?;
@@ -140,43 +155,6 @@ impl Lake {
         let mark = |shard: Shard| Ok(position(&table, &shard)?.map(|mark| (shard, mark)));
         let marks = shards.filter_map(|shard| mark(shard).transpose());
         marks.collect::<iceberg::Result<_>>().map_err(|error| self.failed("reading", error))
-    }
-
-    /// Makes shards ours: from here on no commit passes of whoever had them in an earlier epoch.
-    /// Returns where each is, which is where its new owner begins.
-    ///
-    /// An error says that a shard has a later epoch, or that it is not known whether it was done.
-    /// It may be done again.
-    pub async fn fence(
-        &self,
-        shards: &[(Shard, u64)],
-        summary: &BTreeMap<String, String>,
-    ) -> Result<BTreeMap<Shard, Mark>> {
-        for attempt in 1.. {
-            let table = self.table().await?;
-            let mut marks = BTreeMap::new();
-            let mut moves = Vec::new();
-            for (shard, epoch) in shards {
-                let found = position(&table, shard).map_err(|e| self.failed("reading", e))?;
-                let mark = found.clone().unwrap_or_default().in_epoch(*epoch);
-                if found.as_ref().is_some_and(|found| found.epoch > *epoch) {
-                    return Err(lost(shard, Some(&mark), found.as_ref()));
-                }
-                marks.insert(shard.clone(), mark.clone());
-                if found.as_ref() != Some(&mark) {
-                    moves.push(Move { shard: shard.clone(), from: found, to: mark });
-                }
-            }
-            if moves.is_empty() {
-                return Ok(marks);
-            }
-            let piece = Piece { moves, files: Vec::new() };
-            match self.commit(&table, &[&piece], summary).await {
-                Ok(()) => return Ok(marks),
-                Err(error) => self.may_repeat("fencing shards of", attempt, error)?,
-            }
-        }
-        unreachable!("attempts are counted")
     }
 
     /// Appends pieces whose shards are where they must be, in one commit, and says of each what
@@ -209,6 +187,21 @@ impl Lake {
             }
         }
         unreachable!("attempts are counted")
+    }
+
+    /// Which of these columns the table has in another type, by name, and in what it differs.
+    pub async fn conflicts(&self, columns: &[Field]) -> Result<BTreeMap<String, String>> {
+        let table = self.table().await?;
+        let missing = schema::missing(table.metadata().current_schema(), columns);
+        let conflicts = missing.conflicts.into_iter().map(|(path, found, asked)| {
+            let name = columns.iter().map(|column| &column.name).find(|name| {
+                path.strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            let name = name.expect("a conflict is of a column that was asked for").clone();
+            (name, format!("{path} is {found}, and not {asked}"))
+        });
+        Ok(conflicts.collect())
     }
 
     /// Adds columns, members of structs and members of what lists hold that the table does not

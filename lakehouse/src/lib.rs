@@ -3,6 +3,8 @@
 //!
 //! [`Lake`] is a table to append to: what is appended and how far that brings each shard are one
 //! commit, made only if each shard is where the appender left it. [`Growing`] writes data files.
+//! Workers of a fleet do not append: each adds to the [`Chain`] of its shard what it made for all
+//! tables, and a [`Committer`] appends what chains hold.
 //! [`CatalogConfig`] says which catalog a table is in; [`Files`] is where files are, to be
 //! implemented by whoever has a client of some storage.
 //!
@@ -10,6 +12,8 @@
 //! protocol, AWS Glue and S3 Tables; and files in S3.
 
 mod catalog;
+mod chain;
+mod committer;
 mod data_file;
 mod error;
 mod fenced;
@@ -36,12 +40,15 @@ pub use catalog::rest::{Auth, RestConfig, Secret};
 #[cfg(feature = "remote")]
 pub use catalog::s3tables::TableBucket;
 pub use catalog::sqlite::Sqlite;
+pub use chain::{Appended, Chain, Lakes, Next};
+pub use committer::{Committer, Round};
 pub use error::{Error, Result};
 #[cfg(feature = "remote")]
 pub use files::buckets::{Buckets, Places};
 pub use files::{Files, Folder, Opened, file_io};
-pub use growing::Growing;
+pub use growing::{Complete, Growing};
 pub use iceberg::Catalog;
 pub use iceberg::spec::DataFile;
+pub use iceberg::table::Table;
 pub use lake::{Lake, Move, Piece, Settled};
 pub use mark::{Mark, Shard};

@@ -1,5 +1,6 @@
 //! How far a shard is in a table, and which property of the table says so.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
@@ -26,6 +27,11 @@ impl Shard {
         format!("{POSITION}{}", self.0)
     }
 
+    /// The shard that is called so.
+    pub(crate) fn named(name: &str) -> Shard {
+        Shard(name.to_owned())
+    }
+
     /// The stream's name and the shard's, joined by a dot.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,16 +46,36 @@ impl Display for Shard {
 
 /// Where a shard is in a table: everything before that place is in it, and nothing after.
 ///
-/// In the table it is the text `<epoch>/<place>`. Two marks are compared for equality only: of two
-/// places of which neither is the other, which one is further is nobody's to say who is not its
-/// owner.
+/// In the table it is the text `<epoch>/<place>`. A commit compares marks for equality only. Their
+/// order is that of epochs, and in an epoch that of the numbers of places; it tells which one of a
+/// shard's chain is further.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// The epoch of the lease under which it came there; it grows with every owner.
+    /// The number of the owner who brought it there, among all who were.
     pub epoch: u64,
     /// The place, which means something to its owner alone: `<sequence>/<sub-sequence>` of the last
     /// record for a shard of a stream. Empty at the beginning.
     pub place: String,
+}
+
+impl Ord for Mark {
+    fn cmp(&self, other: &Mark) -> Ordering {
+        let number = |text: &'_ str| -> (usize, String) {
+            let text = text.trim_start_matches('0');
+            (text.len(), text.to_owned())
+        };
+        let places = |mark: &Mark| mark.place.split('/').map(number).collect::<Vec<_>>();
+        let epochs = self.epoch.cmp(&other.epoch);
+        // Numbers that differ by zeros before them are two marks all the same.
+        let by_numbers = || places(self).cmp(&places(other));
+        epochs.then_with(by_numbers).then_with(|| self.place.cmp(&other.place))
+    }
+}
+
+impl PartialOrd for Mark {
+    fn partial_cmp(&self, other: &Mark) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Mark {
@@ -102,6 +128,13 @@ mod tests {
         for text in ["", "7", "/3", "-1/3", "+1/3", "01/3", "x/3", "18446744073709551616/3"] {
             assert!(text.parse::<Mark>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn marks_are_ordered_by_their_numbers() {
+        let mut marks = ["2/9/0", "1/", "2/10/1", "2/", "1/95/0", "2/10/0", "10/1/0"];
+        marks.sort_by_key(|text| text.parse::<Mark>().expect("there"));
+        assert_eq!(marks, ["1/", "1/95/0", "2/", "2/9/0", "2/10/0", "2/10/1", "10/1/0"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use columns::{Element, Field, Type};
+use iceberg::Catalog;
 use iceberg::io::FileIO;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
 
 use crate::Sqlite;
 
@@ -17,11 +17,6 @@ pub(crate) fn field(name: &str, ty: Type) -> Field {
 /// A list.
 pub(crate) fn list(ty: Type) -> Type {
     Type::List(Box::new(Element { ty, nullable: false }))
-}
-
-/// The table that tests have.
-pub(crate) fn ident() -> TableIdent {
-    TableIdent::new(NamespaceIdent::new("snowmelt".to_owned()), "events".to_owned())
 }
 
 /// A catalog of which nothing stays.

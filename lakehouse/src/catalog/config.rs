@@ -7,7 +7,7 @@ use iceberg::Catalog;
 
 use super::sqlite::Sqlite;
 use crate::error::{Error, Result};
-use crate::files::{Files, file_io};
+use crate::files::{Files, Folder, file_io};
 
 #[cfg(feature = "remote")]
 use super::{
@@ -81,6 +81,20 @@ impl CatalogConfig {
                 Arc::new(Pointed::new(S3Tables { bucket: bucket.clone(), aws: aws()? }, io))
             }
         })
+    }
+
+    /// Opens a catalog of this machine, whose tables are here, too. Panics outside of a tokio
+    /// runtime.
+    pub fn open_here(&self) -> Result<Arc<dyn Catalog>> {
+        match self {
+            CatalogConfig::Sqlite { file, name, warehouse } => {
+                let opened = Sqlite::open(file, name, warehouse, file_io(Arc::new(Folder)));
+                let doing = format!("opening the catalog {}", file.display());
+                Ok(Arc::new(opened.map_err(|error| Error::from_iceberg(&doing, error))?))
+            }
+            #[cfg(feature = "remote")]
+            _ => Err(Error::Unusable("a catalog on the network needs access to it".to_owned())),
+        }
     }
 
     /// Whether the catalog itself forgets old snapshots and removes their files, and would have

@@ -65,6 +65,7 @@ where
         Some(404) => io::ErrorKind::NotFound,
         Some(416) => io::ErrorKind::UnexpectedEof,
         Some(403) => io::ErrorKind::PermissionDenied,
+        Some(412) => io::ErrorKind::AlreadyExists,
         _ => io::ErrorKind::Other,
     };
     let words = match (error.code(), error.message()) {
@@ -120,6 +121,47 @@ impl Files for Buckets {
     /// A name is given once, so that writing the same again does no harm, and is not forbidden:
     /// who writes once more after an answer was lost would be refused.
     async fn write(&self, location: &str, bytes: Bytes) -> io::Result<()> {
+        self.put(location, bytes, None).await
+    }
+
+    async fn delete(&self, location: &str) -> io::Result<()> {
+        let (bucket, key) = Buckets::place(location)?;
+        let deleted = self.client.delete_object().bucket(bucket).key(key).send().await;
+        match deleted.map_err(failed) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn create(&self, location: &str, bytes: Bytes) -> io::Result<bool> {
+        match self.put(location, bytes, Some("*".to_owned())).await {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            put => put.map(|()| true),
+        }
+    }
+
+    async fn replace(&self, location: &str, bytes: Bytes) -> io::Result<()> {
+        self.put(location, bytes, None).await
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        let (bucket, prefix) = Buckets::place(&folder)?;
+        let mut pages =
+            self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(failed)?;
+            let keys = page.contents().iter().filter_map(|object| object.key());
+            found.extend(keys.map(|key| format!("s3://{bucket}/{key}")));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+impl Buckets {
+    async fn put(&self, location: &str, bytes: Bytes, unless: Option<String>) -> io::Result<()> {
         let (bucket, key) = Buckets::place(location)?;
         let time = UPLOAD + Duration::from_secs(bytes.len() as u64 / SLOWEST_UPLOAD);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(time).build();
@@ -130,6 +172,7 @@ impl Files for Buckets {
             .put_object()
             .bucket(bucket)
             .key(key)
+            .set_if_none_match(unless)
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(self.kms_key.clone())
@@ -137,15 +180,6 @@ impl Files for Buckets {
             .customize()
             .config_override(config);
         put.send().await.map(drop).map_err(failed)
-    }
-
-    async fn delete(&self, location: &str) -> io::Result<()> {
-        let (bucket, key) = Buckets::place(location)?;
-        let deleted = self.client.delete_object().bucket(bucket).key(key).send().await;
-        match deleted.map_err(failed) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -178,6 +212,18 @@ impl Files for Places {
 
     async fn delete(&self, location: &str) -> io::Result<()> {
         self.at(location).delete(location).await
+    }
+
+    async fn create(&self, location: &str, bytes: Bytes) -> io::Result<bool> {
+        self.at(location).create(location, bytes).await
+    }
+
+    async fn replace(&self, location: &str, bytes: Bytes) -> io::Result<()> {
+        self.at(location).replace(location, bytes).await
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.at(folder).list(folder).await
     }
 }
 

@@ -9,10 +9,10 @@ use futures_util::TryStreamExt;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
+use crate::Sqlite;
 use crate::files::{Folder, file_io};
 use crate::growing::Growing;
 use crate::testing::{catalog, field, list};
-use crate::{Error, Sqlite};
 
 fn on_disk(folder: &Path) -> Arc<dyn Catalog> {
     let (file, warehouse) = (folder.join("catalog.db"), Folder::location(folder));
@@ -33,6 +33,16 @@ fn mark(epoch: u64, place: &str) -> Mark {
 
 fn moved(from: &Mark, to: &Mark) -> Move {
     Move { shard: shard(), from: Some(from.clone()), to: to.clone() }
+}
+
+/// Brings a shard into another epoch, with no rows.
+async fn fence(lake: &Lake, shard: &Shard, epoch: u64) -> Mark {
+    let from = lake.position(shard).await.expect("done");
+    let to = from.clone().unwrap_or_default().in_epoch(epoch);
+    let moved = Move { shard: shard.clone(), from, to: to.clone() };
+    let piece = Piece { moves: vec![moved], files: Vec::new() };
+    assert!(committed(&lake.append(&[piece], &BTreeMap::new()).await.expect("done")));
+    to
 }
 
 const DAY: i32 = 20_000;
@@ -134,8 +144,7 @@ async fn what_is_appended_twice_is_there_once() {
     let folder = tempfile::tempdir().expect("there");
     let catalog = on_disk(folder.path());
     let lake = lake(&catalog, &columns()).await;
-    let start =
-        lake.fence(&[(shard(), 3)], &BTreeMap::new()).await.expect("done")[&shard()].clone();
+    let start = fence(&lake, &shard(), 3).await;
     assert_eq!(start, mark(3, ""));
     let file = written(&lake, &rows(&["a", "b"], Vec::new())).await;
     assert_eq!((file.record_count(), file.value_counts().len()), (2, 2));
@@ -155,27 +164,24 @@ async fn what_is_appended_twice_is_there_once() {
 }
 
 /// The library allows an append of nothing where there is a property to tell, and calls that a
-/// work-around. Fences stand on it.
+/// work-around. That a shard comes further of which nothing is for the table stands on it.
 #[tokio::test]
-async fn a_fence_makes_a_snapshot() {
+async fn an_append_of_nothing_makes_a_snapshot() {
     let catalog = catalog();
     let lake = lake(&catalog, &columns()).await;
     let snapshots = async || lake.table().await.expect("done").metadata().snapshots().count();
-    lake.fence(&[(shard(), 1)], &BTreeMap::new()).await.expect("done");
-    assert_eq!(snapshots().await, 1);
-    // It is ours already.
-    lake.fence(&[(shard(), 1)], &BTreeMap::new()).await.expect("done");
-    assert_eq!(snapshots().await, 1);
-    lake.fence(&[(shard(), 2)], &BTreeMap::new()).await.expect("done");
-    assert_eq!(snapshots().await, 2);
+    for (epoch, number) in [(1, 1), (2, 2)] {
+        fence(&lake, &shard(), epoch).await;
+        assert_eq!(snapshots().await, number);
+    }
 }
 
 #[tokio::test]
 async fn an_owner_of_an_earlier_epoch_is_refused() {
     let catalog = catalog();
     let lake = lake(&catalog, &columns()).await;
-    let old = lake.fence(&[(shard(), 1)], &BTreeMap::new()).await.expect("done")[&shard()].clone();
-    let new = lake.fence(&[(shard(), 2)], &BTreeMap::new()).await.expect("done")[&shard()].clone();
+    let old = fence(&lake, &shard(), 1).await;
+    let new = fence(&lake, &shard(), 2).await;
     let piece = |from: &Mark, epoch| Piece {
         moves: vec![moved(from, &mark(epoch, "5/0"))],
         files: Vec::new(),
@@ -185,8 +191,6 @@ async fn an_owner_of_an_earlier_epoch_is_refused() {
     let text = "shard raw.shardId-000000000000 is at 2/ in the table, not at 1/: \
                 it is another worker's now";
     assert_eq!(error.to_string(), text);
-    let late = lake.fence(&[(shard(), 1)], &BTreeMap::new()).await.expect_err("refused");
-    assert!(matches!(late, Error::Lost { .. }), "{late}");
     assert!(committed(&lake.append(&[piece(&new, 2)], &BTreeMap::new()).await.expect("done")));
     // Neither is one accepted whose shard is further than it believes.
     let behind = piece(&new, 3);
@@ -200,11 +204,10 @@ async fn a_lost_shard_does_not_hold_up_the_others() {
     let catalog = catalog();
     let lake = lake(&catalog, &columns()).await;
     let other = Shard::new("raw", "shardId-000000000001");
-    let shards = [(shard(), 1), (other.clone(), 1)];
-    let marks = lake.fence(&shards, &BTreeMap::new()).await.expect("done");
-    lake.fence(&[(shard(), 2)], &BTreeMap::new()).await.expect("done");
-    let lost = Piece { moves: vec![moved(&marks[&shard()], &mark(1, "5/0"))], files: Vec::new() };
-    let from = Some(marks[&other].clone());
+    let old = fence(&lake, &shard(), 1).await;
+    let from = Some(fence(&lake, &other, 1).await);
+    fence(&lake, &shard(), 2).await;
+    let lost = Piece { moves: vec![moved(&old, &mark(1, "5/0"))], files: Vec::new() };
     let ours = Move { shard: other.clone(), from, to: mark(1, "7/0") };
     let ours = Piece { moves: vec![ours], files: Vec::new() };
     let settled = lake.append(&[lost, ours], &BTreeMap::new()).await.expect("done");

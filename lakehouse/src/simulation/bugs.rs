@@ -1,5 +1,4 @@
-//! Mistakes to plant: each breaks one rule, from outside the shipped code, and each must show in
-//! the table.
+//! Mistakes to plant: each breaks one rule, and each must show in the tables.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,73 +9,62 @@ use iceberg::transaction::{ApplyTransactionAction, Transaction};
 
 use crate::error::{Error, Result};
 use crate::fenced::position;
-use crate::lake::{Move, Piece, Settled};
+use crate::lake::{Lake, Move, Piece, Settled};
 use crate::mark::{Mark, Shard};
-use crate::testing::ident;
 
 /// A planted mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bug {
-    /// A new owner changes the position's property alone, and makes no snapshot.
-    FenceOfPropertyAlone,
-    /// A shard may be further than where its owner left it.
+pub(crate) enum Bug {
+    /// A shard may be further in a table than where the chain goes on.
     AtLeastInsteadOfEqual,
     /// After a lost answer the commit is repeated, whatever became of it.
     BlindRepeat,
     /// The position is checked before the first attempt of a commit, and not before the next.
     CheckedOnce,
-    /// A new owner begins at the lease's checkpoint.
-    BeginsAtCheckpoint,
     /// The position is told in a commit after the one that appends.
     PositionAfterwards,
-    /// Files of a commit whose answer was lost are deleted, and written anew.
-    DeletesAfterSilence,
+    /// A new owner begins at the lease's checkpoint.
+    BeginsAtCheckpoint,
+    /// A new owner does not look whether its link became part of the chain.
+    TakenUnseen,
+    /// Links are listed before it is read where tables are.
+    ListsFirst,
+    /// A link is removed when the first of its tables has it.
+    RemovedEarly,
+    /// A link is written over another of its name.
+    Overwritten,
+    /// A link that is there already counts as ours.
+    AnothersTakenForOurs,
+    /// Files of a link whose answer was lost are written anew, for another link.
+    WrittenAnewAfterSilence,
 }
 
-pub(super) const ALL: [Bug; 7] = [
-    Bug::FenceOfPropertyAlone,
+pub(super) const ALL: [Bug; 11] = [
     Bug::AtLeastInsteadOfEqual,
     Bug::BlindRepeat,
     Bug::CheckedOnce,
-    Bug::BeginsAtCheckpoint,
     Bug::PositionAfterwards,
-    Bug::DeletesAfterSilence,
+    Bug::BeginsAtCheckpoint,
+    Bug::TakenUnseen,
+    Bug::ListsFirst,
+    Bug::RemovedEarly,
+    Bug::Overwritten,
+    Bug::AnothersTakenForOurs,
+    Bug::WrittenAnewAfterSilence,
 ];
 
 impl Bug {
-    /// Fences as the mistake has it; `None` if it is about something else.
-    pub(super) async fn fence(
-        self,
-        catalog: &Arc<dyn Catalog>,
-        shard: &Shard,
-        epoch: u64,
-    ) -> Option<Result<Mark>> {
-        if self != Bug::FenceOfPropertyAlone {
-            return None;
-        }
-        let fence = async {
-            let table = catalog.load_table(&ident()).await?;
-            let mark = position(&table, shard)?.unwrap_or_default().in_epoch(epoch);
-            let transaction = Transaction::new(&table);
-            let properties = transaction.update_table_properties();
-            let properties = properties.set(shard.property(), mark.to_string());
-            properties.apply(transaction)?.commit(&**catalog).await?;
-            Ok(mark)
-        };
-        Some(fence.await.map_err(|error| Error::from_iceberg("fencing", error)))
-    }
-
     /// Appends as the mistake has it; `None` if it is about something else.
-    pub(super) async fn append(
+    pub(crate) async fn append(
         self,
-        catalog: &Arc<dyn Catalog>,
+        lake: &Lake,
         pieces: &[Piece],
     ) -> Option<Result<Vec<Settled>>> {
         let appended = match self {
-            Bug::AtLeastInsteadOfEqual => checked(catalog, pieces, 1, is_at_least).await,
-            Bug::CheckedOnce => checked(catalog, pieces, 1, is_equal).await,
-            Bug::BlindRepeat => checked(catalog, pieces, 4, is_equal).await,
-            Bug::PositionAfterwards => afterwards(catalog, pieces).await,
+            Bug::AtLeastInsteadOfEqual => checked(lake, pieces, 1, is_at_least).await,
+            Bug::CheckedOnce => checked(lake, pieces, 1, is_equal).await,
+            Bug::BlindRepeat => checked(lake, pieces, 4, is_equal).await,
+            Bug::PositionAfterwards => afterwards(lake, pieces).await,
             _ => return None,
         };
         Some(appended.map_err(|error| Error::from_iceberg("appending", error)))
@@ -88,21 +76,18 @@ fn is_equal(found: Option<&Mark>, wanted: &Move) -> bool {
 }
 
 fn is_at_least(found: Option<&Mark>, wanted: &Move) -> bool {
-    let number = |mark: Option<&Mark>| {
-        let place = mark.map(|mark| mark.place.split('/').next().unwrap_or_default().parse());
-        place.and_then(|place: std::result::Result<u64, _>| place.ok()).unwrap_or(0)
-    };
-    number(found) >= number(wanted.from.as_ref())
+    found >= wanted.from.as_ref()
 }
 
 /// Checks once, and commits up to so many times, with whatever the table has become.
 async fn checked(
-    catalog: &Arc<dyn Catalog>,
+    lake: &Lake,
     pieces: &[Piece],
     times: u32,
     right: fn(Option<&Mark>, &Move) -> bool,
 ) -> iceberg::Result<Vec<Settled>> {
-    let table = catalog.load_table(&ident()).await?;
+    let (catalog, ident) = lake.parts();
+    let table = catalog.load_table(ident).await?;
     let mut settled = Vec::new();
     let mut due = Vec::new();
     for piece in pieces {
@@ -127,7 +112,7 @@ async fn checked(
         return Ok(settled);
     }
     for time in 1.. {
-        match commit(catalog, &files, &marks).await {
+        match commit(lake, &files, &marks).await {
             Ok(()) => break,
             Err(error) if time == times => return Err(error),
             Err(_) => {}
@@ -136,12 +121,9 @@ async fn checked(
     Ok(settled)
 }
 
-async fn commit(
-    catalog: &Arc<dyn Catalog>,
-    files: &[DataFile],
-    marks: &[(Shard, Mark)],
-) -> iceberg::Result<()> {
-    let table = catalog.load_table(&ident()).await?;
+async fn commit(lake: &Lake, files: &[DataFile], marks: &[(Shard, Mark)]) -> iceberg::Result<()> {
+    let (catalog, ident): (&Arc<dyn Catalog>, _) = lake.parts();
+    let table = catalog.load_table(ident).await?;
     let mut transaction = Transaction::new(&table);
     let summary: BTreeMap<String, String> =
         marks.iter().map(|(shard, mark)| (shard.property(), mark.to_string())).collect();
@@ -156,14 +138,14 @@ async fn commit(
     properties.apply(transaction)?.commit(&**catalog).await.map(|_| ())
 }
 
-async fn afterwards(catalog: &Arc<dyn Catalog>, pieces: &[Piece]) -> iceberg::Result<Vec<Settled>> {
+async fn afterwards(lake: &Lake, pieces: &[Piece]) -> iceberg::Result<Vec<Settled>> {
     for piece in pieces {
         if !piece.files.is_empty() {
-            commit(catalog, &piece.files, &[]).await?;
+            commit(lake, &piece.files, &[]).await?;
         }
     }
     let marks = pieces.iter().flat_map(|piece| &piece.moves);
     let marks: Vec<_> = marks.map(|m| (m.shard.clone(), m.to.clone())).collect();
-    commit(catalog, &[], &marks).await?;
+    commit(lake, &[], &marks).await?;
     Ok(pieces.iter().map(|_| Settled::Committed).collect())
 }

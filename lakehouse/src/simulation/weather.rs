@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use iceberg::table::Table;
 use iceberg::{
     Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
     TableIdent,
 };
+
+use super::storage::{self, Stored};
 
 /// What all workers of a world share.
 pub(super) struct Sky {
@@ -23,6 +26,7 @@ struct State {
     rng: fastrand::Rng,
     calm: bool,
     late: Vec<TableCommit>,
+    late_links: Vec<(String, Bytes)>,
     story: Vec<String>,
     counts: Counts,
 }
@@ -36,6 +40,8 @@ pub(super) struct Counts {
     pub(super) lost_answers: u64,
     pub(super) late: u64,
     pub(super) late_made: u64,
+    pub(super) late_links: u64,
+    pub(super) late_links_made: u64,
 }
 
 impl Sky {
@@ -45,6 +51,7 @@ impl Sky {
                 rng: fastrand::Rng::with_seed(seed),
                 calm: false,
                 late: Vec::new(),
+                late_links: Vec::new(),
                 story: Vec::new(),
                 counts: Counts::default(),
             }),
@@ -85,6 +92,27 @@ impl Sky {
         self.state().story.clone()
     }
 
+    /// Has a link arrive later.
+    pub(super) fn delay(&self, location: &str, bytes: Bytes) {
+        let mut state = self.state();
+        state.counts.late_links += 1;
+        state.late_links.push((location.to_owned(), bytes));
+    }
+
+    /// Has a link arrive whose writer has given it up long ago, if there is one.
+    pub(super) fn deliver_link(&self, stored: &Stored, over: bool) -> bool {
+        let late = {
+            let mut state = self.state();
+            let late = state.late_links.len();
+            (late > 0).then(|| state.rng.usize(..late)).map(|n| state.late_links.swap_remove(n))
+        };
+        let Some((location, bytes)) = late else { return false };
+        let made = storage::put(stored, &location, bytes, over);
+        self.state().counts.late_links_made += u64::from(made);
+        self.tell(format!("a late link is {}", if made { "written" } else { "refused" }));
+        true
+    }
+
     /// Has a request arrive that was given up long ago, if there is one.
     pub(super) async fn deliver(&self, catalog: &dyn Catalog) -> bool {
         let late = {
@@ -102,17 +130,25 @@ impl Sky {
 
 /// Where a worker waits until it is its turn.
 #[derive(Clone, Default)]
-pub(super) struct Gate(Arc<AtomicBool>);
+pub(super) struct Gate {
+    waits: Arc<AtomicBool>,
+    open: bool,
+}
 
 impl Gate {
+    /// One that nobody waits at.
+    pub(super) fn open() -> Gate {
+        Gate { open: true, ..Gate::default() }
+    }
+
     /// Waits until the world goes on with this worker.
     pub(super) fn pass(&self) -> Pass {
-        Pass { gate: self.clone(), reached: false }
+        Pass { gate: self.clone(), reached: self.open }
     }
 
     /// Whether the worker waits at its gate, which is left behind.
     pub(super) fn left(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+        self.waits.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -129,7 +165,7 @@ impl Future for Pass {
             return Poll::Ready(());
         }
         self.reached = true;
-        self.gate.0.store(true, Ordering::Relaxed);
+        self.gate.waits.store(true, Ordering::Relaxed);
         Poll::Pending
     }
 }

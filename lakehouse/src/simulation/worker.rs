@@ -1,18 +1,19 @@
-//! One worker: it looks at the leases now and then, fences what it got, reads, and appends.
+//! One worker: it looks at the leases now and then, takes the chains of what it got, reads, adds to
+//! them, and commits when it feels like it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use columns::Type;
-use iceberg::Catalog;
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 
 use super::bugs::Bug;
 use super::weather::{Gate, Sky};
-use super::world::{RECORDS, SHARDS};
+use super::world::{RECORDS, TABLES, table_of};
+use crate::chain::{Appended, Chain, Lakes, Next};
+use crate::committer::Committer;
 use crate::error::Error;
-use crate::lake::{Lake, Move, Piece, Settled};
-use crate::mark::{Mark, Shard};
+use crate::mark::Shard;
 use crate::testing::field;
 
 /// Who has which shard, as the lease table says: no worker knows it better than its last look.
@@ -21,6 +22,8 @@ pub(super) struct Leases {
     pub(super) owners: Vec<Lease>,
     pub(super) lost: u64,
     pub(super) repeated: u64,
+    pub(super) refused: u64,
+    pub(super) nobodys: u64,
 }
 
 pub(super) struct Lease {
@@ -64,8 +67,8 @@ pub(super) struct Worker {
     pub(super) gate: Gate,
     pub(super) leases: Arc<Mutex<Leases>>,
     pub(super) shelf: Arc<Mutex<Shelf>>,
-    pub(super) catalog: Arc<dyn Catalog>,
-    pub(super) lake: Lake,
+    pub(super) lakes: Lakes,
+    pub(super) committer: Committer,
     /// By shard.
     pub(super) held: BTreeMap<usize, Held>,
 }
@@ -73,31 +76,36 @@ pub(super) struct Worker {
 /// A shard that a worker believes to own.
 pub(super) struct Held {
     epoch: u64,
-    /// Where the worker left it in the table; `None` until it is fenced.
-    at: Option<Mark>,
+    /// `None` until it is taken.
+    chain: Option<Chain>,
     /// The next record to read.
     next: u64,
+    /// What is being added to the chain, and the record after that.
+    adding: Option<(Next, u64)>,
 }
 
 pub(super) fn shard(number: usize) -> Shard {
     Shard::new("raw", &format!("shardId-{number:012}"))
 }
 
+/// The number of records before a place.
+fn number_of(place: &str) -> u64 {
+    let number = place.split('/').next().expect("there is a first part");
+    if number.is_empty() { 0 } else { number.parse().expect("ours") }
+}
+
 impl Worker {
     pub(super) async fn work(mut self) {
-        let mut pieces: Vec<Piece> = Vec::new();
         loop {
             self.gate.pass().await;
             if self.sky.is_calm() || self.sky.once_in(3) {
                 self.look();
             }
             self.tend().await;
-            self.fence().await;
-            if pieces.is_empty() {
-                pieces = self.read();
-            }
-            if !pieces.is_empty() {
-                self.append(&mut pieces).await;
+            self.take().await;
+            self.add().await;
+            if self.sky.below(6) == 0 {
+                self.commit().await;
             }
         }
     }
@@ -110,153 +118,127 @@ impl Worker {
         let mine: BTreeMap<usize, u64> = mine.map(|(n, lease)| (n, lease.epoch)).collect();
         self.held.retain(|shard, held| mine.get(shard) == Some(&held.epoch));
         for (shard, epoch) in mine {
-            self.held.entry(shard).or_insert(Held { epoch, at: None, next: 0 });
+            let held = || Held { epoch, chain: None, next: 0, adding: None };
+            self.held.entry(shard).or_insert_with(held);
         }
     }
 
     /// Adds a column, or forgets old snapshots, as somebody does now and then.
     async fn tend(&mut self) {
+        let events = self.lakes.table("events").expect("it is one of them");
         if self.sky.once_in(25) {
             let name = format!("column_{}", self.sky.below(6));
             let member = field(&format!("member_{}", self.sky.below(6)), Type::Long);
             let column = field(&name, Type::Struct(vec![member]));
-            let added = self.lake.evolve(&[column]).await;
+            let added = events.evolve(&[column]).await;
             self.sky.tell(format!("worker {}: adds to {name}: {}", self.id, told(&added)));
         }
         if self.sky.once_in(40) {
-            let expired = self.lake.expire(i64::MAX / 2).await;
+            let expired = events.expire(i64::MAX / 2).await;
             self.sky.tell(format!("worker {}: expires: {}", self.id, told(&expired)));
         }
     }
 
-    async fn fence(&mut self) {
-        let unfenced = self.held.iter().filter(|(_, held)| held.at.is_none());
-        let unfenced: Vec<(usize, u64)> = unfenced.map(|(n, held)| (*n, held.epoch)).collect();
-        for (number, epoch) in unfenced {
-            let buggy = match self.bug {
-                Some(bug) => bug.fence(&self.catalog, &shard(number), epoch).await,
-                None => None,
+    async fn take(&mut self) {
+        for (number, held) in self.held.iter_mut().filter(|(_, held)| held.chain.is_none()) {
+            let by = format!("worker {}", self.id);
+            let taken = self.lakes.take(&shard(*number), &by, 0).await;
+            self.sky.tell(format!("{by}: takes {number} in {}: {}", held.epoch, told(&taken)));
+            let Ok(chain) = taken else { continue };
+            let mut leases = self.leases.lock().expect("nothing panics here");
+            let lease = &mut leases.owners[*number];
+            // What the chain has is left out of what is read once more, and is durable.
+            held.next = match self.bug {
+                Some(Bug::BeginsAtCheckpoint) => lease.checkpoint,
+                _ => lease.checkpoint.max(number_of(chain.place())),
             };
-            let fenced = match buggy {
-                Some(fenced) => fenced,
-                None => {
-                    let asked = [(shard(number), epoch)];
-                    let fenced = self.lake.fence(&asked, &BTreeMap::new()).await;
-                    fenced.map(|marks| marks[&shard(number)].clone())
-                }
-            };
-            let who = format!("worker {}: fences {number} in {epoch}", self.id);
-            self.sky.tell(format!("{who}: {}", told(&fenced)));
-            match fenced {
-                Ok(mark) => {
-                    let place = mark.place.split('/').next().expect("there is a first part");
-                    let mut next = if place.is_empty() { 0 } else { place.parse().expect("ours") };
-                    let mut leases = self.leases.lock().expect("nothing panics here");
-                    let lease = &mut leases.owners[number];
-                    if self.bug == Some(Bug::BeginsAtCheckpoint) {
-                        next = lease.checkpoint;
-                    }
-                    // What is in the table is durable, whoever brought it there.
-                    if lease.owner == self.id && lease.epoch == epoch {
-                        lease.checkpoint = next;
-                    }
-                    drop(leases);
-                    let held = self.held.get_mut(&number).expect("it was held");
-                    (held.at, held.next) = (Some(mark), next);
-                }
-                Err(Error::Lost { .. }) => drop(self.held.remove(&number)),
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Reads of some shards, and writes files.
-    fn read(&mut self) -> Vec<Piece> {
-        let mut pieces: Vec<Piece> = Vec::new();
-        for (number, held) in &self.held {
-            let Some(at) = &held.at else { continue };
-            if held.next == RECORDS || self.sky.below(3) == 0 {
-                continue;
-            }
-            let end = RECORDS.min(held.next + 1 + self.sky.below(4) as u64);
-            let records: Vec<(usize, u64)> = (held.next..end).map(|n| (*number, n)).collect();
-            let to = Mark { epoch: held.epoch, place: format!("{end}/0") };
-            if to == *at {
-                // Only who begins at a checkpoint comes where the table is already.
-                continue;
-            }
-            let moved = Move { shard: shard(*number), from: Some(at.clone()), to };
-            let file = self.shelf.lock().expect("nothing panics here").write(records);
-            match pieces.last_mut() {
-                // A piece of two shards now and then, as a file of several shards makes it.
-                Some(piece) if self.sky.below(2) == 0 => {
-                    piece.moves.push(moved);
-                    piece.files.push(file);
-                }
-                _ => pieces.push(Piece { moves: vec![moved], files: vec![file] }),
-            }
-        }
-        pieces
-    }
-
-    async fn append(&mut self, pieces: &mut Vec<Piece>) {
-        let buggy = match self.bug {
-            Some(bug) => bug.append(&self.catalog, pieces).await,
-            None => None,
-        };
-        let appended = match buggy {
-            Some(appended) => appended,
-            None => self.lake.append(pieces, &BTreeMap::new()).await,
-        };
-        let moves = pieces.iter().flat_map(|piece| &piece.moves);
-        let what: Vec<String> = moves.map(|m| format!("{}→{}", m.shard, m.to)).collect();
-        let who = format!("worker {}: appends {}", self.id, what.join(", "));
-        self.sky.tell(format!("{who}: {}", told(&appended)));
-        match appended {
-            Ok(settled) => {
-                for (piece, settled) in std::mem::take(pieces).into_iter().zip(settled) {
-                    self.settle(&piece, &settled);
-                }
-            }
-            Err(_) if self.bug == Some(Bug::DeletesAfterSilence) => {
-                let mut shelf = self.shelf.lock().expect("nothing panics while it holds this");
-                for file in pieces.drain(..).flat_map(|piece| piece.files) {
-                    shelf.files.remove(file.file_path());
-                }
-            }
-            Err(_) => {
-                self.leases.lock().expect("nothing panics while it holds this").repeated += 1;
-            }
-        }
-    }
-
-    fn settle(&mut self, piece: &Piece, settled: &Settled) {
-        let mut leases = self.leases.lock().expect("nothing panics while it holds this");
-        let lost: BTreeSet<&Shard> = match settled {
-            Settled::Lost(Error::Lost { shard, .. }) => BTreeSet::from([shard]),
-            _ => BTreeSet::new(),
-        };
-        leases.lost += lost.len() as u64;
-        for number in 0..SHARDS {
-            let moved = piece.moves.iter().find(|moved| moved.shard == shard(number));
-            let Some(Move { shard, from, to }) = moved else { continue };
-            if lost.contains(shard) {
-                // If it is ours all the same, the next look brings it back, to be fenced anew.
-                self.held.remove(&number);
-                continue;
-            }
-            let held = self.held.get_mut(&number);
-            let Some(held) = held.filter(|held| held.at == *from) else { continue };
-            if matches!(settled, Settled::Lost(_)) {
-                held.at = None;
-                continue;
-            }
-            held.next = to.place.split('/').next().and_then(|n| n.parse().ok()).expect("ours");
-            held.at = Some(to.clone());
-            let lease = &mut leases.owners[number];
             if lease.owner == self.id && lease.epoch == held.epoch {
                 lease.checkpoint = held.next;
             }
+            drop(leases);
+            held.chain = Some(chain);
+        }
+    }
+
+    /// Adds something to each chain.
+    async fn add(&mut self) {
+        let mut lost = Vec::new();
+        for (number, held) in &mut self.held {
+            let Some(chain) = &mut held.chain else { continue };
+            if held.adding.is_none() && held.next < RECORDS && self.sky.below(3) > 0 {
+                let least = number_of(chain.place()).max(held.next) + 1;
+                let end = RECORDS.min(least + self.sky.below(4) as u64);
+                let mut files = Appended::none(TABLES);
+                for name in TABLES {
+                    let of = |n: &u64| table_of(*n) == name;
+                    let records: Vec<_> =
+                        (held.next..end).filter(of).map(|n| (*number, n)).collect();
+                    if records.is_empty() {
+                        continue;
+                    }
+                    let lake = self.lakes.table(name).expect("it is one of them");
+                    let Ok(table) = lake.table().await else { continue };
+                    let file = self.shelf.lock().expect("nothing panics here").write(records);
+                    files.add(&table, file).expect("it is one of ours");
+                }
+                let wanted =
+                    TABLES.iter().filter(|name| (held.next..end).any(|n| table_of(n) == **name));
+                if files.files() < wanted.count() {
+                    continue;
+                }
+                let place = format!("{end}/0");
+                if chain.place() == place {
+                    // Only who begins at a checkpoint comes where the chain is already.
+                    continue;
+                }
+                held.adding = Some((chain.link(&place, files, 0), end));
+            }
+            let Some((next, end)) = &held.adding else { continue };
+            let added = chain.add(next).await;
+            let who = format!("worker {}: adds to {number} up to {end}", self.id);
+            self.sky.tell(format!("{who}: {}", told(&added)));
+            let mut leases = self.leases.lock().expect("nothing panics while it holds this");
+            match added {
+                Ok(()) => {
+                    held.next = *end;
+                    held.adding = None;
+                    let lease = &mut leases.owners[*number];
+                    if lease.owner == self.id && lease.epoch == held.epoch {
+                        lease.checkpoint = held.next;
+                    }
+                }
+                Err(Error::Lost { .. }) => {
+                    leases.lost += 1;
+                    lost.push(*number);
+                }
+                Err(_) => {
+                    leases.repeated += 1;
+                    if self.bug == Some(Bug::WrittenAnewAfterSilence) {
+                        held.chain = None;
+                        held.adding = None;
+                        let from = held.next;
+                        drop(leases);
+                        let by = format!("worker {}", self.id);
+                        if let Ok(chain) = self.lakes.take(&shard(*number), &by, 0).await {
+                            (held.chain, held.next) = (Some(chain), from);
+                        }
+                    }
+                }
+            }
+        }
+        // If one is ours all the same, the next look brings it back, to be taken anew.
+        for number in lost {
+            self.held.remove(&number);
+        }
+    }
+
+    async fn commit(&mut self) {
+        let round = self.committer.round(&BTreeMap::new()).await;
+        self.sky.tell(format!("worker {}: commits: {}", self.id, told(&round)));
+        if let Ok(round) = round {
+            let mut leases = self.leases.lock().expect("nothing panics while it holds this");
+            leases.refused += round.refused;
+            leases.nobodys += round.nobodys.len() as u64;
         }
     }
 }

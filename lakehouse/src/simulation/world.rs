@@ -7,21 +7,33 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use columns::Type;
-use iceberg::Catalog;
+use iceberg::{Catalog, NamespaceIdent, TableIdent};
 
 use super::bugs::Bug;
+use super::storage::{Storage, Stored};
 use super::weather::{Counts, Gate, Sky, Weather};
 use super::worker::{Lease, Leases, Shelf, Worker};
+use crate::chain::Lakes;
+use crate::committer::Committer;
+use crate::files::Files;
 use crate::lake::Lake;
-use crate::testing::{catalog, field, ident};
+use crate::testing::{catalog, field};
 
 pub(super) const SHARDS: usize = 3;
 /// Records of each shard.
-pub(super) const RECORDS: u64 = 24;
+pub(super) const RECORDS: u64 = 40;
+/// The tables. The second one gets little.
+pub(super) const TABLES: [&str; 2] = ["bad", "events"];
+
+/// Which table a record is for.
+pub(super) fn table_of(record: u64) -> &'static str {
+    if record % 5 == 3 { "bad" } else { "events" }
+}
+
 const WORKERS: usize = 3;
 /// Steps with faults, and in all.
-const FAULTY: usize = 700;
-const STEPS: usize = 6_000;
+const FAULTY: usize = 1_500;
+const STEPS: usize = 10_000;
 
 pub(super) struct World {
     bug: Option<Bug>,
@@ -29,6 +41,7 @@ pub(super) struct World {
     catalog: Arc<dyn Catalog>,
     leases: Arc<Mutex<Leases>>,
     shelf: Arc<Mutex<Shelf>>,
+    stored: Stored,
     workers: Vec<Running>,
     /// How many workers there have been.
     born: usize,
@@ -49,12 +62,16 @@ pub(super) struct Account {
     steals: u64,
     lost: u64,
     repeated: u64,
+    refused: u64,
+    nobodys: u64,
     steps: u64,
 }
 
 impl Account {
     pub(super) fn add(&mut self, other: &Account) {
-        let Account { counts, kills, steals, lost, repeated, steps } = other;
+        let Account { counts, kills, steals, lost, repeated, refused, nobodys, steps } = other;
+        self.refused += refused;
+        self.nobodys += nobodys;
         self.kills += kills;
         self.steals += steals;
         self.lost += lost;
@@ -66,25 +83,30 @@ impl Account {
         self.counts.lost_answers += counts.lost_answers;
         self.counts.late += counts.late;
         self.counts.late_made += counts.late_made;
+        self.counts.late_links += counts.late_links;
+        self.counts.late_links_made += counts.late_links_made;
     }
 
     /// Faults that never happened were not survived.
     pub(super) fn must_have_seen_everything(&self) {
-        let Counts { commits, conflicts, lost_requests, lost_answers, late, late_made } =
-            self.counts;
-        let Account { kills, steals, lost, repeated, steps, .. } = self;
+        let Account { counts, .. } = self;
         let seen = [
-            commits,
-            conflicts,
-            lost_requests,
-            lost_answers,
-            late,
-            late_made,
-            *kills,
-            *steals,
-            *lost,
-            *repeated,
-            *steps,
+            counts.commits,
+            counts.conflicts,
+            counts.lost_requests,
+            counts.lost_answers,
+            counts.late,
+            counts.late_made,
+            counts.late_links,
+            counts.late_links_made,
+            counts.late_links - counts.late_links_made,
+            self.kills,
+            self.steals,
+            self.lost,
+            self.repeated,
+            self.refused,
+            self.nobodys,
+            self.steps,
         ];
         assert!(seen.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -95,15 +117,18 @@ impl World {
     pub(super) async fn run(seed: u64, bug: Option<Bug>) -> (Result<Account, String>, Vec<String>) {
         let catalog = catalog();
         let columns = [field("event_id", Type::String)];
-        let opened = Lake::open(Arc::clone(&catalog), "snowmelt", "events", &columns).await;
-        opened.expect("nothing is in its way");
+        for name in TABLES {
+            let opened = Lake::open(Arc::clone(&catalog), "snowmelt", name, &columns).await;
+            opened.expect("nothing is in its way");
+        }
         let owners = (0..SHARDS).map(|n| Lease { owner: n % WORKERS, epoch: 1, checkpoint: 0 });
         let mut world = World {
             bug,
             sky: Sky::new(seed),
             catalog,
-            leases: Arc::new(Mutex::new(Leases { owners: owners.collect(), lost: 0, repeated: 0 })),
+            leases: Arc::new(Mutex::new(Leases { owners: owners.collect(), ..Leases::default() })),
             shelf: Arc::default(),
+            stored: Stored::default(),
             workers: Vec::new(),
             born: 0,
             account: Account::default(),
@@ -125,7 +150,21 @@ impl World {
             gate: gate.clone(),
             worker: format!("worker {id}"),
         });
-        let lake = Lake::open(Arc::clone(&catalog), "snowmelt", "events", &[]).await;
+        let mut tables = Vec::new();
+        for name in TABLES {
+            let lake = Lake::open(Arc::clone(&catalog), "snowmelt", name, &[]).await;
+            tables.push((name.to_owned(), lake.expect("the table is there")));
+        }
+        let storage: Arc<dyn Files> = Arc::new(Storage {
+            stored: Arc::clone(&self.stored),
+            sky: Arc::clone(&self.sky),
+            gate: gate.clone(),
+            leases: Arc::clone(&self.leases),
+            worker: id,
+            bug: self.bug,
+        });
+        let mut lakes = Lakes::new(catalog, "snowmelt", tables, storage, "memory:///links");
+        lakes.bug = self.bug;
         let worker = Worker {
             id,
             bug: self.bug,
@@ -133,8 +172,8 @@ impl World {
             gate: gate.clone(),
             leases: Arc::clone(&self.leases),
             shelf: Arc::clone(&self.shelf),
-            catalog,
-            lake: lake.expect("the table is there"),
+            committer: Committer::new(lakes.clone()),
+            lakes,
             held: BTreeMap::new(),
         };
         Running { id, gate, work: Box::pin(worker.work()) }
@@ -151,11 +190,18 @@ impl World {
             if self.sky.below(10) == 0 {
                 self.sky.deliver(&*self.catalog).await;
             }
+            if self.sky.below(60) == 0 {
+                self.sky.deliver_link(&self.stored, self.bug == Some(Bug::Overwritten));
+            }
             let turn = self.sky.below(self.workers.len());
             self.workers[turn].step().await;
             self.account.steps += 1;
             if self.sky.is_calm() && self.is_done() {
                 while self.sky.deliver(&*self.catalog).await {}
+                while self.sky.deliver_link(&self.stored, false) {}
+                // A committer that nothing disturbs comes last.
+                let committed = self.commit().await;
+                committed.map_err(|error| error.to_string())?;
                 return self.judge().await;
             }
         }
@@ -164,13 +210,13 @@ impl World {
 
     /// Faults of the fleet.
     async fn befall(&mut self) {
-        if self.sky.once_in(60) {
+        if self.sky.once_in(150) {
             let dies = self.sky.below(self.workers.len());
             self.sky.tell(format!("worker {} dies", self.workers[dies].id));
             self.workers[dies] = self.bear().await;
             self.account.kills += 1;
         }
-        if self.sky.once_in(20) {
+        if self.sky.once_in(50) {
             let (shard, thief) = (self.sky.below(SHARDS), self.sky.below(self.workers.len()));
             self.steal(shard, self.workers[thief].id);
             self.account.steals += 1;
@@ -199,34 +245,71 @@ impl World {
         leases.owners.iter().all(|lease| lease.checkpoint == RECORDS)
     }
 
-    /// Reads the table, and counts every record in it.
+    async fn commit(&self) -> crate::error::Result<()> {
+        let mut tables = Vec::new();
+        for name in TABLES {
+            let lake = Lake::open(Arc::clone(&self.catalog), "snowmelt", name, &[]).await?;
+            tables.push((name.to_owned(), lake));
+        }
+        let storage: Arc<dyn Files> = Arc::new(Storage {
+            stored: Arc::clone(&self.stored),
+            sky: Arc::clone(&self.sky),
+            gate: Gate::open(),
+            leases: Arc::clone(&self.leases),
+            worker: usize::MAX,
+            bug: None,
+        });
+        let catalog = Arc::clone(&self.catalog);
+        let lakes = Lakes::new(catalog, "snowmelt", tables, storage, "memory:///links");
+        Committer::new(lakes).round(&BTreeMap::new()).await.map(drop)
+    }
+
+    /// Reads the tables, and counts every record in them.
     async fn judge(&mut self) -> Result<Account, String> {
-        let table = self.catalog.load_table(&ident()).await.map_err(|error| error.to_string())?;
-        let text = |error: iceberg::Error| error.to_string();
-        let snapshot = table.metadata().current_snapshot().ok_or("the table has no snapshot")?;
-        let list = table.manifest_list_reader(snapshot).load().await.map_err(text)?;
         let mut counts: BTreeMap<(usize, u64), u64> = BTreeMap::new();
-        for manifest in list.entries() {
-            let manifest = manifest.load_manifest(table.file_io()).await.map_err(text)?;
-            let shelf = self.shelf.lock().expect("nothing panics while it holds this");
-            for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
-                let path = entry.file_path();
-                let records = shelf.read(path).ok_or(format!("{path} is gone"))?;
-                records.iter().for_each(|record| *counts.entry(*record).or_default() += 1);
-            }
+        for name in TABLES {
+            self.count(name, &mut counts).await?;
         }
         for shard in 0..SHARDS {
             for number in 0..RECORDS {
                 let count = counts.get(&(shard, number)).copied().unwrap_or_default();
                 if count != 1 {
                     let what = format!("record {number} of shard {shard}");
-                    return Err(format!("{what} is in the table {count} times"));
+                    return Err(format!("{what} is in the tables {count} times"));
                 }
             }
         }
         let leases = self.leases.lock().expect("nothing panics while it holds this");
-        let Leases { lost, repeated, .. } = *leases;
-        Ok(Account { counts: self.sky.counts(), lost, repeated, ..self.account })
+        let Leases { lost, repeated, refused, nobodys, .. } = *leases;
+        let counts = self.sky.counts();
+        Ok(Account { counts, lost, repeated, refused, nobodys, ..self.account })
+    }
+
+    async fn count(
+        &self,
+        name: &'static str,
+        counts: &mut BTreeMap<(usize, u64), u64>,
+    ) -> Result<(), String> {
+        let text = |error: iceberg::Error| error.to_string();
+        let ident = TableIdent::new(NamespaceIdent::new("snowmelt".to_owned()), name.to_owned());
+        let table = self.catalog.load_table(&ident).await.map_err(text)?;
+        let Some(snapshot) = table.metadata().current_snapshot() else { return Ok(()) };
+        let list = table.manifest_list_reader(snapshot).load().await.map_err(text)?;
+        for manifest in list.entries() {
+            let manifest = manifest.load_manifest(table.file_io()).await.map_err(text)?;
+            let shelf = self.shelf.lock().expect("nothing panics while it holds this");
+            for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
+                let path = entry.file_path();
+                let records = shelf.read(path).ok_or(format!("{path} is gone"))?;
+                for record in records {
+                    if table_of(record.1) != name {
+                        return Err(format!("record {record:?} is in {name}"));
+                    }
+                    *counts.entry(*record).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
