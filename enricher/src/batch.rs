@@ -55,6 +55,29 @@ impl Batch {
         self.records.iter().map(|record| record.data.len()).sum()
     }
 
+    /// The same records in several batches, none of which goes past one of these positions and goes
+    /// on behind it.
+    pub fn cut(self, at: &[Position]) -> Vec<Batch> {
+        let mut pieces = vec![self];
+        for position in at {
+            let last = pieces.pop().expect("there is always one");
+            let Batch { shard, mut records, lag, end } = last;
+            let place = |record: &Record| Position::After {
+                sequence: record.sequence.clone(),
+                sub_sequence: record.sub_sequence,
+            };
+            let first = records.partition_point(|record| place(record) <= *position);
+            if first > 0 && first < records.len() {
+                let rest = records.split_off(first);
+                let end = place(records.last().expect("there is one before it"));
+                pieces.push(Batch { shard: shard.clone(), records, lag, end });
+                records = rest;
+            }
+            pieces.push(Batch { shard, records, lag, end });
+        }
+        pieces
+    }
+
     /// What it occupies in the budget while it is worked on.
     pub fn cost(&self) -> usize {
         self.bytes().saturating_mul(COST)

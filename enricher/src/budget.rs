@@ -113,6 +113,14 @@ impl Budget {
 }
 
 impl Permit {
+    /// Parts so many bytes from it, or all but one unit of them.
+    pub fn part(&mut self, bytes: usize) -> Permit {
+        let units = bytes.div_ceil(UNIT).min(self.units.num_permits().saturating_sub(1));
+        let units = self.units.split(units).expect("there are as many");
+        let resting = self.resting.as_ref().map(|(all, _)| (Arc::clone(all), 0));
+        Permit { units, resting, _records: None }
+    }
+
     /// Gives back all but so many bytes. Never grows.
     pub fn shrink_to(&mut self, bytes: usize) {
         let keep = bytes.div_ceil(UNIT);

@@ -8,6 +8,7 @@
 mod adapters;
 mod check;
 mod file;
+mod iceberg;
 mod life;
 mod lookups;
 mod name;
@@ -26,11 +27,12 @@ use pipeline::protection::Personal;
 use serde::Deserialize;
 
 pub use file::{Error, adapters, explain, load, load_all, parse};
+pub use iceberg::{Catalog, Iceberg};
 pub use life::{Hook, Life, Notice};
 pub use lookups::{Lookups, OnUnavailable};
 pub use name::{
-    Name, OfBucket, OfConsumer, OfEndpoint, OfMetrics, OfPrefix, OfRegion, OfRole, OfServer,
-    OfSource, OfStream, OfTable, OfTag,
+    Name, OfBucket, OfConsumer, OfEndpoint, OfMetrics, OfNamespace, OfPrefix, OfRegion, OfRole,
+    OfServer, OfSource, OfStream, OfTable, OfTag,
 };
 pub use place::Place;
 pub use route::{
@@ -394,6 +396,14 @@ impl Config {
         for to in routes.flat_map(|route| &mut route.to) {
             if let Some(own) = &mut to.folder {
                 own.path = folder.join(&own.path);
+            }
+            if let Some(iceberg) = &mut to.iceberg {
+                if let Some(own) = &mut iceberg.folder {
+                    *own = folder.join(&*own);
+                }
+                if let Some(Place::Folder(own)) = &mut iceberg.links {
+                    *own = folder.join(&*own);
+                }
             }
         }
         let paths = [

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use lakehouse::Remote;
 use serde_json::{Value, json};
 
 use crate::config::{Config, Mode};
-use crate::worker::destinations::{Access, Home, Larger, Objects, To};
+use crate::worker::destinations::{Access, Catalog, Home, Iceberg, Larger, Objects, To};
 use crate::worker::plan::Plan;
 
 /// As whom the worker acts: as itself, or in a role that it assumes.
@@ -36,6 +37,25 @@ const SUBSCRIBE: &[&str] = &[
 ];
 const WRITE: &[&str] = &["kinesis:DescribeStreamSummary", "kinesis:PutRecords"];
 const PUT: &[&str] = &["s3:PutObject"];
+const FILES: &[&str] = &["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
+const LIST: &[&str] = &["s3:ListBucket"];
+const GLUE: &[&str] = &[
+    "glue:CreateDatabase",
+    "glue:CreateTable",
+    "glue:GetDatabase",
+    "glue:GetTable",
+    "glue:UpdateTable",
+];
+const TABLES: &[&str] = &[
+    "s3tables:CreateNamespace",
+    "s3tables:CreateTable",
+    "s3tables:GetNamespace",
+    "s3tables:GetTable",
+    "s3tables:GetTableData",
+    "s3tables:GetTableMetadataLocation",
+    "s3tables:PutTableData",
+    "s3tables:UpdateTableMetadataLocation",
+];
 const LEASE: &[&str] = &[
     "dynamodb:DeleteItem",
     "dynamodb:DescribeTable",
@@ -105,6 +125,7 @@ pub fn policy(config: &Config, plan: &Plan, place: Whereabouts<'_>, actor: Actor
                 }
             }
             To::Objects(own) => objects(own, place, actor, &mut grants),
+            To::Iceberg(own) => table(own, place, actor, &mut grants),
         }
     }
     let statements = grants.0.into_iter().map(|((sid, actions), resources)| {
@@ -152,6 +173,39 @@ fn objects(objects: &Objects, place: Whereabouts<'_>, actor: Actor<'_>, grants: 
         grants.add("WriteObjects", PUT, place.bucket(&format!("{name}/{folder}*")));
         if let Some(key) = kms_key {
             grants.add("UseKeys", KEY, key.clone());
+        }
+    });
+}
+
+/// A table of Iceberg, and the links that wait for its commits.
+fn table(table: &Iceberg, place: Whereabouts<'_>, actor: Actor<'_>, grants: &mut Grants) {
+    let Some(access) = &table.access else { return };
+    let region = access.region.as_deref();
+    let bucket = |location: &str| location.strip_prefix("s3://").map(str::to_owned);
+    as_whom(access, actor, grants, |grants| {
+        let mut locations: Vec<String> = bucket(&table.links).into_iter().collect();
+        match &table.catalog {
+            Catalog::Remote(Remote::Glue(location), _) => {
+                let (space, name) = (&table.namespace, table.table);
+                for what in ["catalog".to_owned(), format!("database/{space}")] {
+                    grants.add("KeepTables", GLUE, place.arn("glue", region, &what));
+                }
+                let what = format!("table/{space}/{name}");
+                grants.add("KeepTables", GLUE, place.arn("glue", region, &what));
+                locations.extend(bucket(location));
+            }
+            Catalog::Remote(Remote::Bucket(bucket), _) => {
+                grants.add("KeepTables", TABLES, bucket.arn().to_owned());
+                grants.add("KeepTables", TABLES, format!("{}/table/*", bucket.arn()));
+            }
+            // Who may do what in it is the server's to say, and so is where its files are.
+            Catalog::Remote(Remote::Rest(_), _) | Catalog::Folder(_) => {}
+        }
+        for location in locations {
+            let name = location.split('/').next().unwrap_or_default();
+            let folder = location.trim_end_matches('/');
+            grants.add("WriteTables", FILES, place.bucket(&format!("{folder}/*")));
+            grants.add("ListLinks", LIST, place.bucket(name));
         }
     });
 }

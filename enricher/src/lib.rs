@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod batch;
 pub mod bucket_registry;
 pub mod budget;
+pub mod catalogs;
 pub mod causes;
 pub mod circuit;
 pub mod clock;

@@ -13,6 +13,7 @@ use crate::metrics::Load;
 use crate::process;
 use crate::shard;
 use crate::signal::Stop;
+use crate::sink::iceberg::commit_for_ever;
 use crate::worker::Worker;
 
 /// How a worker came to its end.
@@ -79,8 +80,14 @@ pub async fn run(
     let end = tokio::select! {
         end = live(&worker, &keeper, fleet, grace, &stop) => end,
         never = counting => never,
+        () = commit_for_ever(worker.sinks.tables()) => unreachable!("it commits for ever"),
         () = worker.resolver.keep_fresh() => unreachable!("it asks for ever"),
     };
+    if matches!(end, End::Drained) {
+        for tables in worker.sinks.tables() {
+            tables.finish().await;
+        }
+    }
     worker.pulse.end();
     worker.metrics.leases(&keeper.status());
     log(&end);

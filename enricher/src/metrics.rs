@@ -5,6 +5,7 @@
 
 mod answering;
 mod causes;
+mod lake;
 mod lookups;
 mod make;
 mod outlook;
@@ -33,6 +34,7 @@ pub use source::{ReadBy, Subscription};
 pub use written::{Repeat, Retry};
 
 use answering::Answering;
+use lake::LakeMetrics;
 use lookups::LookupMetrics;
 use make::{Maker, counter, gauge, gauges, seconds};
 use outlook::OutlookMetrics;
@@ -56,6 +58,7 @@ pub struct Metrics {
     writing: WriteMetrics,
     reports: Reports,
     lookups: LookupMetrics,
+    lake: LakeMetrics,
     batch_seconds: HistogramVec,
     durable_seconds: HistogramVec,
     in_flight_bytes: IntGauge,
@@ -135,6 +138,7 @@ impl Metrics {
             writing: WriteMetrics::new(r),
             reports: Reports::new(r),
             lookups: LookupMetrics::new(r),
+            lake: LakeMetrics::new(r),
             batch_seconds: seconds(r, "batch_seconds", batch, &["step"]),
             durable_seconds: seconds(r, "durable_seconds", durable, &[]),
             in_flight_bytes: gauge(r, "in_flight_bytes", in_flight),

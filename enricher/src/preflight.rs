@@ -25,6 +25,9 @@ pub async fn look(
     for sink in sinks.all() {
         settle(sink.look().await)?;
     }
+    for tables in sinks.tables() {
+        settle(tables.look().await)?;
+    }
     settle(look_at_table(store, table).await)
 }
 
@@ -39,6 +42,9 @@ pub async fn look_at_all(
     unfit.extend(source.look().await.err());
     for sink in sinks.all() {
         unfit.extend(sink.look().await.err());
+    }
+    for tables in sinks.tables() {
+        unfit.extend(tables.look().await.err());
     }
     unfit.extend(look_at_table(store, table).await.err());
     unfit

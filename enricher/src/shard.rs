@@ -5,6 +5,7 @@
 //! the lease ends this loop and nothing else.
 
 mod caution;
+mod ownership;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::source::{self, Batches};
 use crate::worker::{IN_FLIGHT, Worker};
 use crate::{clock, cores, pool};
 use caution::Caution;
+use ownership::Ownership;
 use pipeline::Output;
 
 /// How the work on a shard came to its end.
@@ -98,10 +100,11 @@ impl Drop for Repeats {
 
 async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Result<End, Error> {
     let asked_back = held.asked_back();
+    let ownership = Arc::new(Ownership::begin(worker, held, tally).await?);
     let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
     let mut lag = batches.lag();
     let mut in_flight = InOrder::new(IN_FLIGHT);
-    let mut caution = Caution::of(held, worker, tally);
+    let mut caution = Caution::of(held, worker, &ownership);
     let end = loop {
         tokio::select! {
             biased;
@@ -115,14 +118,20 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Res
                 Some((batch, permit)) if !caution.is_over() => {
                     // Its pieces take permits of their own.
                     drop(permit);
-                    caution.work(worker, held, batch, &mut in_flight).await?;
+                    for piece in ownership.pieces(batch) {
+                        caution.work(worker, held, piece, &mut in_flight).await?;
+                    }
                 }
                 Some((batch, permit)) => {
-                    let now_ms = clock::now_ms();
-                    let origin = Origin::of(&batch, held, now_ms);
-                    let origin = origin.map(|origin| origin.counted(tally));
-                    let (worker, held) = (Arc::clone(worker), Arc::clone(held));
-                    in_flight.push(carry(worker, held, batch, origin, permit));
+                    for (piece, permit) in ownership.parts(batch, permit) {
+                        while !in_flight.has_room() && let Some(done) = in_flight.next().await {
+                            held.advance(done?);
+                        }
+                        let origin = ownership.origin(&piece, held, clock::now_ms());
+                        let (worker, held) = (Arc::clone(worker), Arc::clone(held));
+                        let ownership = Arc::clone(&ownership);
+                        in_flight.push(carry(worker, held, ownership, piece, origin, permit));
+                    }
                 }
                 None => break End::ShardEnd,
             },
@@ -139,6 +148,7 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Res
 async fn carry(
     worker: Arc<Worker>,
     held: Arc<Held>,
+    ownership: Arc<Ownership>,
     batch: Batch,
     origin: Option<Origin>,
     mut permit: Permit,
@@ -153,7 +163,7 @@ async fn carry(
 
     let output = process(&worker, &batch, now_ms).await?;
     let end = batch.end.clone();
-    finish(&worker, batch, output, origin, &mut permit).await.map(|()| end)
+    finish(&worker, &ownership, batch, output, origin, &mut permit).await.map(|()| end)
 }
 
 /// What becomes of a batch.
@@ -173,6 +183,7 @@ async fn process(worker: &Worker, batch: &Batch, now_ms: i64) -> Result<Output, 
 /// Makes it durable.
 async fn finish(
     worker: &Worker,
+    ownership: &Ownership,
     batch: Batch,
     mut output: Output,
     origin: Origin,
@@ -189,7 +200,7 @@ async fn finish(
         drop(batch);
     }
     let (arrived_ms, collected_ms) = (origin.arrived_ms, metrics::collected_ms(&output));
-    worker.sinks.write(output, origin, permit).await?;
+    worker.sinks.write(output, origin, ownership.runs(), permit).await?;
     if let Some((oldest_ms, _)) = arrived_ms {
         worker.metrics.durable(oldest_ms, clock::now_ms());
     }

@@ -5,6 +5,7 @@
 //! shard after that shard's output deadline, and that it never drops a line. It may write a line
 //! twice. It retries what passes by itself.
 
+pub mod iceberg;
 pub mod kinesis;
 pub mod local;
 pub mod memory;
@@ -27,6 +28,7 @@ use crate::health::Unfit;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::seam::{Pending, join};
+use iceberg::{Iceberg, Run};
 pub use pipeline::Route;
 use pipeline::divide::{Both, Division, Form, Share, Want, divide};
 use pipeline::{Lines, Output};
@@ -76,6 +78,8 @@ pub struct Origin {
     /// When the earliest and the latest record came to the stream, where that is known.
     pub arrived_ms: Option<(i64, i64)>,
     tally: Option<Arc<Tally>>,
+    /// Which batch of its ownership it is, from 0.
+    number: u64,
 }
 
 /// The right to write lines.
@@ -122,20 +126,37 @@ pub enum Error {
 #[derive(Default)]
 pub struct Sinks {
     routes: Vec<Sharing>,
+    tables: Vec<Arc<Iceberg>>,
     dividing: Option<(Arc<Pool>, Arc<Metrics>)>,
 }
 
 /// The sinks of a route, and what each wants of its lines.
 struct Sharing {
     route: Route,
-    sinks: Vec<Arc<dyn Sink>>,
+    sinks: Vec<Place>,
     wants: Arc<Vec<Want>>,
+}
+
+/// What takes lines of a route.
+enum Place {
+    /// A sink of its own.
+    Sink(Arc<dyn Sink>),
+    /// A table, one of those that are filled together: which of these, and which table of them.
+    Table(usize, usize),
+}
+
+/// What the lines of a batch come to.
+#[derive(Default)]
+struct Writes<'s> {
+    sinks: Vec<Writing<'s>>,
+    /// By those that are filled together: tables and their lines.
+    tables: Vec<Vec<(usize, Arc<Part>)>>,
 }
 
 impl Sinks {
     /// None yet, some of which are going to want a part of the lines: threads divide these.
     pub fn dividing(pool: Arc<Pool>, metrics: Arc<Metrics>) -> Sinks {
-        Sinks { routes: Vec::new(), dividing: Some((pool, metrics)) }
+        Sinks { routes: Vec::new(), tables: Vec::new(), dividing: Some((pool, metrics)) }
     }
 
     /// Adds a place to a route, which takes all lines as they are.
@@ -148,7 +169,25 @@ impl Sinks {
     /// # Panics
     ///
     /// If that is not everything and there are no threads to divide lines.
-    pub fn with_want(mut self, route: Route, want: Want, sink: Arc<dyn Sink>) -> Sinks {
+    pub fn with_want(self, route: Route, want: Want, sink: Arc<dyn Sink>) -> Sinks {
+        self.with_place(route, want, Place::Sink(sink))
+    }
+
+    /// Adds tables that are filled together, of which each route's takes what it wants.
+    ///
+    /// # Panics
+    ///
+    /// If one wants a part and there are no threads to divide lines.
+    pub fn with_tables(mut self, tables: Arc<Iceberg>, wants: Vec<(Route, Want)>) -> Sinks {
+        let which = self.tables.len();
+        self.tables.push(tables);
+        let wants = wants.into_iter().enumerate();
+        wants.fold(self, |all, (table, (route, want))| {
+            all.with_place(route, want, Place::Table(which, table))
+        })
+    }
+
+    fn with_place(mut self, route: Route, want: Want, place: Place) -> Sinks {
         assert!(want.is_all() || self.dividing.is_some(), "nobody divides the lines");
         let known = self.routes.iter().position(|sharing| sharing.route == route);
         let at = known.unwrap_or_else(|| {
@@ -156,14 +195,23 @@ impl Sinks {
             self.routes.len() - 1
         });
         let sharing = &mut self.routes[at];
-        sharing.sinks.push(sink);
+        sharing.sinks.push(place);
         Arc::make_mut(&mut sharing.wants).push(want);
         self
     }
 
     /// Every place.
     pub fn all(&self) -> impl Iterator<Item = &dyn Sink> {
-        self.routes.iter().flat_map(|sharing| sharing.sinks.iter().map(|sink| &**sink))
+        let places = self.routes.iter().flat_map(|sharing| &sharing.sinks);
+        places.filter_map(|place| match place {
+            Place::Sink(sink) => Some(&**sink),
+            Place::Table(..) => None,
+        })
+    }
+
+    /// The tables that are filled together.
+    pub fn tables(&self) -> &[Arc<Iceberg>] {
+        &self.tables
     }
 
     /// Whether somebody keeps records as they came.
@@ -172,14 +220,17 @@ impl Sinks {
     }
 
     /// Writes everything a batch became; durable everywhere when this returns. The permit shrinks
-    /// to what is held in objects as soon as the lines themselves are no longer needed.
+    /// to what is held in objects as soon as the lines themselves are no longer needed. `runs` are
+    /// those of the batch's ownership, one for each that is filled together.
     pub async fn write(
         &self,
         mut output: Output,
         origin: Origin,
+        runs: &[Run],
         permit: &mut Permit,
     ) -> Result<(), Error> {
-        let mut writes = Vec::new();
+        let mut writes = Writes::default();
+        writes.tables.resize_with(runs.len(), Vec::new);
         for route in Route::ALL.into_iter().chain([Route::Raw]) {
             let own = std::mem::take(output.lines_mut(route));
             let json = output.json.lines_mut(route).map(std::mem::take).unwrap_or_default();
@@ -194,7 +245,11 @@ impl Sinks {
                 let why = "no destination is configured for this route";
                 return Err(Error::failed(format!("writing {}", route.name()), why));
             };
-            writes.extend(self.writes(sharing, Both { own, json }, &origin).await?);
+            self.writes(sharing, Both { own, json }, &origin, &mut writes).await?;
+        }
+        let Writes { sinks: mut writes, tables } = writes;
+        for (run, parts) in runs.iter().zip(tables) {
+            writes.push(Box::pin(run.write(origin.number, origin.clone(), parts)));
         }
         let mut waiting = Vec::new();
         let mut held = 0;
@@ -212,6 +267,15 @@ impl Sinks {
     }
 }
 
+impl<'s> Writes<'s> {
+    fn add(&mut self, place: &'s Place, part: Arc<Part>) {
+        match place {
+            Place::Sink(sink) => self.sinks.push(sink.write(part)),
+            Place::Table(which, table) => self.tables[*which].push((*table, part)),
+        }
+    }
+}
+
 type Writing<'s> = Pending<'s, Result<Written, Error>>;
 
 impl Sinks {
@@ -220,13 +284,14 @@ impl Sinks {
         self.all().for_each(Sink::stop);
     }
 
-    /// The writes that the lines of a route come to: each sink gets what it wants.
+    /// Adds the writes that the lines of a route come to: each sink gets what it wants.
     async fn writes<'s>(
         &'s self,
         sharing: &'s Sharing,
         both: Both,
         origin: &Origin,
-    ) -> Result<Vec<Writing<'s>>, Error> {
+        writes: &mut Writes<'s>,
+    ) -> Result<(), Error> {
         let part = |lines, folder: Option<String>| {
             let folder = folder.map(Arc::from);
             Arc::new(Part { lines, origin: origin.clone(), folder })
@@ -234,24 +299,24 @@ impl Sinks {
         let Sharing { route, sinks, wants } = sharing;
         if wants.iter().all(Want::is_all) {
             let part = part(both.own, None);
-            return Ok(sinks.iter().map(|sink| sink.write(Arc::clone(&part))).collect());
+            sinks.iter().for_each(|place| writes.add(place, Arc::clone(&part)));
+            return Ok(());
         }
         let (both, division) = self.divided(*route, both, wants, origin.now_ms).await?;
         let (own, json) = (part(both.own, None), part(both.json, None));
-        let mut writes = Vec::new();
-        for ((sink, want), share) in sinks.iter().zip(&**wants).zip(division.shares) {
+        for ((place, want), share) in sinks.iter().zip(&**wants).zip(division.shares) {
             match share {
                 Share::All => {
                     let whole = if want.form == Form::Json { &json } else { &own };
-                    writes.push(sink.write(Arc::clone(whole)));
+                    writes.add(place, Arc::clone(whole));
                 }
                 Share::Some(parts) => {
                     let parts = parts.into_iter().map(|(folder, lines)| part(lines, folder));
-                    writes.extend(parts.map(|part| sink.write(part)));
+                    parts.for_each(|part| writes.add(place, part));
                 }
             }
         }
-        Ok(writes)
+        Ok(())
     }
 
     /// Divides lines, on a thread where they have to be looked at.
@@ -300,13 +365,14 @@ impl Origin {
             now_ms,
             arrived_ms: batch.arrived_ms(),
             tally: None,
+            number: 0,
         })
     }
 
-    /// The same, with what keeps count of what is durable.
+    /// The same of the batch of that number, with what keeps count of what is durable.
     #[must_use]
-    pub fn counted(self, tally: &Arc<Tally>) -> Origin {
-        Origin { tally: Some(Arc::clone(tally)), ..self }
+    pub fn counted(self, number: u64, tally: &Arc<Tally>) -> Origin {
+        Origin { number, tally: Some(Arc::clone(tally)), ..self }
     }
 
     /// Lines from there are durable in a destination, which would take them once more.
@@ -323,8 +389,8 @@ impl Origin {
         let place = (number.expect("a number without a sign is one"), 0);
         let (shard, first, last) = (ShardId::new(replay), place.clone(), place);
         let (epoch, right, arrived_ms) = (0, Right::Own, None);
-        let tally = None;
-        Origin { shard, epoch, right, first, last, records, now_ms, arrived_ms, tally }
+        let (tally, number) = (None, 0);
+        Origin { shard, epoch, right, first, last, records, now_ms, arrived_ms, tally, number }
     }
 
     /// Whether output may still be written: the lease is held and its deadline ahead.
@@ -362,6 +428,22 @@ pub async fn guard<T>(
         }
     }
     Err(Error::Lost)
+}
+
+/// Runs a request only while the lease is held, as [`guard`] does.
+pub async fn within<T>(held: &Held, request: impl Future<Output = T>) -> Result<T, Error> {
+    let mut request = std::pin::pin!(request);
+    loop {
+        let deadline = held.deadline();
+        if held.lost().is_cancelled() || deadline <= Instant::now() {
+            return Err(Error::Lost);
+        }
+        tokio::select! {
+            biased;
+            result = &mut request => return Ok(result),
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+    }
 }
 
 impl Error {

@@ -108,7 +108,9 @@ impl Config {
         let room = self.worker.bytes_in_flight.get();
         let folders = to.iter().filter_map(|to| to.folder.as_ref());
         let objects = destinations.objects().map(|objects| objects.object_bytes);
-        let mut sizes = objects.chain(folders.map(|folder| folder.object_bytes));
+        let tables = to.iter().filter_map(|to| to.iceberg.as_ref());
+        let sizes = objects.chain(folders.map(|folder| folder.object_bytes));
+        let mut sizes = sizes.chain(tables.map(|table| table.object_bytes));
         if sizes.any(|bytes| closes_at(bytes, room) > room) {
             return wrong(format!(
                 "[{name}] object_bytes: an object grows in memory, and [worker] bytes_in_flight \
@@ -163,12 +165,28 @@ impl Config {
         if others.iter().any(|other| *other.name == *to.name) {
             return wrong("name", "the name is taken");
         }
-        if ["kinesis", "s3", "local"].contains(&&*to.name) {
+        if ["kinesis", "s3", "local", "iceberg"].contains(&&*to.name) {
             return wrong("name", "metrics call destinations without a name so");
         }
-        let places = [to.kinesis.is_some(), to.s3.is_some(), to.folder.is_some()];
+        let places =
+            [to.kinesis.is_some(), to.s3.is_some(), to.folder.is_some(), to.iceberg.is_some()];
         if places.into_iter().filter(|there| *there).count() != 1 {
-            return wrong("", "expected one of `kinesis`, `s3` and `folder`");
+            return wrong("", "expected one of `kinesis`, `s3`, `folder` and `iceberg`");
+        }
+        if let Some(iceberg) = &to.iceberg {
+            if tables::name(route).is_none() {
+                return wrong("iceberg", "lines of this route have no columns to be a table of");
+            }
+            if to.format != Format::Tsv {
+                return wrong("format", "a table of Iceberg has columns whatever is said");
+            }
+            if let Err((setting, what)) = iceberg.check() {
+                let dot = if setting.is_empty() { "" } else { "." };
+                return wrong("iceberg", &what).map_err(|wrong| Wrong {
+                    what: wrong.what.replacen("iceberg:", &format!("iceberg{dot}{setting}:"), 1),
+                    ..wrong
+                });
+            }
         }
         if to.fallback.is_some() && to.kinesis.is_none() {
             return wrong("fallback", "it takes what is too large for a stream, and there is none");

@@ -38,6 +38,10 @@ pub enum OfConsumer {}
 #[derive(Clone, Copy, Debug)]
 pub enum OfTable {}
 
+/// A namespace of a catalog of Iceberg.
+#[derive(Clone, Copy, Debug)]
+pub enum OfNamespace {}
+
 /// A bucket of S3.
 #[derive(Clone, Copy, Debug)]
 pub enum OfBucket {}
@@ -143,6 +147,16 @@ impl Kind for OfTable {
 
     fn fits(text: &str) -> bool {
         is_arn(text) || ((3..=255).contains(&text.len()) && text.bytes().all(is_word))
+    }
+}
+
+impl Kind for OfNamespace {
+    const EXPECTED: &'static str =
+        "the name of a namespace (up to 128 small letters, digits and `_`)";
+
+    fn fits(text: &str) -> bool {
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        text.len() <= 128 && text.bytes().all(word)
     }
 }
 

@@ -7,8 +7,8 @@ use pipeline::divide::{Condition, Folder, Form, Want};
 use serde::Deserialize;
 
 use super::{
-    Bytes, Count, Name, OfBucket, OfPrefix, OfRegion, OfRole, OfStream, Span, Text, object_age,
-    value,
+    Bytes, Count, Iceberg, Name, OfBucket, OfPrefix, OfRegion, OfRole, OfStream, Span, Text,
+    object_age, value,
 };
 use crate::sink::object::Compression;
 
@@ -48,6 +48,8 @@ pub struct To {
     pub s3: Option<Objects>,
     /// A folder of this machine.
     pub folder: Option<Folders>,
+    /// A table of Iceberg.
+    pub iceberg: Option<Iceberg>,
     /// A bucket for what is too large for a record of the stream.
     pub fallback: Option<Objects>,
 }
@@ -179,7 +181,9 @@ impl Route {
     pub fn object_ages(&self) -> impl Iterator<Item = Duration> {
         let folders = self.to.iter().filter_map(|to| to.folder.as_ref());
         let folders = folders.map(|folder| folder.object_age.get());
-        self.objects().map(|objects| objects.object_age.get()).chain(folders)
+        let tables = self.to.iter().filter_map(|to| to.iceberg.as_ref());
+        let others = folders.chain(tables.map(|table| table.object_age.get()));
+        self.objects().map(|objects| objects.object_age.get()).chain(others)
     }
 
     /// The streams of the route.
@@ -189,7 +193,10 @@ impl Route {
 
     /// Whether some destination takes lines of any size, and all of them.
     pub fn takes_all(&self) -> bool {
-        let all = |to: &To| to.condition.is_none() && (to.s3.is_some() || to.folder.is_some());
+        let all = |to: &To| {
+            let large = to.s3.is_some() || to.folder.is_some() || to.iceberg.is_some();
+            to.condition.is_none() && large
+        };
         self.s3.is_some() || self.to.iter().any(all)
     }
 

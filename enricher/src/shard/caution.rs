@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use lease::{Held, Position, Suspect};
 
+use super::ownership::Ownership;
 use super::{Error, finish, process};
 use crate::batch::{Batch, Record};
 use crate::clock;
 use crate::in_order::InOrder;
-use crate::sink::Origin;
-use crate::sink::tally::Tally;
 use crate::worker::Worker;
 use pipeline::Output;
 
@@ -38,14 +37,14 @@ pub(super) struct Caution {
     left: usize,
     /// How many owners died.
     deaths: u64,
-    tally: Arc<Tally>,
+    ownership: Arc<Ownership>,
 }
 
 type InFlight = InOrder<Result<Position, Error>>;
 
 impl Caution {
     /// As much as a lease calls for.
-    pub(super) fn of(held: &Held, worker: &Worker, tally: &Arc<Tally>) -> Caution {
+    pub(super) fn of(held: &Held, worker: &Worker, ownership: &Arc<Ownership>) -> Caution {
         let suspect = held.suspected().cloned();
         let deaths = held.fruitless_owners();
         let called_for = suspect.is_some() || deaths >= FRUITLESS;
@@ -54,7 +53,7 @@ impl Caution {
             tracing::warn!(%shard, deaths, "its owners keep dying; it is read with caution");
         }
         let left = if called_for { worker.budget.limit() } else { 0 };
-        Caution { suspect, left, deaths, tally: Arc::clone(tally) }
+        Caution { suspect, left, deaths, ownership: Arc::clone(ownership) }
     }
 
     /// Whether the shard may be read as usual.
@@ -96,7 +95,7 @@ impl Caution {
         let now_ms = clock::now_ms();
         let mut permit = worker.budget.take(piece.cost()).await;
         let end = piece.end.clone();
-        let origin = Origin::of(&piece, held, now_ms).map(|origin| origin.counted(&self.tally));
+        let origin = self.ownership.origin(&piece, held, now_ms);
         let records = records(&piece).map(|records| self.once_more(records));
         let killer = records.as_ref().is_some_and(|records| records.tries > TRIES);
         let output = match records {
@@ -111,12 +110,12 @@ impl Caution {
             }
             None => Output::default(),
         };
-        let carrier = Arc::clone(worker);
+        let (carrier, ownership) = (Arc::clone(worker), Arc::clone(&self.ownership));
         in_flight.push(async move {
             match origin {
-                Some(origin) => {
-                    finish(&carrier, piece, output, origin, &mut permit).await.map(|()| end)
-                }
+                Some(origin) => finish(&carrier, &ownership, piece, output, origin, &mut permit)
+                    .await
+                    .map(|()| end),
                 None => Ok(end),
             }
         });

@@ -11,24 +11,26 @@ use lookups::Lookups;
 use pipeline::Pipeline;
 use resolver::Resolver;
 
-use super::destinations::{Access, Home, Larger, Objects, To};
+use super::destinations::{self, Access, Catalog, Destination, Iceberg, Larger, Objects, To};
 use super::enriching::{self, Renewal};
 use super::plan::Plan;
 use super::watched::{Owners, Watched};
 use super::{IN_FLIGHT, Shared, Worker};
 use crate::aws::{self, Aws};
+use crate::catalogs::{self, Catalogs};
 use crate::config::{self, Config};
 use crate::exit::Usage;
 use crate::notices::{Hook, Metadata, Notices};
 use crate::pool::Pool;
 use crate::rules::Rules;
+use crate::sink::iceberg::Home;
 use crate::sink::kinesis::{Fallback, Kinesis};
 use crate::sink::local::Folder;
 use crate::sink::object::Kind;
 use crate::sink::object::table::Tables;
 use crate::sink::s3::Bucket;
 use crate::sink::storage::Storage;
-use crate::sink::{Sinks, object};
+use crate::sink::{Sinks, iceberg, object};
 use crate::source::kinesis::Kinesis as Stream;
 use crate::source::kinesis::fan_out::{Consumer, FanOut};
 use crate::source::kinesis::several::Several;
@@ -85,7 +87,7 @@ pub async fn build(config: &Config, plan: &Plan) -> anyhow::Result<Parts> {
         enriching::start(settings, &rules, enrichments, &settings_of_aws, metrics).await?;
     let lookups = lookups(&pipeline.borrow(), |name| config.lookups.of(name))?;
     let source = source(config, &aws, &shared).await;
-    let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await, &resolver);
+    let sinks = sinks(plan, &shared, &Clients::of(plan, &aws).await?, &resolver);
     let keys = if config.source.streams.is_empty() { Keys::OfOne } else { Keys::OfSeveral };
     let table = Arc::new(Dynamo::new(aws.dynamodb(), &config.leases.table).with(keys));
     let notices = notices(&config.life, &aws, &shared)?;
@@ -211,13 +213,14 @@ fn stream(config: &Config, input: &config::Input, aws: Aws, shared: &Shared) -> 
     stream.with_fan_out(FanOut::new(input.name(), consumer, connect))
 }
 
-/// Clients of AWS, by where and as whom. Empty where nothing of AWS is written.
+/// Clients of AWS, by where and as whom, and what catalogs on the network are asked with. Empty where
+/// nothing of AWS is written.
 #[derive(Debug, Default)]
-pub struct Clients(HashMap<Access, Aws>);
+pub struct Clients(HashMap<Access, Aws>, Option<Catalogs>);
 
 impl Clients {
     /// Those that a plan needs. Nobody is asked for anything yet.
-    pub async fn of(plan: &Plan, aws: &Aws) -> Clients {
+    pub async fn of(plan: &Plan, aws: &Aws) -> anyhow::Result<Clients> {
         let mut clients = HashMap::new();
         for access in plan.destinations.iter().flat_map(|destination| destination.to.accesses()) {
             if !clients.contains_key(access) {
@@ -225,7 +228,20 @@ impl Clients {
                 clients.insert(access.clone(), aws.elsewhere(region, role).await);
             }
         }
-        Clients(clients)
+        let remote = |destination: &Destination| matches!(&destination.to, To::Iceberg(table) if matches!(table.catalog, Catalog::Remote(..)));
+        let catalogs = plan.destinations.iter().any(remote).then(Catalogs::new).transpose()?;
+        Ok(Clients(clients, catalogs))
+    }
+
+    /// Where a table is, and those that are filled together with it.
+    fn home(&self, table: &Iceberg) -> Home {
+        match (&table.catalog, &table.access, &self.1) {
+            (Catalog::Remote(remote, warehouse), Some(access), Some(catalogs)) => {
+                catalogs.on_the_network(remote, warehouse.clone(), self.get(access))
+            }
+            (Catalog::Remote(..), ..) => unreachable!("a plan with such comes with clients"),
+            (Catalog::Folder(folder), ..) => catalogs::in_folder(folder),
+        }
     }
 
     fn get(&self, access: &Access) -> &Aws {
@@ -241,11 +257,11 @@ pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients, resolver: &Resolve
     });
     let objects = |Objects { home, settings }: &Objects| {
         let storage = match home {
-            Home::Bucket { name, access, kms_key } => {
+            destinations::Home::Bucket { name, access, kms_key } => {
                 let bucket = Bucket::new(clients.get(access).s3(), name.clone());
                 Storage::S3(bucket.with_kms_key(kms_key.clone()))
             }
-            Home::Folder(path) => Storage::Folder(Folder::new(path)),
+            destinations::Home::Folder(path) => Storage::Folder(Folder::new(path)),
         };
         let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
         let (settings, hurry) = (settings.clone(), shared.hurry.clone());
@@ -273,7 +289,41 @@ pub fn sinks(plan: &Plan, shared: &Shared, clients: &Clients, resolver: &Resolve
                 let stream = stream.with_pool(Arc::clone(&shared.pool));
                 sinks.with_want(route, want, Arc::new(stream))
             }
+            To::Iceberg(_) => sinks,
         };
     }
+    for together in together(plan) {
+        let (_, first) = together[0];
+        let name = |destination: &Destination| destination.name.clone().unwrap_or_default();
+        let of = together.iter().map(|(one, table)| (one.route, table.table, name(one)));
+        let settings = iceberg::Settings {
+            catalog: first.catalog.to_string(),
+            namespace: first.namespace.clone(),
+            links: first.links.clone(),
+            stream: plan.pipeline.stream.clone(),
+            worker: plan.leases.worker_id.to_string(),
+            object_bytes: first.object_bytes,
+            object_age: first.object_age,
+            commit_every: first.commit_every,
+            tables: of.collect(),
+        };
+        let (home, hurry) = (clients.home(first), shared.hurry.clone());
+        let made = iceberg::Iceberg::new(home, settings, Arc::clone(&tables), hurry);
+        let wants = together.iter().map(|(one, _)| (one.route, one.want.clone()));
+        sinks = sinks.with_tables(Arc::new(made), wants.collect());
+    }
     sinks
+}
+
+/// The tables of Iceberg of a plan, those together that are filled together.
+fn together(plan: &Plan) -> Vec<Vec<(&Destination, &Iceberg)>> {
+    let mut all: Vec<Vec<(&Destination, &Iceberg)>> = Vec::new();
+    for destination in &plan.destinations {
+        let To::Iceberg(table) = &destination.to else { continue };
+        match all.iter_mut().find(|others| table.is_beside(others[0].1)) {
+            Some(others) => others.push((destination, table)),
+            None => all.push(vec![(destination, table)]),
+        }
+    }
+    all
 }

@@ -2,6 +2,7 @@
 //! that. Two destinations of a route that are one place are refused.
 
 mod fit;
+mod iceberg;
 mod told;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::exit::Usage;
 use crate::sink::kinesis;
 use crate::sink::object::{Compression, Kind, Names, Settings};
 use crate::tables;
+pub use iceberg::{Catalog, Iceberg};
 
 /// A place that takes lines of a route.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub enum To {
     },
     /// Objects that grow until they are large or old enough.
     Objects(Objects),
+    /// A table of Iceberg.
+    Iceberg(Iceberg),
 }
 
 impl To {
@@ -58,6 +62,7 @@ impl To {
             }
             To::Stream { access, .. } => (Some(access), None),
             To::Objects(objects) => (objects.access(), None),
+            To::Iceberg(table) => (table.access.as_ref(), None),
         };
         own.into_iter().chain(beside)
     }
@@ -216,7 +221,7 @@ impl Destination {
         match &mut self.to {
             To::Objects(objects) => known(objects),
             To::Stream { larger: Larger::Objects(objects), .. } => known(objects),
-            To::Stream { .. } => {}
+            To::Stream { .. } | To::Iceberg(_) => {}
         }
         self
     }
@@ -226,6 +231,7 @@ impl Destination {
         match &self.to {
             To::Stream { settings, access, .. } => format!("stream {}{access}", settings.stream),
             To::Objects(objects) => objects.to_string(),
+            To::Iceberg(table) => table.to_string(),
         }
     }
 }
@@ -364,7 +370,7 @@ fn named(route: Route, sections: &config::Route, worker: Run<'_>, all: &mut Vec<
     for to in &sections.to {
         let want = to.want(route);
         let objects = |objects| Objects::named(route, objects, worker).called(to, want.form);
-        let what = match (&to.kinesis, &to.s3, &to.folder) {
+        let what = match (&to.kinesis, &to.s3, &to.folder, &to.iceberg) {
             (Some(section), ..) => {
                 let larger = match (&to.fallback, sections.takes_all()) {
                     (Some(fallback), _) => Larger::Objects(Box::new(objects(fallback))),
@@ -373,11 +379,12 @@ fn named(route: Route, sections: &config::Route, worker: Run<'_>, all: &mut Vec<
                 };
                 stream(route, section, Some(&to.name), want.form, larger)
             }
-            (None, Some(section), _) => To::Objects(objects(section)),
-            (None, None, Some(folder)) => {
+            (None, Some(section), ..) => To::Objects(objects(section)),
+            (None, None, Some(folder), _) => {
                 To::Objects(Objects::local(route, folder, worker).called(to, want.form))
             }
-            (None, None, None) => unreachable!("reading the file has refused it"),
+            (None, None, None, Some(section)) => To::Iceberg(Iceberg::of(route, section, worker)),
+            (None, None, None, None) => unreachable!("reading the file has refused it"),
         };
         all.push(Destination {
             name: Some(to.name.to_string()),

@@ -34,6 +34,7 @@ impl Destination {
         self.name.as_deref().unwrap_or(match self.to {
             To::Stream { .. } => "kinesis",
             To::Objects(_) => "s3",
+            To::Iceberg(_) => "iceberg",
         })
     }
 
@@ -44,7 +45,7 @@ impl Destination {
             return format!("not taken, by: where {condition}");
         }
         let folder = match &self.to {
-            To::Stream { .. } => String::new(),
+            To::Stream { .. } | To::Iceberg(_) => String::new(),
             To::Objects(_) => format!("/{}", self.want.folder_of(self.route, line, now_ms)),
         };
         format!("{}{folder}", self.to)

@@ -3,6 +3,7 @@
 //! itself, for every batch.
 
 mod destinations;
+mod iceberg;
 mod objects;
 mod stage;
 mod tables;

@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     leases: Arc<Leases>,
     generator: Generator,
     pub(crate) good: BTreeSet<String>,
-    bad: usize,
+    pub(crate) bad: usize,
 }
 
 /// A worker with sinks of its own.

@@ -57,7 +57,7 @@ impl Routes {
             let aws = Aws::load(aws).await;
             let any = plan.destinations.iter().any(|destination| destination.is_in_aws());
             let aws = if any { aws.check().await? } else { aws };
-            Ok::<_, anyhow::Error>(Clients::of(&plan, &aws).await)
+            Clients::of(&plan, &aws).await
         })?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Pool::new(cores)?);
@@ -113,7 +113,7 @@ impl Routes {
             let sinks = build::sinks(&plan, &shared, &self.clients, &self.resolver);
             let origin = Origin::of_replay(&name, number, part.records, self.now_ms);
             let mut permit = shared.budget.take(part.bytes()).await;
-            let written = sinks.write(output, origin, &mut permit);
+            let written = sinks.write(output, origin, &[], &mut permit);
             shared.hurry.until(written).await.with_context(|| format!("part {number}"))
         })
     }

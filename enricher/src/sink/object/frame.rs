@@ -75,12 +75,12 @@ impl Compression {
 const PACKED_LEVEL: i32 = 1;
 
 /// Lines that are going to be columns, as they wait.
-pub(super) fn pack(lines: &[u8]) -> Vec<u8> {
+pub(in crate::sink) fn pack(lines: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(lines, PACKED_LEVEL).expect("compressing into memory")
 }
 
 /// The lines of what was packed.
-pub(super) fn unpack(packed: &[u8]) -> String {
+pub(in crate::sink) fn unpack(packed: &[u8]) -> String {
     let lines = zstd::stream::decode_all(packed).expect("it was packed by this process");
     String::from_utf8(lines).unwrap_or_else(|lines| {
         // The pipeline makes no such lines.

@@ -27,11 +27,11 @@ const SLICE: usize = 256;
 
 /// Makes files of lines.
 pub struct Tables {
-    shaping: Shaping,
-    pub(super) pool: Arc<Pool>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(in crate::sink) shaping: Shaping,
+    pub(in crate::sink) pool: Arc<Pool>,
+    pub(in crate::sink) metrics: Arc<Metrics>,
     /// Of the one file that is made at a time.
-    turn: tokio::sync::Mutex<()>,
+    pub(in crate::sink) turn: tokio::sync::Mutex<()>,
 }
 
 /// Lines of one frame.

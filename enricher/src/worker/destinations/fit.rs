@@ -1,7 +1,7 @@
 //! Whether destinations can be what a configuration makes them: each a place of its own, and names
 //! of objects no longer than S3 takes them.
 
-use super::{Destination, Home, Larger, Objects, To};
+use super::{Destination, Home, Iceberg, Larger, Objects, To};
 use crate::exit::Usage;
 
 /// The most bytes of an object's name.
@@ -25,6 +25,23 @@ pub(super) fn check(all: &[Destination]) -> Result<(), Usage> {
                 one.place(),
                 names[0],
                 names[1]
+            )));
+        }
+    }
+    let tables = all.iter().filter_map(|one| match &one.to {
+        To::Iceberg(table) => Some((one, table)),
+        _ => None,
+    });
+    let tables: Vec<_> = tables.collect();
+    for (at, (one, table)) in tables.iter().enumerate() {
+        let differs = |(_, other): &&(_, &Iceberg)| table.is_beside(other) && !table.is_like(other);
+        if let Some((other, _)) = tables[..at].iter().find(differs) {
+            return Err(Usage(format!(
+                "[[{}.to]] and [[{}.to]] are tables of {} that are filled together: expected the same \
+                 links, object_bytes, object_age, commit_every, region and role",
+                other.route.name(),
+                one.route.name(),
+                table.catalog
             )));
         }
     }
@@ -59,7 +76,7 @@ fn objects(destination: &Destination) -> Option<&Objects> {
     match &destination.to {
         To::Objects(objects) => Some(objects),
         To::Stream { larger: Larger::Objects(objects), .. } => Some(objects),
-        To::Stream { .. } => None,
+        To::Stream { .. } | To::Iceberg(_) => None,
     }
 }
 

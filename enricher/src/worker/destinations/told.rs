@@ -45,6 +45,7 @@ impl fmt::Display for To {
                 }
             }
             To::Objects(objects) => write!(f, "{objects}"),
+            To::Iceberg(table) => write!(f, "{table}"),
         }
     }
 }

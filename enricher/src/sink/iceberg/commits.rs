@@ -1,0 +1,127 @@
+//! What chains hold is appended to tables: by one of the workers, every so often.
+//!
+//! A committer that cannot do it holds up no shard: links pile up, and are counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakehouse::{Committer, Error as LakeError, Round};
+use tokio::time::Instant;
+
+use super::{Iceberg, failure};
+use crate::clock;
+use crate::process::this_program;
+
+/// Whose claim has not changed for so many of its rounds is gone.
+const MISSED: u32 = 3;
+
+/// Between two looks for snapshots that are old.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long a worker that ends has to commit what there is.
+const LAST: Duration = Duration::from_secs(20);
+
+/// Commits for all of these, and never ends.
+pub async fn commit_for_ever(tables: &[Arc<Iceberg>]) {
+    let loops = tables.iter().map(|tables| Box::pin(tables.commit_for_ever()) as _);
+    crate::seam::join::<()>(loops.collect()).await;
+    std::future::pending::<()>().await;
+}
+
+impl Iceberg {
+    async fn commit_for_ever(&self) {
+        let mut expire_at = Instant::now();
+        loop {
+            // Workers that were started together are not to ask together.
+            let every = self.settings.commit_every;
+            tokio::time::sleep(every.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+            let turn = self.commits.turn().await;
+            let began = Instant::now();
+            match self.commit(false).await {
+                Ok(None) => turn.succeeded(),
+                Ok(Some(round)) => {
+                    turn.succeeded();
+                    self.tell(&round, began.elapsed());
+                    if self.expires && Instant::now() >= expire_at {
+                        expire_at = Instant::now() + EXPIRE_EVERY;
+                        self.expire().await;
+                    }
+                }
+                Err(error) => {
+                    turn.failed(&failure(&error));
+                }
+            }
+        }
+    }
+
+    /// Commits if it is on us; `last` gives it up after that.
+    async fn commit(&self, last: bool) -> Result<Option<Round>, LakeError> {
+        let lakes = self.lakes().await?;
+        let mut committer = self.committer.lock().await;
+        let committer = committer.get_or_insert_with(|| Committer::new(lakes.clone()));
+        let worker = &self.settings.worker;
+        if !committer.claim(worker, self.settings.commit_every * MISSED).await? {
+            return Ok(None);
+        }
+        let program = this_program();
+        let version = format!("{}-{}", program.artifact, program.version);
+        let summary = BTreeMap::from([
+            ("snowmelt.version".to_owned(), version),
+            ("snowmelt.worker".to_owned(), worker.clone()),
+        ]);
+        let round = committer.round(&summary).await;
+        if last {
+            committer.resign(worker).await;
+        }
+        round.map(Some)
+    }
+
+    /// Commits what there is, if that was on us, and has another worker go on with it.
+    pub async fn finish(&self) {
+        // Who never committed does not begin with it now, but a worker alone may have had no time.
+        match tokio::time::timeout(LAST, self.commit(true)).await {
+            Ok(Ok(Some(round))) => self.tell(&round, Duration::ZERO),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(
+                error = crate::causes::chain(&error),
+                "links are left for another worker to commit"
+            ),
+            Err(_) => tracing::warn!("links are left for another worker to commit"),
+        }
+    }
+
+    fn tell(&self, round: &Round, took: Duration) {
+        let oldest = round.oldest_ms.map(|ms| clock::now_ms().saturating_sub(ms));
+        let oldest = oldest.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        self.metrics.links_wait(round.waiting, oldest.unwrap_or_default());
+        for (table, (files, rows)) in &round.appended {
+            self.metrics.committed(table, *files, *rows, took);
+            tracing::debug!(table, files, rows, "committed");
+        }
+        for link in &round.nobodys {
+            self.metrics.link_of_nobody();
+            tracing::warn!(
+                link,
+                "a link that came too late was removed: its files are in no table, and what is in \
+                 them was read again by the shard's next owner"
+            );
+        }
+    }
+
+    async fn expire(&self) {
+        let Ok(lakes) = self.lakes().await else { return };
+        for name in lakes.names() {
+            let lake = lakes.table(name).expect("it is one of them");
+            match lake.expire(clock::now_ms()).await {
+                Ok(0) => {}
+                Ok(expired) => tracing::debug!(table = name, expired, "snapshots are forgotten"),
+                Err(error) => tracing::warn!(
+                    table = name,
+                    error = crate::causes::chain(&error),
+                    "old snapshots stay for now"
+                ),
+            }
+        }
+    }
+}
