@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::Catalog;
 
 use crate::error::{Error, Result};
 use crate::files::Files;
@@ -112,10 +112,13 @@ impl Lakes {
 
     /// A table that links name, and that we do not fill.
     pub(crate) async fn other(&self, name: &str) -> Result<Lake> {
-        let ident = TableIdent::new(NamespaceIdent::new(self.namespace.clone()), name.to_owned());
-        let lake = Lake::named(Arc::clone(&self.catalog), ident);
-        lake.table().await?;
-        Ok(lake)
+        let found = Lake::find(Arc::clone(&self.catalog), &self.namespace, name).await?;
+        found.ok_or_else(|| {
+            Error::Unusable(format!(
+                "links have files of the table {}.{name}, which is not there",
+                self.namespace
+            ))
+        })
     }
 
     /// Takes a shard: from here on no link of whoever had it before becomes part of its chain.

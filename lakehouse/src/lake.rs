@@ -132,9 +132,17 @@ impl Lake {
         loaded.map_err(|error| self.failed("reading", error))
     }
 
-    /// The table of that name, which is there.
-    pub(crate) fn named(catalog: Arc<dyn Catalog>, ident: TableIdent) -> Lake {
-        Lake { catalog, ident }
+    /// The table of that name, if it is there.
+    pub async fn find(
+        catalog: Arc<dyn Catalog>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Lake>> {
+        let space = NamespaceIdent::new(namespace.to_owned());
+        let lake = Lake { catalog, ident: TableIdent::new(space, name.to_owned()) };
+        let found = lake.catalog.table_exists(&lake.ident).await;
+        let found = found.map_err(|error| lake.failed("looking for", error))?;
+        Ok(found.then_some(lake))
     }
 
     #[cfg(test)]

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the storm is chosen by the environment")]
 
 mod destinations;
+mod iceberg;
 mod idle;
 mod lag;
 mod latest;

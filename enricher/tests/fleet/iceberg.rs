@@ -90,8 +90,8 @@ impl Filling {
 /// The texts of a column of a table, as its newest snapshot has them, file by file.
 async fn column(folder: &Path, table: &str, column: &str) -> Vec<Vec<String>> {
     let catalog = (catalogs::in_folder(folder).open)().expect("it is there");
-    let lake = Lake::open(catalog, "snowmelt", table, &[]).await.expect("it is there");
-    let table = lake.table().await.expect("it is there");
+    let lake = Lake::find(catalog, "snowmelt", table).await.expect("it can be asked");
+    let table = lake.expect("it is there").table().await.expect("it is there");
     let Some(snapshot) = table.metadata().current_snapshot() else { return Vec::new() };
     let list = table.manifest_list_reader(snapshot).load().await.expect("it is there");
     let mut all = Vec::new();
