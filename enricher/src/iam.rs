@@ -302,6 +302,37 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_iceberg_are_kept_where_they_are() {
+        let table = |route: &str, iceberg: &str| {
+            format!("[[{route}.to]]\nname = \"lake\"\niceberg = {{ {iceberg} }}\n")
+        };
+        let both = |iceberg: &str| table("enriched", iceberg) + &table("bad", iceberg);
+        let glue = of(&both("catalog = \"glue:s3://lake/tables/\""), None);
+        let in_glue = "arn:aws:glue:eu-west-1:123456789012";
+        let kept = ["catalog", "database/snowmelt", "table/snowmelt/bad", "table/snowmelt/events"];
+        assert_eq!(resources(&glue, "KeepTables"), kept.map(|what| format!("{in_glue}:{what}")));
+        let files = ["tables/*", "tables/_links/snowmelt/*"];
+        assert_eq!(
+            resources(&glue, "WriteTables"),
+            files.map(|what| format!("arn:aws:s3:::lake/{what}"))
+        );
+        assert_eq!(resources(&glue, "ListLinks"), ["arn:aws:s3:::lake"]);
+
+        let arn = "arn:aws:s3tables:eu-west-1:123456789012:bucket/lake";
+        let links = "links = \"s3://own/links\"";
+        let bucket = of(&both(&format!("catalog = \"{arn}\", {links}")), None);
+        assert_eq!(resources(&bucket, "KeepTables"), [arn.to_owned(), format!("{arn}/table/*")]);
+        assert_eq!(resources(&bucket, "WriteTables"), ["arn:aws:s3:::own/links/*"]);
+        let role = "arn:aws:iam::210987654321:role/in";
+        let own = both(&format!("catalog = \"{arn}\", {links}, role = \"{role}\""));
+        assert_eq!(resources(&of(&own, None), "AssumeRoles"), [role]);
+        assert!(resources(&of(&own, None), "KeepTables").is_empty());
+        assert!(!resources(&of(&own, Some(role)), "KeepTables").is_empty());
+        let here = of(&both("folder = \"lake\""), None);
+        assert!(resources(&here, "WriteTables").is_empty(), "{here}");
+    }
+
+    #[test]
     fn a_hook_is_completed_in_its_group_only() {
         let routes = "[enriched.kinesis]\nstream = \"out\"\n[bad.s3]\nbucket = \"events\"\n";
         let life =

@@ -258,3 +258,6 @@ impl Links {
         below.contains('/') && below.ends_with(".json")
     }
 }
+
+#[cfg(test)]
+mod tests;

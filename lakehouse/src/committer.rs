@@ -128,20 +128,11 @@ impl Committer {
         loop {
             // Where tables are is read before links are: a link that a table needs is there as long
             // as the table is before it, and a commit is refused if the table has moved meanwhile.
-            #[cfg(test)]
-            let old = match self.lakes.bug {
-                Some(crate::simulation::Bug::ListsFirst) => {
-                    Some(self.lakes.links().of(None, &mut self.read).await?)
-                }
-                _ => None,
-            };
             let mut marks: Marks<'_> = BTreeMap::new();
             for (name, lake) in self.lakes.tables().iter().chain(&self.others) {
                 marks.insert(name, lake.positions().await?);
             }
             let written = self.lakes.links().of(None, &mut self.read).await?;
-            #[cfg(test)]
-            let written = old.unwrap_or(written);
             let named = written.values().flat_map(BTreeMap::values);
             let mut named = named.flat_map(|((_, link), _)| link.tables());
             let Some(unknown) = named.find(|name| !marks.contains_key(name)).map(str::to_owned)
@@ -246,11 +237,6 @@ impl Committer {
         round: &mut Round,
     ) -> Result<()> {
         let wanted = |(_, link): &(String, Arc<Link>), name: &str| link.is_for(name);
-        #[cfg(test)]
-        let wanted = |link: &(String, Arc<Link>), name: &str| match self.lakes.bug {
-            Some(crate::simulation::Bug::RemovedEarly) => name == "events" && wanted(link, name),
-            _ => wanted(link, name),
-        };
         let (spent, nobodys) = spent(known, marks, wanted);
         for ((location, link), _) in &nobodys {
             let files: usize = link.tables().map(|name| link.count(name)).sum();

@@ -91,7 +91,8 @@ impl Growing {
         if self.group.rows() > 0 {
             self.encode()?;
         }
-        let mut bytes = Vec::new();
+        // A footer tells of every column of every row group.
+        let mut bytes = Vec::with_capacity(self.file.bytes() + self.file.bytes() / 16);
         let written = self.file.write(&mut bytes, &self.properties);
         let footer = written.map_err(|error| unwritten(&error))?;
         let Growing { table, day, name, .. } = self;

@@ -191,6 +191,19 @@ impl Files for Stores {
     async fn delete(&self, location: &str) -> io::Result<()> {
         Err(refused(location))
     }
+
+    async fn create(&self, location: &str, _: Bytes) -> io::Result<bool> {
+        Err(refused(location))
+    }
+
+    async fn replace(&self, location: &str, _: Bytes) -> io::Result<()> {
+        Err(refused(location))
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let why = format!("{folder}: a snapshot names its files");
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
 }
 
 fn refused(location: &str) -> io::Error {

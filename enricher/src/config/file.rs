@@ -461,7 +461,7 @@ bucket = "bucket"
             ),
             (
                 "[[bad.to]]\nname = \"x\"\n".to_owned(),
-                "w.toml:10:1: [[bad.to]] x: expected one of `kinesis`, `s3` and `folder`",
+                "w.toml:10:1: [[bad.to]] x: expected one of `kinesis`, `s3`, `folder` and `iceberg`",
             ),
             (
                 format!("[[bad.to]]\nname = \"X y\"\n{S3}"),
@@ -486,6 +486,30 @@ bucket = "bucket"
             (
                 "[[bad.to]]\nname = \"x\"\nformat = \"parquet\"\nfolder = { path = \"/x\", compression = \"gzip\" }".to_owned(),
                 "w.toml:13:39: [[bad.to]] x, folder, compression: files of Parquet are compressed by Zstandard within; leave it out",
+            ),
+            (
+                "[[parked.to]]\nname = \"x\"\niceberg = { folder = \"/x\" }".to_owned(),
+                "w.toml:12:11: [[parked.to]] x, iceberg: lines of this route have no columns to be a table of",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\nformat = \"parquet\"\niceberg = { folder = \"/x\" }".to_owned(),
+                "w.toml:12:10: [[bad.to]] x, format: a table of Iceberg has columns whatever is said",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\niceberg = { namespace = \"x\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, iceberg: expected `folder` or `catalog`",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\niceberg = { catalog = \"https://c.example\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, iceberg.links: this catalog does not say where: expected s3://BUCKET/FOLDER",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\niceberg = { catalog = \"glue:s3://b-1/x\", links = \"/x\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, iceberg.links: workers on other machines have to find them: expected s3://BUCKET/FOLDER",
+            ),
+            (
+                "[[bad.to]]\nname = \"x\"\niceberg = { folder = \"/x\", warehouse = \"w\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, iceberg.warehouse: it is what a catalog of the REST protocol is told",
             ),
             (
                 "[[bad.to]]\nname = \"x\"\nkinesis = { stream = \"raw\" }".to_owned(),

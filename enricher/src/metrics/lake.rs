@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 
 use super::Metrics;
-use super::make::{Maker, counter, counters, gauge};
+use super::make::{Maker, counter, counters, gauges};
 
 /// The metrics of tables of Iceberg. Those of commits are told by the worker that commits.
 #[derive(Clone, Debug)]
@@ -14,8 +14,8 @@ pub(super) struct LakeMetrics {
     files: IntCounterVec,
     rows: IntCounterVec,
     millis: IntCounterVec,
-    waiting: IntGauge,
-    oldest: IntGauge,
+    waiting: IntGaugeVec,
+    oldest: IntGaugeVec,
     nobodys: IntCounter,
 }
 
@@ -27,7 +27,7 @@ impl LakeMetrics {
         let files = "Data files that commits appended.";
         let rows = "Rows that commits appended.";
         let millis = "How long rounds of commits took that appended to a table.";
-        let waiting = "Links that some table does not have yet.";
+        let waiting = "Links that some table does not have yet; 0 at a worker that does not commit.";
         let oldest = "How long ago the oldest of these was written.";
         let nobodys = "Links that came after their shard had another owner, and were removed.";
         LakeMetrics {
@@ -35,8 +35,8 @@ impl LakeMetrics {
             files: counters(r, "iceberg_files_total", files, &by_table),
             rows: counters(r, "iceberg_rows_total", rows, &by_table),
             millis: counters(r, "iceberg_commit_milliseconds_total", millis, &by_table),
-            waiting: gauge(r, "iceberg_links_waiting", waiting),
-            oldest: gauge(r, "iceberg_oldest_link_seconds", oldest),
+            waiting: gauges(r, "iceberg_links_waiting", waiting, &["namespace"]),
+            oldest: gauges(r, "iceberg_oldest_link_seconds", oldest, &["namespace"]),
             nobodys: counter(r, "iceberg_late_links_total", nobodys),
         }
     }
@@ -52,10 +52,11 @@ impl Metrics {
         self.lake.millis.with_label_values(&[table]).inc_by(millis);
     }
 
-    /// So many links wait for a table, the oldest of them for so long.
-    pub fn links_wait(&self, links: usize, oldest: Duration) {
-        self.lake.waiting.set(i64::try_from(links).unwrap_or(i64::MAX));
-        self.lake.oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+    /// So many links wait for tables of a namespace, the oldest of them for so long.
+    pub fn links_wait(&self, namespace: &str, links: usize, oldest: Duration) {
+        let set = |gauge: &IntGaugeVec, value| gauge.with_label_values(&[namespace]).set(value);
+        set(&self.lake.waiting, i64::try_from(links).unwrap_or(i64::MAX));
+        set(&self.lake.oldest, i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// A link came too late.

@@ -221,6 +221,43 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_iceberg_say_where_they_are() {
+        let table = |route: &str, name: &str, iceberg: &str| {
+            format!("[[{route}.to]]\nname = \"{name}\"\niceberg = {{ {iceberg} }}\n")
+        };
+        let glue = "catalog = \"glue:s3://lake/tables\", region = \"eu-west-1\"";
+        check(
+            &(table("enriched", "lake", glue) + &table("bad", "lake", "folder = \"/lake\"")),
+            &[
+                "enriched   → stream out",
+                "enriched   → lake: table snowmelt.events of glue:s3://lake/tables in eu-west-1",
+                "bad        → lake: table snowmelt.bad of /lake",
+            ],
+        );
+        let refused = |routes: String, expected: &str| {
+            let text = format!(
+                "[source]\nstream = \"in\"\n[leases]\ntable = \"table\"\n[bad.kinesis]\nstream = \
+                 \"bad\"\n{routes}"
+            );
+            let config = config::parse(&text, "worker.toml").expect("it is right");
+            let said = Plan::of(&config, "1").expect_err("it cannot be").to_string();
+            assert_eq!(said, expected);
+        };
+        let here = "folder = \"/lake\"";
+        refused(
+            table("enriched", "lake", here)
+                + &table("bad", "lake", &format!("{here}, object_age = \"1m\"")),
+            "[[enriched.to]] and [[bad.to]] are tables of /lake that are filled together: expected \
+             the same links, object_bytes, object_age, commit_every, region and role",
+        );
+        refused(
+            table("enriched", "one", here) + &table("enriched", "two", here),
+            "[enriched] has two destinations that are one place, table snowmelt.events of /lake: \
+             one and two; one record goes once to a place",
+        );
+    }
+
+    #[test]
     fn two_destinations_that_are_one_place_are_refused() {
         let check = |more: &str, expected: Option<&str>| {
             let text = format!(

@@ -92,3 +92,113 @@ pub(crate) fn spent<'k, L>(
     };
     (spent, known.values().filter(nobodys).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(text: &str) -> Mark {
+        text.parse().expect("it is one")
+    }
+
+    /// Links as `from→to` each, with what a link is called.
+    fn known(links: &[&'static str]) -> Known<&'static str> {
+        let link = |link: &&'static str| {
+            let (from, to) = link.split_once('→').expect("it has two ends");
+            let from = (!from.is_empty()).then(|| mark(from));
+            (from.clone(), (*link, Ends { from, to: mark(to) }))
+        };
+        links.iter().map(link).collect()
+    }
+
+    fn names(links: &[&(&'static str, Ends)]) -> Vec<&'static str> {
+        links.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn marks<'n>(of: &[(&'n str, &str)]) -> BTreeMap<&'n str, Option<Mark>> {
+        of.iter().map(|(name, text)| (*name, (!text.is_empty()).then(|| mark(text)))).collect()
+    }
+
+    /// What each table gets, and which links are spent and nobody's after that.
+    fn check(
+        links: &[&'static str],
+        tables: &[(&str, &str)],
+        get: &[&[&str]],
+        [removed, nobodys_are]: [&[&str]; 2],
+    ) {
+        let known = known(links);
+        let mut at = marks(tables);
+        let pending = pending(&known, &at);
+        for ((name, _), expected) in tables.iter().zip(get) {
+            let due = due(&pending, at[name].as_ref());
+            assert_eq!(names(due), *expected, "{name} of {links:?}");
+        }
+        for (name, _) in tables {
+            if let Some((_, last)) = due(&pending, at[name].as_ref()).last() {
+                at.insert(name, Some(last.to.clone()));
+            }
+        }
+        let (used, nobodys) = spent(&known, &at, |_, _| true);
+        assert_eq!([names(&used), names(&nobodys)], [removed.to_vec(), nobodys_are.to_vec()]);
+    }
+
+    const ALL: [&str; 3] = ["→1/", "1/→1/5/0", "1/5/0→1/9/0"];
+
+    #[test]
+    fn tables_go_on_where_they_are() {
+        check(&ALL, &[("a", ""), ("b", "1/5/0")], &[&ALL, &ALL[2..]], [&ALL[..2], &[]]);
+        check(&ALL, &[("a", "1/9/0"), ("b", "1/9/0")], &[&[], &[]], [&ALL[..2], &[]]);
+        check(&ALL[2..], &[("a", "1/5/0"), ("b", "1/9/0")], &[&ALL[2..], &[]], [&[], &[]]);
+    }
+
+    #[test]
+    fn a_link_stays_until_every_table_has_it_that_it_is_for() {
+        let known = known(&ALL);
+        for (bad, wanted, removed) in [
+            ("1/", true, &ALL[..1]),
+            ("1/", false, &ALL[..2]),
+            ("1/5/0", true, &ALL[..2]),
+            ("", true, &[]),
+        ] {
+            let at = marks(&[("events", "1/9/0"), ("bad", bad)]);
+            let (used, nobodys) = spent(&known, &at, |_, name| wanted || name == "events");
+            assert_eq!((names(&used), nobodys.len()), (removed.to_vec(), 0), "{bad} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_was_not_filled_before_goes_on_with_the_first_link() {
+        check(&ALL[1..], &[("a", "1/"), ("new", "")], &[&ALL[1..], &ALL[1..]], [&ALL[1..2], &[]]);
+        // It was filled once, and then was not.
+        let later = ["4/→4/7/0"];
+        check(&later, &[("a", "4/"), ("b", "2/3/0")], &[&later, &later], [&[], &[]]);
+    }
+
+    #[test]
+    fn a_table_that_is_further_than_what_was_listed_gets_nothing() {
+        check(&ALL[1..2], &[("a", "1/"), ("b", "2/8/0")], &[&[], &[]], [&[], &ALL[1..2]]);
+    }
+
+    #[test]
+    fn a_link_that_came_too_late_is_nobodys() {
+        let late = ["1/5/0→2/5/0", "1/→1/7/0", "2/5/0→2/6/0"];
+        check(&late, &[("a", "1/5/0")], &[&[late[0], late[2]]], [&late[..1], &late[1..2]]);
+    }
+
+    #[test]
+    fn what_continues_a_link_that_was_not_listed_waits() {
+        check(&ALL[2..], &[("a", "1/")], &[&[]], [&[], &[]]);
+    }
+
+    #[test]
+    fn a_chain_ends_behind_the_last_link_that_follows_the_furthest_table() {
+        let end_of = |links: &[&'static str], at: &[&str]| {
+            let at: Vec<Mark> = at.iter().map(|text| mark(text)).collect();
+            end(&known(links), at.iter().map(Some)).map(|mark| mark.to_string())
+        };
+        assert_eq!(end_of(&[], &[]), None);
+        assert_eq!(end_of(&ALL, &[]).as_deref(), Some("1/9/0"));
+        assert_eq!(end_of(&ALL, &["1/", "1/5/0"]).as_deref(), Some("1/9/0"));
+        assert_eq!(end_of(&ALL[..1], &["1/5/0"]).as_deref(), Some("1/5/0"));
+    }
+}

@@ -27,10 +27,6 @@ pub(crate) enum Bug {
     BeginsAtCheckpoint,
     /// A new owner does not look whether its link became part of the chain.
     TakenUnseen,
-    /// Links are listed before it is read where tables are.
-    ListsFirst,
-    /// A link is removed when the first of its tables has it.
-    RemovedEarly,
     /// A link is written over another of its name.
     Overwritten,
     /// A link that is there already counts as ours.
@@ -39,15 +35,13 @@ pub(crate) enum Bug {
     WrittenAnewAfterSilence,
 }
 
-pub(super) const ALL: [Bug; 11] = [
+pub(super) const ALL: [Bug; 9] = [
     Bug::AtLeastInsteadOfEqual,
     Bug::BlindRepeat,
     Bug::CheckedOnce,
     Bug::PositionAfterwards,
     Bug::BeginsAtCheckpoint,
     Bug::TakenUnseen,
-    Bug::ListsFirst,
-    Bug::RemovedEarly,
     Bug::Overwritten,
     Bug::AnothersTakenForOurs,
     Bug::WrittenAnewAfterSilence,

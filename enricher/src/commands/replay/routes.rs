@@ -21,6 +21,8 @@ use crate::pool::Pool;
 use crate::sink::Origin;
 use crate::worker::Shared;
 use crate::worker::build::{self, Clients};
+use crate::exit::Usage;
+use crate::worker::destinations::To;
 use crate::worker::plan::Plan;
 
 /// The routes of a configuration.
@@ -51,6 +53,16 @@ impl Routes {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let plan = Plan::of_part(config, replay)?;
+        if let Some(table) = plan.destinations.iter().find(|one| matches!(one.to, To::Iceberg(_))) {
+            let why = format!(
+                "[[{}.to]] {} is a table of Iceberg, which knows shards of streams and no replays: \
+                 expected a configuration without it; `snowmelt enrich --format iceberg` appends \
+                 files to tables",
+                table.route.name(),
+                table.name.as_deref().unwrap_or_default()
+            );
+            return Err(Usage(why).into());
+        }
         let aws = build::aws(&config.aws);
         let resolver = build::rules(config).resolver(&aws)?.with_wait(config.schemas.wait());
         let clients = runtime.block_on(async {

@@ -39,7 +39,11 @@ impl Iceberg {
             let turn = self.commits.turn().await;
             let began = Instant::now();
             match self.commit(false).await {
-                Ok(None) => turn.succeeded(),
+                Ok(None) => {
+                    turn.succeeded();
+                    // What waits is another worker's to tell.
+                    self.metrics.links_wait(&self.settings.namespace, 0, Duration::ZERO);
+                }
                 Ok(Some(round)) => {
                     turn.succeeded();
                     self.tell(&round, began.elapsed());
@@ -94,7 +98,7 @@ impl Iceberg {
     fn tell(&self, round: &Round, took: Duration) {
         let oldest = round.oldest_ms.map(|ms| clock::now_ms().saturating_sub(ms));
         let oldest = oldest.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
-        self.metrics.links_wait(round.waiting, oldest.unwrap_or_default());
+        self.metrics.links_wait(&self.settings.namespace, round.waiting, oldest.unwrap_or_default());
         for (table, (files, rows)) in &round.appended {
             self.metrics.committed(table, *files, *rows, took);
             tracing::debug!(table, files, rows, "committed");
