@@ -74,11 +74,11 @@ impl Files for Storage {
         }
         self.gate.pass().await;
         let (sky, worker) = (&self.sky, self.worker);
-        if sky.once_in(12) {
+        if sky.once_in(16) {
             sky.tell(format!("worker {worker}: a link is lost"));
             return Err(silence());
         }
-        if sky.once_in(12) {
+        if sky.once_in(5) {
             sky.tell(format!("worker {worker}: a link will be late"));
             sky.delay(location, bytes);
             return Err(silence());

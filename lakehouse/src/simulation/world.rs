@@ -190,7 +190,7 @@ impl World {
             if self.sky.below(10) == 0 {
                 self.sky.deliver(&*self.catalog).await;
             }
-            if self.sky.below(60) == 0 {
+            if self.sky.below(40) == 0 {
                 self.sky.deliver_link(&self.stored, self.bug == Some(Bug::Overwritten));
             }
             let turn = self.sky.below(self.workers.len());
@@ -216,7 +216,7 @@ impl World {
             self.workers[dies] = self.bear().await;
             self.account.kills += 1;
         }
-        if self.sky.once_in(50) {
+        if self.sky.once_in(40) {
             let (shard, thief) = (self.sky.below(SHARDS), self.sky.below(self.workers.len()));
             self.steal(shard, self.workers[thief].id);
             self.account.steals += 1;
