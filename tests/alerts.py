@@ -94,6 +94,16 @@ CASES = {
         {f'snowmelt_retries_total{{{W},what="manifest"}}': "0x10 1x30"},
         30,
     ),
+    "SnowmeltIcebergLinksWait": (
+        {f'snowmelt_iceberg_oldest_link_seconds{{{W},instance="1"}}': "0x20", f'snowmelt_iceberg_oldest_link_seconds{{{W},instance="2"}}': "0+60x40"},
+        {f'snowmelt_iceberg_oldest_link_seconds{{{W},instance="1"}}': "0x20", f'snowmelt_iceberg_oldest_link_seconds{{{W},instance="2"}}': "0+60x18 0x22"},
+        25,
+    ),
+    "SnowmeltIcebergLateLinks": (
+        {f"snowmelt_iceberg_late_links_total{{{W}}}": "0x5 1x5"},
+        {f"snowmelt_iceberg_late_links_total{{{W}}}": "1x10"},
+        8,
+    ),
     "SnowmeltLookupDown": (
         {f'snowmelt_lookup_circuit_open{{{W},lookup="sql_query"}}': "1x10"},
         {f'snowmelt_lookup_circuit_open{{{W},lookup="sql_query"}}': "1x3 0x7"},
