@@ -123,3 +123,58 @@ impl Record {
         pipeline::Record { sequence: sequence.as_str(), sub_sequence: *sub_sequence, data }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> Position {
+        let (sequence, sub_sequence) = text.split_once('/').expect("two numbers");
+        let sequence = SequenceNumber::parse(sequence).expect("a number");
+        Position::After { sequence, sub_sequence: sub_sequence.parse().expect("a number") }
+    }
+
+    /// A batch of records at these places, the last of its shard.
+    fn batch(places: &[&str]) -> Batch {
+        let record = |text: &&str| match place(text) {
+            Position::After { sequence, sub_sequence } => Record {
+                sequence,
+                sub_sequence,
+                arrival: Arrival::default(),
+                data: Bytes::copy_from_slice(text.as_bytes()),
+            },
+            other => unreachable!("{other}"),
+        };
+        let records = places.iter().map(record).collect();
+        Batch { shard: ShardId::new("shard-1"), records, lag: None, end: Position::ShardEnd }
+    }
+
+    #[test]
+    fn a_batch_is_cut_where_positions_lie_inside() {
+        let all = ["8/0", "9/0", "10/0", "10/1", "12/0"];
+        for (at, expected) in [
+            (&[][..], &[&all[..]][..]),
+            (&["7/0"], &[&all]),
+            (&["12/0"], &[&all]),
+            (&["99/0"], &[&all]),
+            (&["9/0"], &[&all[..2], &all[2..]]),
+            (&["11/0"], &[&all[..4], &all[4..]]),
+            (&["10/0"], &[&all[..3], &all[3..]]),
+            (&["8/0", "8/0", "10/1"], &[&all[..1], &all[1..4], &all[4..]]),
+        ] {
+            let at: Vec<Position> = at.iter().map(|text| place(text)).collect();
+            let pieces = batch(&all).cut(&at);
+            let texts = |piece: &Batch| -> Vec<String> {
+                let texts = piece.records.iter().map(|record| record.data.to_vec());
+                texts.map(|text| String::from_utf8(text).expect("text")).collect()
+            };
+            assert_eq!(pieces.iter().map(texts).collect::<Vec<_>>(), expected, "at {at:?}");
+            let (last, others) = pieces.split_last().expect("there is always one");
+            assert_eq!(last.end, Position::ShardEnd);
+            for (piece, texts) in others.iter().zip(expected) {
+                assert_eq!(piece.end, place(texts.last().expect("it has some")));
+            }
+        }
+        assert_eq!(batch(&[]).cut(&[place("9/0")]).len(), 1);
+    }
+}

@@ -31,6 +31,9 @@ pub use link::Appended;
 pub(crate) use link::{Ends, Link};
 pub(crate) use path::{Known, due, pending, spent};
 
+/// An empty file that shows whether links can be written.
+const PROBE: &str = "writable";
+
 /// How often a shard is taken anew, while others take it or old links are removed.
 const TRIES: usize = 16;
 
@@ -119,6 +122,24 @@ impl Lakes {
                 self.namespace
             ))
         })
+    }
+
+    /// Whether links can be written and listed where they are to be, and whether a name is given once
+    /// there, which everything stands on.
+    pub async fn look(&self) -> Result<()> {
+        let Links { files, at } = &self.links;
+        let location = format!("{at}/{PROBE}");
+        let failed = |source: std::io::Error| Error::Unavailable {
+            doing: format!("trying {location}"),
+            source: source.into(),
+        };
+        files.create(&location, Bytes::new()).await.map_err(failed)?;
+        if files.create(&location, Bytes::new()).await.map_err(failed)? {
+            let why =
+                format!("{location} was created twice: the storage gives a name more than once");
+            return Err(Error::Unusable(why));
+        }
+        files.list(&format!("{at}/{PROBE}s")).await.map(drop).map_err(failed)
     }
 
     /// Takes a shard: from here on no link of whoever had it before becomes part of its chain.

@@ -22,7 +22,7 @@ pub(crate) use bugs::Bug;
 use world::World;
 
 /// Worlds run by default: some seconds' worth.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 12;
 
 /// Worlds in which a planted bug must show itself.
 const BUG_SEEDS: u64 = 200;
@@ -69,9 +69,8 @@ fn a_world_repeats_itself() {
 
 #[test]
 fn every_planted_bug_is_caught() {
-    let search = |bug| {
-        (0..BUG_SEEDS).find_map(|seed| run(seed, Some(bug)).0.err().map(|v| (seed, v)))
-    };
+    let search =
+        |bug| (0..BUG_SEEDS).find_map(|seed| run(seed, Some(bug)).0.err().map(|v| (seed, v)));
     std::thread::scope(|scope| {
         let searches = bugs::ALL.map(|bug| (bug, scope.spawn(move || search(bug))));
         for (bug, searching) in searches {

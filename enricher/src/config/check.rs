@@ -9,8 +9,8 @@ use pipeline::divide::{Condition, Folder, Mistake};
 use super::name::{Kind, is_arn};
 use super::there::Wrong;
 use super::{
-    Config, Format, InitialPosition, Input, Mode, Notice, OfConsumer, OfTag, Otherwise, Route,
-    Stream, Text, To, closes_at,
+    Config, Format, Iceberg, InitialPosition, Input, Mode, Notice, OfConsumer, OfTag, Otherwise,
+    Route, Stream, Text, To, closes_at,
 };
 use crate::places::nearest;
 use crate::sink::object::Compression;
@@ -174,19 +174,7 @@ impl Config {
             return wrong("", "expected one of `kinesis`, `s3`, `folder` and `iceberg`");
         }
         if let Some(iceberg) = &to.iceberg {
-            if tables::name(route).is_none() {
-                return wrong("iceberg", "lines of this route have no columns to be a table of");
-            }
-            if to.format != Format::Tsv {
-                return wrong("format", "a table of Iceberg has columns whatever is said");
-            }
-            if let Err((setting, what)) = iceberg.check() {
-                let dot = if setting.is_empty() { "" } else { "." };
-                return wrong("iceberg", &what).map_err(|wrong| Wrong {
-                    what: wrong.what.replacen("iceberg:", &format!("iceberg{dot}{setting}:"), 1),
-                    ..wrong
-                });
-            }
+            check_iceberg(route, to, iceberg, at)?;
         }
         if to.fallback.is_some() && to.kinesis.is_none() {
             return wrong("fallback", "it takes what is too large for a stream, and there is none");
@@ -270,6 +258,27 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// A destination that is to be a table of Iceberg.
+fn check_iceberg(route: sink::Route, to: &To, iceberg: &Iceberg, at: &[&str]) -> Result<(), Wrong> {
+    let wrong = |setting: &str, what: &str| {
+        let name = format!("[[{}.to]] {}, {setting}", route.name(), &*to.name);
+        let section = setting.split('.').next().unwrap_or(setting);
+        let at = at.iter().chain([&section]).map(|part| (*part).to_owned()).collect();
+        Err(Wrong { at, what: format!("{name}: {what}") })
+    };
+    if tables::name(route).is_none() {
+        return wrong("iceberg", "lines of this route have no columns to be a table of");
+    }
+    if to.format != Format::Tsv {
+        return wrong("format", "a table of Iceberg has columns whatever is said");
+    }
+    match iceberg.check() {
+        Ok(()) => Ok(()),
+        Err(("", what)) => wrong("iceberg", &what),
+        Err((setting, what)) => wrong(&format!("iceberg.{setting}"), &what),
     }
 }
 

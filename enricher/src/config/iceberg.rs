@@ -45,7 +45,12 @@ pub struct Catalog(pub Remote);
 
 impl<'de> Deserialize<'de> for Catalog {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Catalog, D::Error> {
-        Text::deserialize(deserializer)?.parse().map(Catalog).map_err(D::Error::custom)
+        let text = Text::deserialize(deserializer)?;
+        let wrong = |why: String| {
+            let expected = why.split(", found ").next().unwrap_or(&why);
+            D::Error::custom(format!("{expected}, found `{}`", &*text))
+        };
+        text.parse().map(Catalog).map_err(wrong)
     }
 }
 

@@ -27,7 +27,8 @@ impl LakeMetrics {
         let files = "Data files that commits appended.";
         let rows = "Rows that commits appended.";
         let millis = "How long rounds of commits took that appended to a table.";
-        let waiting = "Links that some table does not have yet; 0 at a worker that does not commit.";
+        let waiting =
+            "Links that some table does not have yet; 0 at a worker that does not commit.";
         let oldest = "How long ago the oldest of these was written.";
         let nobodys = "Links that came after their shard had another owner, and were removed.";
         LakeMetrics {

@@ -109,12 +109,17 @@ impl Iceberg {
         });
         let chain = within(held, taking).await??;
         let place = position(chain.place()).map_err(|why| Error::failed("taking a shard", why))?;
+        let position = held.position();
+        if let Some(place) = place.as_ref().filter(|place| **place > position) {
+            tracing::info!(%shard, tables = %place, checkpoint = %position,
+                "the tables have more of the shard than its checkpoint says; that is left out of them");
+        }
         Ok(Run::start(Arc::clone(self), chain, place))
     }
 
     /// Whether the tables are there, or can be made.
     pub async fn look(&self) -> Result<(), Unfit> {
-        let looked = self.lakes().await.map(drop);
+        let looked = async { self.lakes().await?.look().await }.await;
         looked.map_err(|error| Unfit {
             what: self.circuit.what().to_owned(),
             failure: failure(&error),
@@ -158,11 +163,19 @@ impl Iceberg {
                     return Err(Error::Lost);
                 }
                 Err(error) => {
+                    self.count_failure();
                     if turn.failed(&failure(&error)) == Then::GiveUp {
                         return Err(Error::failed(self.circuit.what(), error));
                     }
                 }
             }
+        }
+    }
+
+    /// A request failed, of one table or of all.
+    fn count_failure(&self) {
+        for (route, _, name) in &self.settings.tables {
+            self.metrics.write_failed(*route, name);
         }
     }
 

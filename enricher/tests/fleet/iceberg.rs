@@ -196,6 +196,27 @@ async fn every_event_is_once_in_the_tables_whoever_dies() {
     assert!(again > stage.good.len(), "{again}: something was worked again");
 }
 
+/// Where the tables end lies inside of a batch of the next owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_cut_where_the_tables_have_the_shard() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 3);
+    let first = start(&stage, "first", folder.path(), HASTY);
+    until("a link", async || links(folder.path(), "shard-1") > 1).await;
+    first.end.abort();
+    assert!(first.end.await.is_err(), "it was cut off");
+    let again = stage.good.len();
+    stage.send("shard-1", 57);
+    let second = start(&stage, "second", folder.path(), HASTY);
+    until("checkpoints", async || stage.position("shard-1").await == after(59)).await;
+    let lines = second.lines.lines().len();
+    second.drain().await;
+    check(&stage, folder.path()).await;
+    // It was not in the lease table, so the other destination gets it again.
+    assert_eq!(lines, stage.good.len(), "{again} of them for the second time");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_lost_lease_are_in_the_tables_once() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -17,7 +17,7 @@ use crate::mark::{Mark, Shard};
 
 /// A part of a shard: where it begins and ends, and the files that have what became of it.
 ///
-/// As JSON: `{"shard", "from", "to", "by", "at_ms", "tables": {NAME: [{"spec", "file"}]}}`. `from`
+/// As JSON: `{"shard", "from", "to", "by", "at_ms", "tables": {NAME: [{"table", "spec", "file"}]}}`. `from`
 /// is null for the first one; `tables` names every table that the owner fills, also those for which
 /// nothing came of the records; `file` is as Iceberg's own JSON for scan tasks has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub(crate) struct Link {
 /// A file, as it is told to whoever appends it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Told {
+    /// The table's own number, which another of the same name does not have.
+    table: String,
     spec: i32,
     file: Box<RawValue>,
 }
@@ -58,7 +60,11 @@ impl Appended {
         let file = RawValue::from_string(json);
         let file = file.map_err(|error| Error::Unusable(format!("a data file: {error}")))?;
         let name = table.identifier().name().to_owned();
-        self.0.entry(name).or_default().push(Told { spec, file });
+        self.0.entry(name).or_default().push(Told {
+            table: metadata.uuid().to_string(),
+            spec,
+            file,
+        });
         Ok(())
     }
 
@@ -130,7 +136,15 @@ impl Link {
         let metadata = table.metadata();
         let schema = metadata.current_schema();
         let told = self.tables.get(table.identifier().name()).into_iter().flatten();
-        let file = |Told { spec, file }: &Told| {
+        let uuid = metadata.uuid().to_string();
+        let file = |Told { table: of, spec, file }: &Told| {
+            if *of != uuid {
+                let (table, shard) = (table.identifier(), &self.shard);
+                return Err(Error::Unusable(format!(
+                    "a link of {shard} has a file for the table {table} of the number {of}, and {uuid} \
+                     is there now: to begin anew, drop all tables of the namespace and all links"
+                )));
+            }
             let failed = |error| Error::from_iceberg("reading what a link tells of a file", error);
             let known = metadata.partition_spec_by_id(*spec).ok_or_else(|| {
                 let table = table.identifier();

@@ -48,12 +48,14 @@ pub(super) fn put(stored: &Stored, location: &str, bytes: Bytes, over: bool) -> 
 }
 
 impl Storage {
-    /// Whether the worker may write for the shard of a link: it stops before another can take it.
+    /// Whether the worker begins to write for the shard of a link: it stops before another can take
+    /// it, but for one request that it was about to begin.
     fn may_write(&self, location: &str) -> bool {
-        let leases = self.leases.lock().expect("nothing panics while it holds this");
-        let mut owners = leases.owners.iter().enumerate();
+        let mut leases = self.leases.lock().expect("nothing panics while it holds this");
+        let mut owners = leases.owners.iter_mut().enumerate();
         let of = |number: usize| location.contains(&format!("/{}/", shard(number)));
-        owners.any(|(number, lease)| of(number) && lease.owner == self.worker)
+        let Some((_, lease)) = owners.find(|(number, _)| of(*number)) else { return false };
+        lease.owner == self.worker || lease.paused.take_if(|it| *it == self.worker).is_some()
     }
 }
 

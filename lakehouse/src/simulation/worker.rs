@@ -30,6 +30,8 @@ pub(super) struct Lease {
     pub(super) owner: usize,
     pub(super) epoch: u64,
     pub(super) checkpoint: u64,
+    /// A former owner who begins one more request: it looked at its lease, and then was paused.
+    pub(super) paused: Option<usize>,
 }
 
 /// What files hold: the table is only told of them.

@@ -121,7 +121,12 @@ impl World {
             let opened = Lake::open(Arc::clone(&catalog), "snowmelt", name, &columns).await;
             opened.expect("nothing is in its way");
         }
-        let owners = (0..SHARDS).map(|n| Lease { owner: n % WORKERS, epoch: 1, checkpoint: 0 });
+        let owners = (0..SHARDS).map(|n| Lease {
+            owner: n % WORKERS,
+            epoch: 1,
+            checkpoint: 0,
+            paused: None,
+        });
         let mut world = World {
             bug,
             sky: Sky::new(seed),
@@ -226,6 +231,7 @@ impl World {
     fn steal(&self, shard: usize, thief: usize) {
         let mut leases = self.leases.lock().expect("nothing panics while it holds this");
         let lease = &mut leases.owners[shard];
+        lease.paused = Some(lease.owner);
         (lease.owner, lease.epoch) = (thief, lease.epoch + 1);
         self.sky.tell(format!("worker {thief} has {shard} in {}", lease.epoch));
     }

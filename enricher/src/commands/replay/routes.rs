@@ -17,11 +17,11 @@ use tokio::runtime::Runtime;
 
 use crate::aws::Aws;
 use crate::config::Config;
+use crate::exit::Usage;
 use crate::pool::Pool;
 use crate::sink::Origin;
 use crate::worker::Shared;
 use crate::worker::build::{self, Clients};
-use crate::exit::Usage;
 use crate::worker::destinations::To;
 use crate::worker::plan::Plan;
 

@@ -13,14 +13,15 @@ use super::{Iceberg, failure};
 use crate::clock;
 use crate::process::this_program;
 
-/// Whose claim has not changed for so many of its rounds is gone.
+/// Whose claim has not changed for so many of its rounds is gone, and whose rounds fail so often gives
+/// it up.
 const MISSED: u32 = 3;
 
 /// Between two looks for snapshots that are old.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How long a worker that ends has to commit what there is.
-const LAST: Duration = Duration::from_secs(20);
+const LAST: Duration = Duration::from_secs(5);
 
 /// Commits for all of these, and never ends.
 pub async fn commit_for_ever(tables: &[Arc<Iceberg>]) {
@@ -32,6 +33,7 @@ pub async fn commit_for_ever(tables: &[Arc<Iceberg>]) {
 impl Iceberg {
     async fn commit_for_ever(&self) {
         let mut expire_at = Instant::now();
+        let (mut failures, mut succeeded) = (0, Instant::now());
         loop {
             // Workers that were started together are not to ask together.
             let every = self.settings.commit_every;
@@ -39,23 +41,35 @@ impl Iceberg {
             let turn = self.commits.turn().await;
             let began = Instant::now();
             match self.commit(false).await {
-                Ok(None) => {
+                Ok(round) => {
                     turn.succeeded();
-                    // What waits is another worker's to tell.
-                    self.metrics.links_wait(&self.settings.namespace, 0, Duration::ZERO);
-                }
-                Ok(Some(round)) => {
-                    turn.succeeded();
-                    self.tell(&round, began.elapsed());
-                    if self.expires && Instant::now() >= expire_at {
+                    (failures, succeeded) = (0, Instant::now());
+                    self.tell(round.as_ref(), began.elapsed());
+                    if round.is_some() && self.expires && Instant::now() >= expire_at {
                         expire_at = Instant::now() + EXPIRE_EVERY;
                         self.expire().await;
                     }
                 }
                 Err(error) => {
                     turn.failed(&failure(&error));
+                    failures += 1;
+                    // What waits cannot be told, but for how long nothing was committed.
+                    let namespace = &self.settings.namespace;
+                    self.metrics.links_wait(namespace, 1, succeeded.elapsed());
+                    if failures == MISSED {
+                        // Another worker may have what this one lacks.
+                        failures = 0;
+                        self.resign().await;
+                        tokio::time::sleep(every * MISSED * 2).await;
+                    }
                 }
             }
+        }
+    }
+
+    async fn resign(&self) {
+        if let Some(committer) = &*self.committer.lock().await {
+            committer.resign(&self.settings.worker).await;
         }
     }
 
@@ -81,24 +95,28 @@ impl Iceberg {
         round.map(Some)
     }
 
-    /// Commits what there is, if that was on us, and has another worker go on with it.
+    /// Commits what there is, if that is on us, and has another worker go on with it.
     pub async fn finish(&self) {
-        // Who never committed does not begin with it now, but a worker alone may have had no time.
         match tokio::time::timeout(LAST, self.commit(true)).await {
-            Ok(Ok(Some(round))) => self.tell(&round, Duration::ZERO),
-            Ok(Ok(None)) => {}
+            Ok(Ok(round)) => self.tell(round.as_ref(), Duration::ZERO),
             Ok(Err(error)) => tracing::warn!(
                 error = crate::causes::chain(&error),
                 "links are left for another worker to commit"
             ),
             Err(_) => tracing::warn!("links are left for another worker to commit"),
         }
+        self.metrics.links_wait(&self.settings.namespace, 0, Duration::ZERO);
     }
 
-    fn tell(&self, round: &Round, took: Duration) {
+    /// Tells of a round; of none, that what waits is another worker's to tell.
+    fn tell(&self, round: Option<&Round>, took: Duration) {
+        let namespace = &self.settings.namespace;
+        let Some(round) = round else {
+            return self.metrics.links_wait(namespace, 0, Duration::ZERO);
+        };
         let oldest = round.oldest_ms.map(|ms| clock::now_ms().saturating_sub(ms));
         let oldest = oldest.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
-        self.metrics.links_wait(&self.settings.namespace, round.waiting, oldest.unwrap_or_default());
+        self.metrics.links_wait(namespace, round.waiting, oldest.unwrap_or_default());
         for (table, (files, rows)) in &round.appended {
             self.metrics.committed(table, *files, *rows, took);
             tracing::debug!(table, files, rows, "committed");
@@ -107,8 +125,8 @@ impl Iceberg {
             self.metrics.link_of_nobody();
             tracing::warn!(
                 link,
-                "a link that came too late was removed: its files are in no table, and what is in \
-                 them was read again by the shard's next owner"
+                "a link that came too late was removed: what is in its files was read again by the \
+                 shard's next owner"
             );
         }
     }

@@ -261,6 +261,7 @@ async fn link(
                     return Err(Error::Lost);
                 }
                 Err(error) => {
+                    tables.count_failure();
                     if turn.failed(&super::failure(&error)) == crate::circuit::Then::GiveUp {
                         return Err(Error::failed(tables.circuit.what(), error));
                     }
