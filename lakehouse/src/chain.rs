@@ -8,11 +8,11 @@
 //! far along the chain it is; so commits do not grow with workers, and a catalog that is away holds
 //! up nobody.
 //!
-//! A link is named by the mark that it continues, and a name is given once. So whoever takes a shard
-//! follows its chain to the end and puts a link of its own there, which has no files and begins an
-//! epoch: from then on the former owner's next link is refused, and what it wrote before is in the
-//! chain, be it in tables or not. What a link says is never made again: it is where the next owner
-//! goes on, whatever its lease's checkpoint says.
+//! A link is named by the mark that it continues, and a name is given once. So whoever takes a
+//! shard follows its chain to the end and puts a link of its own there, which has no files and
+//! begins an epoch: from then on the former owner's next link is refused, and what it wrote before
+//! is in the chain, be it in tables or not. What a link says is never made again: it is where the
+//! next owner goes on, whatever its lease's checkpoint says.
 
 mod link;
 mod path;
@@ -124,8 +124,8 @@ impl Lakes {
         })
     }
 
-    /// Whether links can be written and listed where they are to be, and whether a name is given once
-    /// there, which everything stands on.
+    /// Whether links can be written and listed where they are to be, and whether a name is given
+    /// once there, which everything stands on.
     pub async fn look(&self) -> Result<()> {
         let Links { files, at } = &self.links;
         let location = format!("{at}/{PROBE}");
@@ -192,7 +192,8 @@ impl Lakes {
 }
 
 impl Chain {
-    /// Where the chain ends: records up to there are durable for the tables. Empty at the beginning.
+    /// Where the chain ends: records up to there are durable for the tables. Empty at the
+    /// beginning.
     pub fn place(&self) -> &str {
         &self.at.place
     }

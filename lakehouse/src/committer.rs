@@ -1,9 +1,9 @@
 //! [`Committer`]: appends to tables what links tell of.
 //!
-//! There should be one for the tables, and a [claim](Committer::claim) sees to that: a file that its
-//! holder changes, and that another takes over when it has not changed for a while by that one's own
-//! clock. Nothing depends on there being one: where tables are is changed by the commits alone, so
-//! of two that append the same link one is refused.
+//! There should be one for the tables, and a [claim](Committer::claim) sees to that: a file that
+//! its holder changes, and that another takes over when it has not changed for a while by that
+//! one's own clock. Nothing depends on there being one: where tables are is changed by the commits
+//! alone, so of two that append the same link one is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

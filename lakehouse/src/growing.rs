@@ -127,8 +127,8 @@ impl Complete {
         self.bytes.len()
     }
 
-    /// Writes it under a name that no other file has, and describes it to its table. After a failure
-    /// it may be written again; what there is of it under the name before is nobody's.
+    /// Writes it under a name that no other file has, and describes it to its table. After a
+    /// failure it may be written again; what there is of it under the name before is nobody's.
     pub async fn write(&self) -> Result<DataFile> {
         let metadata = self.table.metadata();
         let folder = match self.day {

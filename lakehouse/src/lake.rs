@@ -5,9 +5,9 @@
 //! appender left it ([`Fenced`]). So whatever is lost, late or repeated, and whoever else still
 //! believes to own a shard, a part of a shard is in the table once or not at all.
 //!
-//! Every commit makes a snapshot, if an empty one: the library asks a catalog to refuse a commit only
-//! if the snapshot has changed, so another commit under way would pass a change of the property
-//! alone, and overwrite it.
+//! Every commit makes a snapshot, if an empty one: the library asks a catalog to refuse a commit
+//! only if the snapshot has changed, so another commit under way would pass a change of the
+//! property alone, and overwrite it.
 //!
 //! What became of a commit whose answer was lost is read from the table, before anything is
 //! repeated. Files of a commit that failed are left alone: it may have been made all the same.

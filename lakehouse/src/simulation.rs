@@ -1,12 +1,12 @@
 //! Chains and commits against whatever can go wrong, for many seeded worlds.
 //!
-//! Workers add records of shards to chains, and whoever of them feels like it appends what chains hold
-//! to two tables, through the catalog that is shipped, on a SQLite file in memory. Between any two
-//! calls of the catalog or of the storage another worker may go on; requests and answers are lost,
-//! requests arrive long after they were given up, both refuse for a moment; workers die wherever they
-//! wait; leases are stolen, and who had them begins no request after that, but may have one under way;
-//! columns are added and snapshots expire meanwhile. Then the faults stop, the fleet comes to rest,
-//! and the tables must hold every record once.
+//! Workers add records of shards to chains, and whoever of them feels like it appends what chains
+//! hold to two tables, through the catalog that is shipped, on a SQLite file in memory. Between any
+//! two calls of the catalog or of the storage another worker may go on; requests and answers are
+//! lost, requests arrive long after they were given up, both refuse for a moment; workers die
+//! wherever they wait; leases are stolen, and who had them begins no request after that, but may
+//! have one under way; columns are added and snapshots expire meanwhile. Then the faults stop, the
+//! fleet comes to rest, and the tables must hold every record once.
 //!
 //! `SNOWMELT_SIM_SEEDS=2000 cargo test -p lakehouse simulation` runs more worlds than the usual;
 //! `SNOWMELT_SIM_SEED=17` replays one and prints its story.

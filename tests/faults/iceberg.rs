@@ -1,5 +1,5 @@
-//! Tables of Iceberg that workers fill: every event is in them once, whoever is killed, with the catalog
-//! in a folder that workers share, and in Glue.
+//! Tables of Iceberg that workers fill: every event is in them once, whoever is killed, with the
+//! catalog in a folder that workers share, and in Glue.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -488,6 +488,31 @@ bucket = "bucket"
                 "w.toml:13:39: [[bad.to]] x, folder, compression: files of Parquet are compressed by Zstandard within; leave it out",
             ),
             (
+                "[[bad.to]]\nname = \"x\"\nkinesis = { stream = \"raw\" }".to_owned(),
+                "w.toml:12:11: [[bad.to]] x, kinesis stream: `raw` is the stream that is read; what is written there would be read again, without end",
+            ),
+            (
+                format!("[parked]\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"),
+                "w.toml:10:1: [parked] every destination has a `where`, and lines that none of them wants would be lost: add a destination without one, or otherwise = \"drop\"",
+            ),
+            (
+                format!("[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", {S3} }}]"),
+                "w.toml:11:13: [parked] otherwise is of lines that no destination wants, and here there are none",
+            ),
+        ] {
+            let found = error(&format!("{LEAST}{more}\n"));
+            assert_eq!(found, expected);
+        }
+        let right = format!(
+            "[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"
+        );
+        parse(&format!("{LEAST}{right}\n"), "w.toml").expect("it is right");
+    }
+
+    #[test]
+    fn tables_of_iceberg_that_cannot_be_meant_are_named_with_their_place() {
+        for (more, expected) in [
+            (
                 "[[parked.to]]\nname = \"x\"\niceberg = { folder = \"/x\" }".to_owned(),
                 "w.toml:12:11: [[parked.to]] x, iceberg: lines of this route have no columns to be a table of",
             ),
@@ -511,26 +536,10 @@ bucket = "bucket"
                 "[[bad.to]]\nname = \"x\"\niceberg = { folder = \"/x\", warehouse = \"w\" }".to_owned(),
                 "w.toml:12:11: [[bad.to]] x, iceberg.warehouse: it is what a catalog of the REST protocol is told",
             ),
-            (
-                "[[bad.to]]\nname = \"x\"\nkinesis = { stream = \"raw\" }".to_owned(),
-                "w.toml:12:11: [[bad.to]] x, kinesis stream: `raw` is the stream that is read; what is written there would be read again, without end",
-            ),
-            (
-                format!("[parked]\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"),
-                "w.toml:10:1: [parked] every destination has a `where`, and lines that none of them wants would be lost: add a destination without one, or otherwise = \"drop\"",
-            ),
-            (
-                format!("[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", {S3} }}]"),
-                "w.toml:11:13: [parked] otherwise is of lines that no destination wants, and here there are none",
-            ),
         ] {
             let found = error(&format!("{LEAST}{more}\n"));
             assert_eq!(found, expected);
         }
-        let right = format!(
-            "[parked]\notherwise = \"drop\"\nto = [{{ name = \"x\", where = \"kind == 'x'\", {S3} }}]"
-        );
-        parse(&format!("{LEAST}{right}\n"), "w.toml").expect("it is right");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What one ownership of a shard has beside its lease: the number of batches that were read in it, what
-//! is durable of them, and its part in tables that are told of every batch.
+//! What one ownership of a shard has beside its lease: the number of batches that were read in it,
+//! what is durable of them, and its part in tables that are told of every batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,8 +63,8 @@ impl Ownership {
         parts
     }
 
-    /// Where lines of the next batch come from; nowhere, if it has no records. Batches are to be asked
-    /// for in the order in which they were read.
+    /// Where lines of the next batch come from; nowhere, if it has no records. Batches are to be
+    /// asked for in the order in which they were read.
     pub(super) fn origin(&self, batch: &Batch, held: &Arc<Held>, now_ms: i64) -> Option<Origin> {
         let origin = Origin::of(batch, held, now_ms)?;
         let number = self.batches.fetch_add(1, Ordering::Relaxed);

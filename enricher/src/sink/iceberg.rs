@@ -2,10 +2,10 @@
 //!
 //! Other sinks are given the lines of a route; this one is told of every batch of a shard, in the
 //! shard's order and for all tables at once, since a batch that came to nothing brings the shard
-//! further, too. Whoever begins to work a shard [takes](Iceberg::begin) its chain, and leaves out what
-//! the chain has already ([`Run`]). Lines wait as those of any object do, become [files](rows) of each
-//! table, and are durable with one link of the chain. One of the workers has what chains hold
-//! appended to the tables ([`commits`]).
+//! further, too. Whoever begins to work a shard [takes](Iceberg::begin) its chain, and leaves out
+//! what the chain has already ([`Run`]). Lines wait as those of any object do, become [files](rows)
+//! of each table, and are durable with one link of the chain. One of the workers has what chains
+//! hold appended to the tables ([`commits`]).
 
 mod commits;
 mod rows;
@@ -111,8 +111,12 @@ impl Iceberg {
         let place = position(chain.place()).map_err(|why| Error::failed("taking a shard", why))?;
         let position = held.position();
         if let Some(place) = place.as_ref().filter(|place| **place > position) {
-            tracing::info!(%shard, tables = %place, checkpoint = %position,
-                "the tables have more of the shard than its checkpoint says; that is left out of them");
+            tracing::info!(
+                %shard,
+                tables = %place,
+                checkpoint = %position,
+                "the tables have more of the shard than its checkpoint says, which is left out"
+            );
         }
         Ok(Run::start(Arc::clone(self), chain, place))
     }

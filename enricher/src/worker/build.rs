@@ -213,8 +213,8 @@ fn stream(config: &Config, input: &config::Input, aws: Aws, shared: &Shared) -> 
     stream.with_fan_out(FanOut::new(input.name(), consumer, connect))
 }
 
-/// Clients of AWS, by where and as whom, and what catalogs on the network are asked with. Empty where
-/// nothing of AWS is written.
+/// Clients of AWS, by where and as whom, and what catalogs on the network are asked with. Empty
+/// where nothing of AWS is written.
 #[derive(Debug, Default)]
 pub struct Clients(HashMap<Access, Aws>, Option<Catalogs>);
 
@@ -228,7 +228,10 @@ impl Clients {
                 clients.insert(access.clone(), aws.elsewhere(region, role).await);
             }
         }
-        let remote = |destination: &Destination| matches!(&destination.to, To::Iceberg(table) if matches!(table.catalog, Catalog::Remote(..)));
+        let remote = |destination: &Destination| match &destination.to {
+            To::Iceberg(table) => matches!(table.catalog, Catalog::Remote(..)),
+            To::Stream { .. } | To::Objects(_) => false,
+        };
         let catalogs = plan.destinations.iter().any(remote).then(Catalogs::new).transpose()?;
         Ok(Clients(clients, catalogs))
     }

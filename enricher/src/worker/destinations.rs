@@ -3,6 +3,7 @@
 
 mod fit;
 mod iceberg;
+mod implied;
 mod told;
 
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ use crate::sink::kinesis;
 use crate::sink::object::{Compression, Kind, Names, Settings};
 use crate::tables;
 pub use iceberg::{Catalog, Iceberg};
+use implied::implied;
+pub(super) use implied::lends;
 
 /// A place that takes lines of a route.
 #[derive(Clone, Debug)]
@@ -269,13 +272,6 @@ impl Objects {
         objects.in_folders(section.key.as_deref(), section.open_objects.get())
     }
 
-    /// Those that borrow the bucket of another route's section: in a folder under its prefix, where
-    /// that route may write, hidden from those who read what is its own.
-    fn beside(route: Route, of: Route, section: &config::Objects, worker: Run<'_>) -> Objects {
-        let prefix = format!("{}/_{}", prefix(of, section).trim_end_matches('/'), route.name());
-        Objects::below(route, section, &prefix, worker)
-    }
-
     fn below(route: Route, section: &config::Objects, prefix: &str, worker: Run<'_>) -> Objects {
         let Run { name: worker, in_flight } = worker;
         let growth = Growth {
@@ -413,28 +409,6 @@ fn stream(
     To::Stream { settings, access, larger }
 }
 
-/// What became a size violation is kept whole in the first bucket there is, as a stream could not
-/// take it, and so is what waits, unless it has a place of its own.
-fn implied(
-    config: &Config,
-    worker: Run<'_>,
-    all: &mut Vec<Destination>,
-    warnings: &mut Vec<&'static str>,
-) {
-    let own = [(Route::Oversized, &config.oversized), (Route::Parked, &config.parked)];
-    let missing = own.into_iter().filter(|(_, section)| section.is_none()).map(|(route, _)| route);
-    let Some((lender, objects)) = first_bucket(config) else {
-        if config.oversized.is_none() {
-            warnings.push("no bucket is configured: size violations keep a part of their text");
-        }
-        return;
-    };
-    for route in missing {
-        let to = To::Objects(Objects::beside(route, lender, objects, worker));
-        all.push(Destination { implied: true, ..Destination::of_all(route, to) });
-    }
-}
-
 /// The folders of tables, where no key is given.
 const TABLE_FOLDER: &str = "load_date={date}/";
 
@@ -462,13 +436,4 @@ const ARCHIVE_AGE: Duration = Duration::from_secs(60);
 /// How names of a section's objects begin.
 fn prefix(route: Route, section: &config::Objects) -> &str {
     section.prefix.as_deref().unwrap_or(route.name())
-}
-
-/// The bucket that takes what no section was written for, and the route that lends it.
-pub(super) fn first_bucket(config: &Config) -> Option<(Route, &config::Objects)> {
-    let routes = [(Route::Bad, &config.bad), (Route::Enriched, &config.enriched)];
-    let mut buckets = routes.into_iter().flat_map(|(route, destinations)| {
-        destinations.objects().map(move |objects| (route, objects))
-    });
-    buckets.next()
 }

@@ -12,7 +12,7 @@ use lease::{Position, WorkerId};
 use pipeline::Route;
 use pipeline::load::RecordEncoding;
 
-use super::destinations::{self, Destination, Growth, Run, first_bucket};
+use super::destinations::{self, Destination, Growth, Run};
 use crate::config::{self, Config, InitialPosition};
 use crate::exit::Usage;
 use crate::process::this_program;
@@ -131,7 +131,7 @@ fn settings(config: &Config, warnings: &mut Vec<&'static str>) -> pipeline::Sett
     }
     if config.schemas.unavailable == config::Unavailable::Bad {
         settings.unavailable = pipeline::Unavailable::Bad;
-    } else if config.parked.is_none() && first_bucket(config).is_none() {
+    } else if config.parked.is_none() && !destinations::lends(config) {
         warnings.push(
             "neither [parked] nor any bucket is configured: events with schemas that cannot be \
              had, and records that workers die on, become bad rows",
@@ -232,6 +232,17 @@ mod tests {
                 "enriched   → stream out",
                 "enriched   → lake: table snowmelt.events of glue:s3://lake/tables in eu-west-1",
                 "bad        → lake: table snowmelt.bad of /lake",
+                "oversized  → /lake/_oversized (implied)",
+                "parked     → /lake/_parked (implied)",
+            ],
+        );
+        check(
+            &(table("bad", "lake", glue) + "[oversized.s3]\nbucket = \"large\"\n"),
+            &[
+                "enriched   → stream out",
+                "bad        → lake: table snowmelt.bad of glue:s3://lake/tables in eu-west-1",
+                "oversized  → s3://large/oversized",
+                "parked     → s3://lake/tables/_parked in eu-west-1 (implied)",
             ],
         );
         let refused = |routes: String, expected: &str| {

@@ -17,9 +17,10 @@ use crate::mark::{Mark, Shard};
 
 /// A part of a shard: where it begins and ends, and the files that have what became of it.
 ///
-/// As JSON: `{"shard", "from", "to", "by", "at_ms", "tables": {NAME: [{"table", "spec", "file"}]}}`. `from`
-/// is null for the first one; `tables` names every table that the owner fills, also those for which
-/// nothing came of the records; `file` is as Iceberg's own JSON for scan tasks has it.
+/// As JSON: `{"shard", "from", "to", "by", "at_ms", "tables": {NAME: [{"table", "spec",
+/// "file"}]}}`. `from` is null for the first one; `tables` names every table that the owner fills,
+/// also those for which nothing came of the records; `file` is as Iceberg's own JSON for scan tasks
+/// has it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Link {
     shard: String,
@@ -141,8 +142,9 @@ impl Link {
             if *of != uuid {
                 let (table, shard) = (table.identifier(), &self.shard);
                 return Err(Error::Unusable(format!(
-                    "a link of {shard} has a file for the table {table} of the number {of}, and {uuid} \
-                     is there now: to begin anew, drop all tables of the namespace and all links"
+                    "a link of {shard} has a file for the table {table} of the number {of}, and \
+                     {uuid} is there now: to begin anew, drop all tables of the namespace and \
+                     all links"
                 )));
             }
             let failed = |error| Error::from_iceberg("reading what a link tells of a file", error);

@@ -13,8 +13,8 @@ use super::{Iceberg, failure};
 use crate::clock;
 use crate::process::this_program;
 
-/// Whose claim has not changed for so many of its rounds is gone, and whose rounds fail so often gives
-/// it up.
+/// Whose claim has not changed for so many of its rounds is gone, and whose rounds fail so often
+/// gives it up.
 const MISSED: u32 = 3;
 
 /// Between two looks for snapshots that are old.

@@ -1,12 +1,12 @@
 //! Lines that become data files of a table.
 //!
-//! All lines of a link are of one ownership of one shard, so what waits is given up as soon as it is
-//! encoded: while files are made they take what lines took, the rows of one row group
+//! All lines of a link are of one ownership of one shard, so what waits is given up as soon as it
+//! is encoded: while files are made they take what lines took, the rows of one row group
 //! ([`warehouse::GROUP_BYTES`]), and one column's encoder. They are made one at a time in a worker.
 //!
 //! A table gets a column before there are rows that have it. Where a schema asks for another type
-//! than the table's column has, which happens when what was published is changed, there is no column
-//! for it, and values stand in `_misfits`.
+//! than the table's column has, which happens when what was published is changed, there is no
+//! column for it, and values stand in `_misfits`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

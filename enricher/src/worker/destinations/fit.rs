@@ -37,8 +37,8 @@ pub(super) fn check(all: &[Destination]) -> Result<(), Usage> {
         let differs = |(_, other): &&(_, &Iceberg)| table.is_beside(other) && !table.is_like(other);
         if let Some((other, _)) = tables[..at].iter().find(differs) {
             return Err(Usage(format!(
-                "[[{}.to]] and [[{}.to]] are tables of {} that are filled together: expected the same \
-                 links, object_bytes, object_age, commit_every, region and role",
+                "[[{}.to]] and [[{}.to]] are tables of {} that are filled together: expected the \
+                 same links, object_bytes, object_age, commit_every, region and role",
                 other.route.name(),
                 one.route.name(),
                 table.catalog

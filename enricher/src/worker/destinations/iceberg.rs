@@ -1,4 +1,5 @@
-//! A table of Iceberg as a destination. Tables of one catalog and one namespace are filled together.
+//! A table of Iceberg as a destination. Tables of one catalog and one namespace are filled
+//! together.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,11 +15,11 @@ use crate::tables;
 /// A table of Iceberg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Iceberg {
-    /// Which catalog it is in.
+    /// Says which metadata file is the newest.
     pub catalog: Catalog,
-    /// The namespace.
+    /// What stands before the table's name.
     pub namespace: String,
-    /// What it is called there.
+    /// The table's name.
     pub table: &'static str,
     /// The location below which links are.
     pub links: String,
@@ -32,13 +33,21 @@ pub struct Iceberg {
     pub access: Option<Access>,
 }
 
-/// A catalog.
+/// Where a catalog is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Catalog {
     /// A file in a folder of this machine, beside the tables.
     Folder(PathBuf),
     /// On the network; of a server of the REST protocol, with the name of a warehouse.
     Remote(Remote, Option<String>),
+}
+
+/// Where objects can be kept.
+pub(super) enum Location {
+    /// In a bucket, below a prefix.
+    Bucket(String, String),
+    /// On this machine.
+    Folder(PathBuf),
 }
 
 /// Where links are that say nothing else: below the tables, hidden from those who read files there.
@@ -82,6 +91,24 @@ impl Iceberg {
             object_age: section.object_age.get(),
             commit_every: section.commit_every.get(),
             access,
+        }
+    }
+
+    /// Where there is room beside the tables of a section, or beside their links.
+    pub(super) fn home(section: &config::Iceberg) -> Location {
+        let of_bucket = |location: &str| {
+            let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
+            Location::Bucket(bucket.to_owned(), prefix.trim_end_matches('/').to_owned())
+        };
+        match (&section.folder, &section.catalog, &section.links) {
+            (Some(folder), ..) => Location::Folder(folder.clone()),
+            (None, Some(config::Catalog(Remote::Glue(location))), _) => {
+                of_bucket(location.trim_start_matches("s3://"))
+            }
+            (None, _, Some(Place::Bucket { bucket, prefix })) => {
+                Location::Bucket(bucket.clone(), prefix.clone())
+            }
+            (None, ..) => unreachable!("reading the file has refused it"),
         }
     }
 
