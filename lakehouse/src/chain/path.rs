@@ -9,8 +9,8 @@ use crate::mark::Mark;
 pub(crate) type Known<L> = BTreeMap<Option<Mark>, (L, Ends)>;
 
 /// The links that follow a mark, one after the other.
-pub(crate) fn after<'k, L>(known: &'k Known<L>, mark: Option<&Mark>) -> Vec<&'k (L, Ends)> {
-    let mut path: Vec<&(L, Ends)> = Vec::new();
+pub(crate) fn after<'k, L>(known: &'k Known<L>, mark: Option<&Mark>) -> Links<'k, L> {
+    let mut path: Links<'k, L> = Vec::new();
     let mut at = mark.cloned();
     while let Some(next) = known.get(&at)
         && path.len() < known.len()
@@ -34,7 +34,7 @@ pub(crate) fn end<'m, L>(
 pub(crate) fn pending<'k, L>(
     known: &'k Known<L>,
     marks: &BTreeMap<&str, Option<Mark>>,
-) -> Vec<&'k (L, Ends)> {
+) -> Links<'k, L> {
     let furthest = marks.values().flatten().max();
     let paths = marks.values().map(|mark| after(known, mark.as_ref()));
     // A link that continues what was continued long ago leads nowhere.
@@ -59,13 +59,16 @@ pub(crate) fn due<'p, 'k, L>(
     if behind { pending } else { &[] }
 }
 
+/// Links of a shard.
+type Links<'k, L> = Vec<&'k (L, Ends)>;
+
 /// Which links are no longer of use, the oldest first, and which never were: nobody's, since they
 /// continue a mark that another link continued.
 pub(crate) fn spent<'k, L>(
     known: &'k Known<L>,
     marks: &BTreeMap<&str, Option<Mark>>,
     wanted: impl Fn(&L, &str) -> bool,
-) -> (Vec<&'k (L, Ends)>, Vec<&'k (L, Ends)>) {
+) -> (Links<'k, L>, Links<'k, L>) {
     let Some(furthest) = marks.values().flatten().max() else { return Default::default() };
     let mut chain: BTreeSet<Option<&Mark>> = BTreeSet::new();
     let by_end: BTreeMap<&Mark, &(L, Ends)> =

@@ -84,6 +84,8 @@ pub(super) struct Held {
     next: u64,
     /// What is being added to the chain, and the record after that.
     adding: Option<(Next, u64)>,
+    /// Where a mistaken worker begins once more.
+    anew: Option<u64>,
 }
 
 pub(super) fn shard(number: usize) -> Shard {
@@ -120,7 +122,7 @@ impl Worker {
         let mine: BTreeMap<usize, u64> = mine.map(|(n, lease)| (n, lease.epoch)).collect();
         self.held.retain(|shard, held| mine.get(shard) == Some(&held.epoch));
         for (shard, epoch) in mine {
-            let held = || Held { epoch, chain: None, next: 0, adding: None };
+            let held = || Held { epoch, chain: None, next: 0, adding: None, anew: None };
             self.held.entry(shard).or_insert_with(held);
         }
     }
@@ -152,6 +154,7 @@ impl Worker {
             // What the chain has is left out of what is read once more, and is durable.
             held.next = match self.bug {
                 Some(Bug::BeginsAtCheckpoint) => lease.checkpoint,
+                Some(_) if held.anew.is_some() => held.anew.take().expect("it is there"),
                 _ => lease.checkpoint.max(number_of(chain.place())),
             };
             if lease.owner == self.id && lease.epoch == held.epoch {
@@ -216,14 +219,7 @@ impl Worker {
                 Err(_) => {
                     leases.repeated += 1;
                     if self.bug == Some(Bug::WrittenAnewAfterSilence) {
-                        held.chain = None;
-                        held.adding = None;
-                        let from = held.next;
-                        drop(leases);
-                        let by = format!("worker {}", self.id);
-                        if let Ok(chain) = self.lakes.take(&shard(*number), &by, 0).await {
-                            (held.chain, held.next) = (Some(chain), from);
-                        }
+                        (held.chain, held.adding, held.anew) = (None, None, Some(held.next));
                     }
                 }
             }

@@ -119,7 +119,8 @@ impl Iceberg {
         self.metrics.links_wait(namespace, round.waiting, oldest.unwrap_or_default());
         for (table, (files, rows)) in &round.appended {
             self.metrics.committed(table, *files, *rows, took);
-            tracing::debug!(table, files, rows, "committed");
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(table, files, rows, took_ms, "committed");
         }
         for link in &round.nobodys {
             self.metrics.link_of_nobody();
