@@ -253,3 +253,146 @@ async fn records(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Result<Vec<
     }
     Ok(all)
 }
+
+/// How large the files of tables become that a worker fills at a thousand events a second in
+/// [`MINUTES`], and what the worker takes for that.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a quarter of an hour; figures for BENCHMARKS.md"]
+async fn files_of_tables() -> Result<()> {
+    scratch::run(async |scratch: &Path| {
+        let pace = "object_age = \"5m\", commit_every = \"1m\"";
+        let (aws, mut worker) = fill(scratch, pace).await?;
+        Generating::start(&aws, MINUTES * 60_000, 1_000)?.done().await?;
+        let metrics = worker.get("/metrics").await?.body;
+        for name in ["process_cpu_seconds_total", "process_resident_memory_bytes"] {
+            println!("{name}: {}", admin::metric(&metrics, name).unwrap_or_default());
+        }
+        let status = worker.terminate(SOON).await?;
+        ensure!(status.success(), "{status}: {}", worker.log()?);
+        for table in ["events", "bad"] {
+            let folder = scratch.join("lake/snowmelt").join(table).join("data");
+            let mut sizes = Vec::new();
+            for day in std::fs::read_dir(folder)? {
+                for file in std::fs::read_dir(day?.path())? {
+                    sizes.push(file?.metadata()?.len() as f64 / 1e6);
+                }
+            }
+            sizes.sort_by(f64::total_cmp);
+            println!("{table}: {} files, in MB: {sizes:.1?}", sizes.len());
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// How long rounds of commits take on the catalog in a file, from the first to the thousandth.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; figures for BENCHMARKS.md"]
+async fn commits() -> Result<()> {
+    const COMMITS: usize = 1_000;
+    scratch::run(async |scratch: &Path| {
+        let pace = "object_age = \"100ms\", commit_every = \"100ms\"";
+        let (aws, mut worker) = fill(scratch, pace).await?;
+        let _sending = Generating::start(&aws, 2_000_000, 300)?;
+        let took = wait::until("a thousand commits", SOON * 10, async || {
+            let log = worker.log()?;
+            let rounds = |line: &&str| line.contains("committed") && line.contains("events");
+            let took = log.lines().filter(rounds);
+            let took: Vec<u64> = took.filter_map(took_ms).collect();
+            Ok((took.len() >= COMMITS).then_some(took))
+        })
+        .await?;
+        for (name, part) in [
+            ("first hundred", &took[..100]),
+            ("last hundred", &took[COMMITS - 100..COMMITS]),
+            ("all", &took[..COMMITS]),
+        ] {
+            let mut part = part.to_vec();
+            part.sort_unstable();
+            let at = |share: f64| part[((part.len() - 1) as f64 * share) as usize];
+            println!("{name}: p50 {} ms, p99 {} ms, most {} ms", at(0.5), at(0.99), at(1.0));
+        }
+        worker.kill()
+    })
+    .await
+}
+
+/// How long events are sent for.
+const MINUTES: u32 = 11;
+
+/// The milliseconds that a line of the log tells of.
+fn took_ms(line: &str) -> Option<u64> {
+    let rest = line.split("took_ms").nth(1)?.trim_start_matches(['"', ':', '=', ' ']);
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// A worker of one shard that fills tables in a folder.
+async fn fill(scratch: &Path, pace: &str) -> Result<(Emulators, Worker)> {
+    let aws = Emulators::start(scratch).await?;
+    aws.create_stream(PAYLOADS, 1).await?;
+    let admin = emulators::free_address()?;
+    let Emulators { kinesis_url, dynamodb_url, .. } = &aws;
+    let iceberg = format!("iceberg = {{ folder = {:?}, {pace} }}", scratch.join("lake"));
+    let config = format!(
+        r#"
+        [worker]
+        bytes_in_flight = "1GiB"
+        [aws]
+        region = "{REGION}"
+        kinesis_endpoint_url = "{kinesis_url}"
+        dynamodb_endpoint_url = "{dynamodb_url}"
+        [source]
+        stream = "{PAYLOADS}"
+        [leases]
+        table = "leases"
+        [[enriched.to]]
+        name = "lake"
+        {iceberg}
+        [[bad.to]]
+        name = "lake"
+        {iceberg}
+        [admin]
+        listen = "{admin}"
+        [log]
+        level = "debug"
+        "#
+    );
+    let worker = Worker::start("worker", admin, &config, scratch).await?;
+    Ok((aws, worker))
+}
+
+/// Puts synthetic events into the stream, so many a second; ends when this is dropped.
+struct Generating(std::process::Child);
+
+impl Generating {
+    fn start(aws: &Emulators, events: u32, rate: u32) -> Result<Generating> {
+        let mut generate = workers::snowmelt()?;
+        generate.args(["generate", "--to=kinesis", "--stream", PAYLOADS, "--region", REGION]).args(
+            [
+                "--quiet",
+                "--endpoint-url",
+                &aws.kinesis_url,
+                "--events",
+                &events.to_string(),
+                "--rate",
+                &rate.to_string(),
+            ],
+        );
+        Ok(Generating(generate.stdout(std::process::Stdio::null()).spawn()?))
+    }
+
+    async fn done(&mut self) -> Result<()> {
+        let status =
+            wait::until("all events to be sent", SOON * 10, async || Ok(self.0.try_wait()?));
+        let status = status.await?;
+        ensure!(status.success(), "{status}");
+        Ok(())
+    }
+}
+
+impl Drop for Generating {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}

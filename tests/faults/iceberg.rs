@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -15,7 +16,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tests::emulators::REGION;
 use tests::traffic::{self, Expected};
-use tests::{scratch, wait};
+use tests::{repository, scratch, wait};
 
 use crate::stage::{BUCKET, Config, SOON, Stage};
 
@@ -31,9 +32,23 @@ async fn every_event_is_once_in_a_folders_tables_whoever_is_killed() -> Result<(
         let where_it_is = format!("folder = {:?}", folder.display().to_string());
         let config = config(&stage, &where_it_is)?;
         let catalog = || Ok((catalogs::in_folder(&folder).open)()?);
-        kill(&stage, &config, &catalog).await
+        kill(&stage, &config, &catalog).await?;
+        others_agree(&folder)
     })
     .await
+}
+
+/// Whether readers that we did not write find the same.
+fn others_agree(folder: &Path) -> Result<()> {
+    let all = 0..KILLS * PART;
+    let bad = all.clone().filter(|number| traffic::expected(*number) == Expected::Bad).count();
+    let python = repository::target().join("tools/python/bin/python");
+    let mut judge = Command::new(&python);
+    judge.arg(repository::root().join("tests/filled.py")).arg(folder);
+    let judged = judge.args([all.len() - bad, bad].map(|count| count.to_string())).output();
+    let judged = judged.with_context(|| python.display().to_string())?;
+    ensure!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
