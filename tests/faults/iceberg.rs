@@ -15,6 +15,7 @@ use lakehouse::{Access, Aws, Buckets, Catalog, CatalogConfig, GlueConfig, Lake, 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tests::emulators::REGION;
+use tests::faults::{Fault, Rule};
 use tests::traffic::{self, Expected};
 use tests::{repository, scratch, wait};
 
@@ -63,6 +64,55 @@ async fn every_event_is_once_in_glues_tables_whoever_is_killed() -> Result<()> {
         let names = tests::arrivals::objects(&stage.aws.s3, BUCKET).await?;
         let links = names.iter().filter(|name| name.starts_with("tables/_links/")).count();
         ensure!(links <= 2 + 1, "{links} links and claims are left: {names:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Answers of commits are lost, and then the catalog fails: shards go on all the same, and all that
+/// they made is committed once when it answers again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_is_away_holds_up_no_shard() -> Result<()> {
+    scratch::run(async |scratch: &Path| {
+        let stage = Stage::set(scratch, 2).await?;
+        let config = config(&stage, &format!("catalog = \"glue:s3://{BUCKET}/tables\""))?;
+        let config = config.with("aws.endpoint_url", stage.faults.s3_url.clone());
+        let mut worker = stage.start("worker", &config).await?;
+        let mut producer = stage.producer();
+        let good = |sent: u32| (0..sent).filter(|n| traffic::expected(*n) == Expected::Enriched);
+        stage.faults.add(Rule::of("UpdateTable", Fault::LoseAnswer).times(6));
+        producer.send_up_to(PART).await?;
+        let committed = good(PART).count();
+        wait::until("the first part in the table", SOON, async || {
+            Ok((rows(glue(&stage)?, "events").await?.len() == committed).then_some(()))
+        })
+        .await?;
+        for action in ["GetTable", "UpdateTable"] {
+            stage.faults.add(Rule::of(action, Fault::BROKEN));
+        }
+        producer.send_up_to(2 * PART).await?;
+        wait::until("the second part in links", SOON, async || {
+            let lines = worker.metric("snowmelt_lines_total").await?;
+            Ok((lines >= f64::from(2 * PART)).then_some(()))
+        })
+        .await?;
+        wait::until("word of what waits", SOON, async || {
+            let waiting = worker.metric("snowmelt_iceberg_links_waiting").await?;
+            Ok((waiting > 0.0).then_some(()))
+        })
+        .await?;
+        let found = rows(glue(&stage)?, "events").await?.len();
+        ensure!(found == committed, "{found} rows, though nobody could commit");
+        ensure!(worker.ended()?.is_none(), "{}", worker.log()?);
+        stage.faults.clear();
+        wait::until("both parts in the table", SOON, async || {
+            Ok((rows(glue(&stage)?, "events").await?.len() == good(2 * PART).count()).then_some(()))
+        })
+        .await?;
+        let status = worker.terminate(SOON).await?;
+        ensure!(status.success(), "{status}: {}", worker.log()?);
+        let twice = rows(glue(&stage)?, "events").await?.values().filter(|n| **n > 1).count();
+        ensure!(twice == 0, "{twice} events are there twice");
         Ok(())
     })
     .await

@@ -197,8 +197,9 @@ impl Proxy {
 
 /// The name that AWS gives what a request asks for.
 fn action(service: Api, head: &request::Parts) -> String {
-    if service != Api::S3 {
-        let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    // Glue answers at the address of S3 here.
+    if service != Api::S3 || target.is_some() {
         return target.and_then(|name| name.rsplit('.').next()).unwrap_or("none").to_owned();
     }
     let query = head.uri.query().unwrap_or_default();
