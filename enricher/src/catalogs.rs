@@ -44,10 +44,16 @@ impl Catalogs {
         Ok(Catalogs { http, auth })
     }
 
-    /// One of them.
-    pub fn on_the_network(&self, remote: &Remote, warehouse: Option<String>, aws: &Aws) -> Home {
+    /// One of them; files are encrypted with that key of KMS, if there is one.
+    pub fn on_the_network(
+        &self,
+        remote: &Remote,
+        warehouse: Option<String>,
+        aws: &Aws,
+        kms_key: Option<String>,
+    ) -> Home {
         let config = remote.config(warehouse, self.auth.clone());
-        let files = Arc::new(Places { buckets: Buckets::new(aws.s3()) });
+        let files = Arc::new(Places { buckets: Buckets::new(aws.s3()).with_kms_key(kms_key) });
         let access = Access {
             files: Arc::clone(&files) as _,
             aws: aws.of_catalogs(self.http.clone()),

@@ -207,6 +207,9 @@ fn table(table: &Iceberg, place: Whereabouts<'_>, actor: Actor<'_>, grants: &mut
             grants.add("WriteTables", FILES, place.bucket(&format!("{folder}/*")));
             grants.add("ListLinks", LIST, place.bucket(name));
         }
+        if let Some(key) = &table.kms_key {
+            grants.add("UseKeys", KEY, key.clone());
+        }
     });
 }
 
@@ -323,6 +326,9 @@ mod tests {
         let bucket = of(&both(&format!("catalog = \"{arn}\", {links}")), None);
         assert_eq!(resources(&bucket, "KeepTables"), [arn.to_owned(), format!("{arn}/table/*")]);
         assert_eq!(resources(&bucket, "WriteTables"), ["arn:aws:s3:::own/links/*"]);
+        let key = "arn:aws:kms:eu-west-1:123456789012:key/k";
+        let keyed = both(&format!("catalog = \"glue:s3://lake/tables\", kms_key = \"{key}\""));
+        assert_eq!(resources(&of(&keyed, None), "UseKeys"), [key]);
         let role = "arn:aws:iam::210987654321:role/in";
         let own = both(&format!("catalog = \"{arn}\", {links}, role = \"{role}\""));
         assert_eq!(resources(&of(&own, None), "AssumeRoles"), [role]);

@@ -33,6 +33,8 @@ pub struct Iceberg {
     /// How often files are appended to the tables.
     #[serde(default = "commit_every")]
     pub commit_every: Span<100, 3_600_000>,
+    /// The key of KMS that files are encrypted with; the bucket's own way if absent.
+    pub kms_key: Option<Text>,
     /// Where the catalog and the tables are; where `[aws]` says, if absent.
     pub region: Option<Name<OfRegion>>,
     /// The role to write as; the worker's own if absent.
@@ -83,8 +85,9 @@ impl Iceberg {
             }
             _ => {}
         }
-        if remote.is_none() && (self.region.is_some() || self.role.is_some()) {
-            return wrong("folder", "it is of this machine: no region and no role are of use");
+        let of_aws = self.region.is_some() || self.role.is_some() || self.kms_key.is_some();
+        if remote.is_none() && of_aws {
+            return wrong("folder", "it is of this machine: no region, role and key are of use");
         }
         Ok(())
     }

@@ -240,7 +240,8 @@ impl Clients {
     fn home(&self, table: &Iceberg) -> Home {
         match (&table.catalog, &table.access, &self.1) {
             (Catalog::Remote(remote, warehouse), Some(access), Some(catalogs)) => {
-                catalogs.on_the_network(remote, warehouse.clone(), self.get(access))
+                let key = table.kms_key.clone();
+                catalogs.on_the_network(remote, warehouse.clone(), self.get(access), key)
             }
             (Catalog::Remote(..), ..) => unreachable!("a plan with such comes with clients"),
             (Catalog::Folder(folder), ..) => catalogs::in_folder(folder),

@@ -259,7 +259,7 @@ mod tests {
             table("enriched", "lake", here)
                 + &table("bad", "lake", &format!("{here}, object_age = \"1m\"")),
             "[[enriched.to]] and [[bad.to]] are tables of /lake that are filled together: expected \
-             the same links, object_bytes, object_age, commit_every, region and role",
+             the same links, object_bytes, object_age, commit_every, region, role and kms_key",
         );
         refused(
             table("enriched", "one", here) + &table("enriched", "two", here),

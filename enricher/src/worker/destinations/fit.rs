@@ -38,7 +38,7 @@ pub(super) fn check(all: &[Destination]) -> Result<(), Usage> {
         if let Some((other, _)) = tables[..at].iter().find(differs) {
             return Err(Usage(format!(
                 "[[{}.to]] and [[{}.to]] are tables of {} that are filled together: expected the \
-                 same links, object_bytes, object_age, commit_every, region and role",
+                 same links, object_bytes, object_age, commit_every, region, role and kms_key",
                 other.route.name(),
                 one.route.name(),
                 table.catalog

@@ -31,6 +31,8 @@ pub struct Iceberg {
     pub commit_every: Duration,
     /// Where in AWS it is, if it is there.
     pub access: Option<Access>,
+    /// The key of KMS that files are encrypted with.
+    pub kms_key: Option<String>,
 }
 
 /// Where a catalog is.
@@ -91,6 +93,7 @@ impl Iceberg {
             object_age: section.object_age.get(),
             commit_every: section.commit_every.get(),
             access,
+            kms_key: section.kms_key.as_ref().map(|key| key.to_string()),
         }
     }
 

@@ -64,8 +64,9 @@ impl Objects {
             iceberg::Location::Folder(path) => (Home::Folder(path), own),
             iceberg::Location::Bucket(name, prefix) => {
                 let access = Access::of(section.region.as_deref(), section.role.as_deref());
+                let kms_key = section.kms_key.as_ref().map(|key| key.to_string());
                 let slash = if prefix.is_empty() { "" } else { "/" };
-                (Home::Bucket { name, access, kms_key: None }, format!("{prefix}{slash}{own}"))
+                (Home::Bucket { name, access, kms_key }, format!("{prefix}{slash}{own}"))
             }
         };
         Objects::of(route, home, &prefix, worker.name, growth)

@@ -25,7 +25,7 @@ pub(super) async fn open(
                 Remote::Rest(_) => aws,
                 Remote::Glue(_) | Remote::Bucket(_) => aws.check().await?,
             };
-            Catalogs::new()?.on_the_network(remote, warehouse, &aws)
+            Catalogs::new()?.on_the_network(remote, warehouse, &aws, None)
         }
     };
     Ok(((home.open)()?, !home.expires_itself))
