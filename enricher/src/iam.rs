@@ -325,7 +325,7 @@ mod tests {
         let links = "links = \"s3://own/links\"";
         let bucket = of(&both(&format!("catalog = \"{arn}\", {links}")), None);
         assert_eq!(resources(&bucket, "KeepTables"), [arn.to_owned(), format!("{arn}/table/*")]);
-        assert_eq!(resources(&bucket, "WriteTables"), ["arn:aws:s3:::own/links/*"]);
+        assert_eq!(resources(&bucket, "WriteTables"), ["arn:aws:s3:::own/links/snowmelt/*"]);
         let key = "arn:aws:kms:eu-west-1:123456789012:key/k";
         let keyed = both(&format!("catalog = \"glue:s3://lake/tables\", kms_key = \"{key}\""));
         assert_eq!(resources(&of(&keyed, None), "UseKeys"), [key]);

@@ -100,7 +100,11 @@ impl Drop for Repeats {
 
 async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Result<End, Error> {
     let asked_back = held.asked_back();
-    let ownership = Arc::new(Ownership::begin(worker, held, tally).await?);
+    let ownership = tokio::select! {
+        biased;
+        begun = Ownership::begin(worker, held, tally) => Arc::new(begun?),
+        () = asked_back.cancelled() => return Ok(End::HandedOver),
+    };
     let mut batches = Batches::open(&*worker.source, held.shard(), held.position(), &worker.budget);
     let mut lag = batches.lag();
     let mut in_flight = InOrder::new(IN_FLIGHT);
@@ -124,7 +128,9 @@ async fn work(worker: &Arc<Worker>, held: &Arc<Held>, tally: &Arc<Tally>) -> Res
                 }
                 Some((batch, permit)) => {
                     for (piece, permit) in ownership.parts(batch, permit) {
-                        while !in_flight.has_room() && let Some(done) = in_flight.next().await {
+                        while !in_flight.has_room()
+                            && let Some(done) = worker.hurry.until(in_flight.next()).await
+                        {
                             held.advance(done?);
                         }
                         let origin = ownership.origin(&piece, held, clock::now_ms());

@@ -29,7 +29,7 @@ use crate::lake::Lake;
 use crate::mark::{Mark, Shard};
 pub use link::Appended;
 pub(crate) use link::{Ends, Link};
-pub(crate) use path::{Known, due, pending, spent};
+pub(crate) use path::{Known, chain, due, spent};
 
 /// An empty file that shows whether links can be written.
 const PROBE: &str = "writable";
@@ -113,15 +113,9 @@ impl Lakes {
         &self.links
     }
 
-    /// A table that links name, and that we do not fill.
-    pub(crate) async fn other(&self, name: &str) -> Result<Lake> {
-        let found = Lake::find(Arc::clone(&self.catalog), &self.namespace, name).await?;
-        found.ok_or_else(|| {
-            Error::Unusable(format!(
-                "links have files of the table {}.{name}, which is not there",
-                self.namespace
-            ))
-        })
+    /// A table that links name, and that we do not fill; nothing if it is not there any more.
+    pub(crate) async fn other(&self, name: &str) -> Result<Option<Lake>> {
+        Lake::find(Arc::clone(&self.catalog), &self.namespace, name).await
     }
 
     /// Whether links can be written and listed where they are to be, and whether a name is given
@@ -178,16 +172,28 @@ impl Lakes {
         Err(Error::Unavailable { doing: format!("taking {shard}"), source: why.into() })
     }
 
-    /// Where the chain of a shard ends.
+    /// Where the chain of a shard ends, by all tables that its links are for: one that is no longer
+    /// filled may be the one that is furthest.
     async fn end(&self, shard: &Shard) -> Result<Option<Mark>> {
-        let mut marks = Vec::new();
-        for lake in self.tables.values() {
-            marks.push(lake.position(shard).await?);
+        let mut read = HashMap::new();
+        let mut others: BTreeMap<String, Option<Lake>> = BTreeMap::new();
+        loop {
+            let mut marks = Vec::new();
+            for lake in self.tables.values().chain(others.values().flatten()) {
+                marks.push(lake.position(shard).await?);
+            }
+            let written = self.links.of(Some(shard), &mut read).await?;
+            let none = Known::new();
+            let known = written.get(shard).unwrap_or(&none);
+            let mut named = known.values().flat_map(|((_, link), _)| link.tables());
+            let unknown =
+                |name: &&str| !self.tables.contains_key(*name) && !others.contains_key(*name);
+            let Some(name) = named.find(unknown).map(str::to_owned) else {
+                return Ok(path::end(known, marks.iter().map(Option::as_ref)));
+            };
+            let other = self.other(&name).await?;
+            others.insert(name, other);
         }
-        let written = self.links.of(Some(shard), &mut HashMap::new()).await?;
-        let none = Known::new();
-        let known = written.get(shard).unwrap_or(&none);
-        Ok(path::end(known, marks.iter().map(Option::as_ref)))
     }
 }
 
@@ -264,7 +270,7 @@ impl Links {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     bytes => bytes.map_err(failed(format!("reading {location}")))?,
                 };
-                let (link, ends) = Link::read(&location, &bytes)?;
+                let (link, ends) = Link::read(&self.at, &location, &bytes)?;
                 read.insert(location.clone(), (link.shard(), link, ends));
             }
             let (shard, link, ends) = &read[&location];
@@ -274,10 +280,13 @@ impl Links {
         Ok(written)
     }
 
-    /// Links are in folders; what else there is, is not.
+    /// Links are in the folders of shards; what else there is, is not.
     fn is_link(&self, location: &str) -> bool {
-        let below = location.strip_prefix(&self.at).unwrap_or(location).trim_start_matches('/');
-        below.contains('/') && below.ends_with(".json")
+        let below = location.strip_prefix(&self.at).and_then(|rest| rest.strip_prefix('/'));
+        let parts = below.and_then(|below| below.split_once('/'));
+        parts.is_some_and(|(folder, name)| {
+            !folder.starts_with('_') && !name.contains('/') && name.ends_with(".json")
+        })
     }
 }
 

@@ -5,14 +5,14 @@
 //! one's own clock. Nothing depends on there being one: where tables are is changed by the commits
 //! alone, so of two that append the same link one is refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::chain::{Ends, Known, Lakes, Link, Written, due, pending, spent};
+use crate::chain::{Ends, Known, Lakes, Link, Written, chain, due, spent};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Move, Piece, Settled};
 use crate::mark::{Mark, Shard};
@@ -60,6 +60,12 @@ pub struct Round {
 
 /// Where each table is.
 type Marks<'n> = BTreeMap<&'n str, BTreeMap<Shard, Mark>>;
+
+/// The tables that links name.
+fn named(written: &Written) -> impl Iterator<Item = &str> {
+    let links = written.values().flat_map(BTreeMap::values);
+    links.flat_map(|((_, link), _)| link.tables())
+}
 
 fn of_shard<'n>(marks: &Marks<'n>, shard: &Shard) -> BTreeMap<&'n str, Option<Mark>> {
     marks.iter().map(|(name, of)| (*name, of.get(shard).cloned())).collect()
@@ -125,6 +131,8 @@ impl Committer {
 
     /// Appends everything that links tell of, and removes those that all tables have.
     pub async fn round(&mut self, summary: &BTreeMap<String, String>) -> Result<Round> {
+        // Whoever drops a table has no use for files that wait for it.
+        let mut gone: BTreeSet<String> = BTreeSet::new();
         loop {
             // Where tables are is read before links are: a link that a table needs is there as long
             // as the table is before it, and a commit is refused if the table has moved meanwhile.
@@ -133,14 +141,17 @@ impl Committer {
                 marks.insert(name, lake.positions().await?);
             }
             let written = self.lakes.links().of(None, &mut self.read).await?;
-            let named = written.values().flat_map(BTreeMap::values);
-            let mut named = named.flat_map(|((_, link), _)| link.tables());
-            let Some(unknown) = named.find(|name| !marks.contains_key(name)).map(str::to_owned)
-            else {
+            let known = |name: &str| marks.contains_key(name) || gone.contains(name);
+            let Some(name) = named(&written).find(|name| !known(name)).map(str::to_owned) else {
                 return self.append(marks, &written, summary).await;
             };
-            let other = self.lakes.other(&unknown).await?;
-            self.others.insert(unknown, other);
+            match self.lakes.other(&name).await? {
+                Some(other) => drop(self.others.insert(name, other)),
+                None => {
+                    tracing::warn!(table = name, "links name a table that is not there any more");
+                    gone.insert(name);
+                }
+            }
         }
     }
 
@@ -151,18 +162,19 @@ impl Committer {
         summary: &BTreeMap<String, String>,
     ) -> Result<Round> {
         let mut round = Round::default();
-        let pending: Vec<(&Shard, Vec<_>)> = written
+        let chains: Vec<(&Shard, Vec<_>)> = written
             .iter()
-            .map(|(shard, known)| (shard, pending(known, &of_shard(&marks, shard))))
+            .map(|(shard, known)| (shard, chain(known, &of_shard(&marks, shard))))
             .collect();
         let names: Vec<&str> = marks.keys().copied().collect();
+        let mut failed = None;
         for name in names {
             let lake = self.lakes.tables().get(name).or_else(|| self.others.get(name));
             let lake = lake.expect("its marks were read");
             let mut moves = Vec::new();
-            for (shard, pending) in &pending {
+            for (shard, chain) in &chains {
                 let from = marks[name].get(*shard);
-                let due = due(pending, from);
+                let due = due(chain, from);
                 let Some((_, Ends { to, .. })) = due.last() else { continue };
                 let links: Vec<&Link> = due.iter().map(|((_, link), _)| &**link).collect();
                 if !links.iter().any(|link| link.is_for(name)) {
@@ -176,13 +188,16 @@ impl Committer {
             if moves.is_empty() || (quiet && !moves.iter().any(files)) {
                 continue;
             }
-            let moved = self.append_to(name, lake, moves, summary, &mut round).await?;
-            marks.get_mut(name).expect("its marks were read").extend(moved);
+            match self.append_to(name, lake, moves, summary, &mut round).await {
+                Ok(moved) => marks.get_mut(name).expect("its marks were read").extend(moved),
+                // The others do not wait for a table that cannot be written.
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
         }
         for (shard, known) in written {
             self.clear(known, &of_shard(&marks, shard), &mut round).await?;
         }
-        Ok(round)
+        failed.map_or(Ok(round), Err)
     }
 
     /// Appends to one table; says where it is after that.
@@ -256,7 +271,7 @@ impl Committer {
                 link.count(name) > 0 && mark.as_ref().is_none_or(|mark| *mark < ends.to)
             })
         };
-        let waiting = pending(known, marks).into_iter().filter(waits);
+        let waiting = chain(known, marks).into_iter().filter(waits);
         for ((_, link), _) in waiting {
             round.waiting += 1;
             let oldest = round.oldest_ms.unwrap_or(i64::MAX);

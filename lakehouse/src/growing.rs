@@ -6,7 +6,7 @@
 use arrow_schema::Schema;
 use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::{DataFile, Datum};
+use iceberg::spec::{DataFile, Datum, Transform};
 use iceberg::table::Table;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterPropertiesPtr;
@@ -39,7 +39,13 @@ impl Growing {
     ) -> Result<Growing> {
         let columns = schema_to_arrow_schema(table.metadata().current_schema());
         let columns = columns.map_err(|e| Error::from_iceberg("reading the table's columns", e))?;
-        let partitioned = !table.metadata().default_partition_spec().is_unpartitioned();
+        let spec = table.metadata().default_partition_spec();
+        let partitioned = !spec.is_unpartitioned();
+        if partitioned && !matches!(spec.fields(), [only] if only.transform == Transform::Day) {
+            let table = table.identifier();
+            let why = format!("{table} is partitioned in another way than by day: set that back");
+            return Err(Error::Unusable(why));
+        }
         Ok(Growing {
             table: table.clone(),
             columns,
@@ -120,6 +126,11 @@ impl Complete {
     /// The table that it is of, as it was when the file was begun.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// How many rows it has.
+    pub fn rows(&self) -> i64 {
+        self.footer.file_metadata().num_rows()
     }
 
     /// Its size in bytes.

@@ -76,7 +76,7 @@ impl Caution {
             if asked_back.is_cancelled() {
                 break;
             }
-            settle(in_flight, held).await?;
+            settle(worker, in_flight, held).await?;
             self.piece(worker, held, piece, in_flight).await?;
         }
         held.announce(None).await;
@@ -170,12 +170,17 @@ impl Caution {
 }
 
 /// Takes note of what is durable by now, and makes room for more.
-async fn settle(in_flight: &mut InFlight, held: &Held) -> Result<(), Error> {
+async fn settle(worker: &Worker, in_flight: &mut InFlight, held: &Held) -> Result<(), Error> {
+    while !in_flight.has_room()
+        && let Some(done) = worker.hurry.until(in_flight.next()).await
+    {
+        held.advance(done?);
+    }
     loop {
         tokio::select! {
             biased;
             Some(done) = in_flight.next() => held.advance(done?),
-            () = std::future::ready(()), if in_flight.has_room() => return Ok(()),
+            () = std::future::ready(()) => return Ok(()),
         }
     }
 }

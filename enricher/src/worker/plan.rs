@@ -261,6 +261,14 @@ mod tests {
             "[[enriched.to]] and [[bad.to]] are tables of /lake that are filled together: expected \
              the same links, object_bytes, object_age, commit_every, region, role and kms_key",
         );
+        let elsewhere = |catalog: &str| {
+            format!("catalog = \"glue:s3://lake/{catalog}\", links = \"s3://lake/links\"")
+        };
+        refused(
+            table("enriched", "a", &elsewhere("a")) + &table("bad", "b", &elsewhere("b")),
+            "tables of glue:s3://lake/a and of glue:s3://lake/b have their links in one place, \
+             s3://lake/links/snowmelt: expected one for each",
+        );
         refused(
             table("enriched", "one", here) + &table("enriched", "two", here),
             "[enriched] has two destinations that are one place, table snowmelt.events of /lake: \

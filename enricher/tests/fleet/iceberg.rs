@@ -196,6 +196,21 @@ async fn every_event_is_once_in_the_tables_whoever_dies() {
     assert!(again > stage.good.len(), "{again}: something was worked again");
 }
 
+/// The table was made by somebody else, or has lost columns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_gets_the_columns_that_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let some: Vec<_> = columns::always().into_iter().take(8).collect();
+    let catalog = (catalogs::in_folder(folder.path()).open)().expect("it can be made");
+    Lake::open(catalog, "snowmelt", "events", &some).await.expect("it can be made");
+    let mut stage = Stage::new(&["shard-1"]);
+    stage.send("shard-1", 30);
+    let worker = start(&stage, "worker", folder.path(), HASTY);
+    until("checkpoints", async || stage.position("shard-1").await == after(29)).await;
+    worker.drain().await;
+    check(&stage, folder.path()).await;
+}
+
 /// Where the tables end lies inside of a batch of the next owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_cut_where_the_tables_have_the_shard() {

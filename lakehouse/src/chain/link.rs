@@ -94,14 +94,14 @@ impl Link {
     }
 
     /// Reads a link, and checks that it is what its name says.
-    pub(crate) fn read(location: &str, bytes: &[u8]) -> Result<(Arc<Link>, Ends)> {
+    pub(crate) fn read(at: &str, location: &str, bytes: &[u8]) -> Result<(Arc<Link>, Ends)> {
         let wrong = |why: String| Error::Unusable(format!("{location}: {why}"));
         let link: Link = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         let mark = |text: &str| text.parse::<Mark>().map_err(|error| wrong(error.to_string()));
         let from = link.from.as_deref().map(mark).transpose()?;
         let to = mark(&link.to)?;
         let name = name(&Shard::named(&link.shard), from.as_ref());
-        if !location.ends_with(&name) {
+        if location.strip_prefix(at).and_then(|rest| rest.strip_prefix('/')) != Some(&*name) {
             return Err(wrong(format!("expected the link {name}, found another's place")));
         }
         Ok((Arc::new(link), Ends { from, to }))

@@ -30,33 +30,42 @@ pub(crate) fn end<'m, L>(
     after(known, furthest.as_ref()).last().map(|(_, ends)| ends.to.clone()).or(furthest)
 }
 
-/// The chain of a shard, as far as some table does not have it yet.
-pub(crate) fn pending<'k, L>(
+/// The chain of a shard, as far as it is written down: with links that tables have, and those that
+/// none has.
+pub(crate) fn chain<'k, L>(
     known: &'k Known<L>,
     marks: &BTreeMap<&str, Option<Mark>>,
 ) -> Links<'k, L> {
     let furthest = marks.values().flatten().max();
-    let paths = marks.values().map(|mark| after(known, mark.as_ref()));
-    // A link that continues what was continued long ago leads nowhere.
-    let paths = paths.filter(|path| path.last().map(|link| &link.1.to) >= furthest);
-    paths.max_by_key(Vec::len).unwrap_or_default()
+    let by_end: BTreeMap<&Mark, &(L, Ends)> =
+        known.values().map(|link| (&link.1.to, link)).collect();
+    let (mut chain, mut at) = (Vec::new(), furthest);
+    while let Some(link) = at.and_then(|mark| by_end.get(mark))
+        && chain.len() < known.len()
+    {
+        chain.push(*link);
+        at = link.1.from.as_ref();
+    }
+    chain.reverse();
+    chain.extend(after(known, furthest));
+    chain
 }
 
-/// The part of a [pending](pending) chain that a table is to get which is at that mark.
+/// The part of a [chain] that a table is to get which is at that mark.
 ///
-/// A table that is at none of its marks is one that was not filled when the links before were
-/// written. It goes on with the first that there is, if it is not further already: a list of links
-/// that is old would begin where the table was.
+/// A table that is before all of its marks was not filled when what was removed of it was written:
+/// a link stays until every table has it that it is for. One that is at another mark is further than
+/// what was listed, and gets nothing.
 pub(crate) fn due<'p, 'k, L>(
-    pending: &'p [&'k (L, Ends)],
+    chain: &'p [&'k (L, Ends)],
     mark: Option<&Mark>,
 ) -> &'p [&'k (L, Ends)] {
-    let Some((_, first)) = pending.first() else { return &[] };
-    if let Some(at) = pending.iter().position(|(_, ends)| ends.from.as_ref() == mark) {
-        return &pending[at..];
+    let Some((_, first)) = chain.first() else { return &[] };
+    match chain.iter().position(|(_, ends)| ends.from.as_ref() == mark) {
+        Some(at) => &chain[at..],
+        None if mark < first.from.as_ref() => chain,
+        None => &[],
     }
-    let behind = mark < first.from.as_ref();
-    if behind { pending } else { &[] }
 }
 
 /// Links of a shard.
@@ -70,18 +79,7 @@ pub(crate) fn spent<'k, L>(
     wanted: impl Fn(&L, &str) -> bool,
 ) -> (Links<'k, L>, Links<'k, L>) {
     let Some(furthest) = marks.values().flatten().max() else { return Default::default() };
-    let mut chain: BTreeSet<Option<&Mark>> = BTreeSet::new();
-    let by_end: BTreeMap<&Mark, &(L, Ends)> =
-        known.values().map(|link| (&link.1.to, link)).collect();
-    let (mut used, mut at) = (Vec::new(), Some(furthest));
-    while let Some(link) = at.and_then(|mark| by_end.get(mark))
-        && chain.insert(link.1.from.as_ref())
-    {
-        used.push(*link);
-        at = link.1.from.as_ref();
-    }
-    let ahead = after(known, Some(furthest));
-    chain.extend(ahead.iter().map(|(_, ends)| ends.from.as_ref()));
+    let chain = chain(known, marks);
     let passed = |(link, ends): &(L, Ends)| {
         let has = |(name, mark): (&&str, &Option<Mark>)| {
             !wanted(link, name) || mark.as_ref().is_some_and(|mark| *mark >= ends.to)
@@ -89,9 +87,12 @@ pub(crate) fn spent<'k, L>(
         marks.iter().all(has)
     };
     // The last one stays: as long as it is there, nobody else can continue the same mark.
-    let spent = used.iter().skip(1).rev().take_while(|link| passed(link)).copied().collect();
+    let last = chain.iter().filter(|(_, ends)| ends.to <= *furthest).count().saturating_sub(1);
+    let spent = chain[..last].iter().take_while(|link| passed(link)).copied().collect();
+    let of_chain: BTreeSet<Option<&Mark>> =
+        chain.iter().map(|(_, ends)| ends.from.as_ref()).collect();
     let nobodys = |(_, ends): &&(L, Ends)| {
-        !chain.contains(&ends.from.as_ref()) && ends.from.as_ref() < Some(furthest)
+        !of_chain.contains(&ends.from.as_ref()) && ends.from.as_ref() < Some(furthest)
     };
     (spent, known.values().filter(nobodys).collect())
 }
@@ -131,13 +132,13 @@ mod tests {
     ) {
         let known = known(links);
         let mut at = marks(tables);
-        let pending = pending(&known, &at);
+        let chain = chain(&known, &at);
         for ((name, _), expected) in tables.iter().zip(get) {
-            let due = due(&pending, at[name].as_ref());
+            let due = due(&chain, at[name].as_ref());
             assert_eq!(names(due), *expected, "{name} of {links:?}");
         }
         for (name, _) in tables {
-            if let Some((_, last)) = due(&pending, at[name].as_ref()).last() {
+            if let Some((_, last)) = due(&chain, at[name].as_ref()).last() {
                 at.insert(name, Some(last.to.clone()));
             }
         }
@@ -175,6 +176,18 @@ mod tests {
         // It was filled once, and then was not.
         let later = ["4/→4/7/0"];
         check(&later, &[("a", "4/"), ("b", "2/3/0")], &[&later, &later], [&[], &[]]);
+    }
+
+    /// The others have been told, and it has not.
+    #[test]
+    fn a_table_that_missed_a_round_gets_what_the_others_have() {
+        let links = ["3/→4/", "4/→4/5/0", "4/5/0→4/6/0"];
+        check(
+            &links,
+            &[("events", "4/5/0"), ("new", ""), ("old", "2/8/0")],
+            &[&links[2..], &links, &links],
+            [&links[..2], &[]],
+        );
     }
 
     #[test]

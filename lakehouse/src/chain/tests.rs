@@ -210,7 +210,8 @@ impl Files for Torn {
             events.tables.retain(|name, _| name == "events");
             let link = all.iter().find(|name| name.ends_with(&hidden)).expect("there").clone();
             let bytes = Folder.read(&link, None).await?;
-            let (link, ends) = Link::read(&link, &bytes).expect("there");
+            let at = link.rsplitn(3, '/').nth(2).expect("it is in two folders").to_owned();
+            let (link, ends) = Link::read(&at, &link, &bytes).expect("there");
             let lake = &events.tables["events"];
             let files = link.files(&lake.table().await.expect("done")).expect("there");
             let from = lake.position(&shard()).await.expect("done");

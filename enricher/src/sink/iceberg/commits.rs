@@ -23,6 +23,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long a worker that ends has to commit what there is.
 const LAST: Duration = Duration::from_secs(5);
 
+/// How long it has to give the claim up, when that took too long.
+const RESIGNING: Duration = Duration::from_secs(2);
+
 /// Commits for all of these, and never ends.
 pub async fn commit_for_ever(tables: &[Arc<Iceberg>]) {
     let loops = tables.iter().map(|tables| Box::pin(tables.commit_for_ever()) as _);
@@ -103,7 +106,10 @@ impl Iceberg {
                 error = crate::causes::chain(&error),
                 "links are left for another worker to commit"
             ),
-            Err(_) => tracing::warn!("links are left for another worker to commit"),
+            Err(_) => {
+                tracing::warn!("links are left for another worker to commit");
+                let _ = tokio::time::timeout(RESIGNING, self.resign()).await;
+            }
         }
         self.metrics.links_wait(&self.settings.namespace, 0, Duration::ZERO);
     }

@@ -34,6 +34,14 @@ pub(super) fn check(all: &[Destination]) -> Result<(), Usage> {
     });
     let tables: Vec<_> = tables.collect();
     for (at, (one, table)) in tables.iter().enumerate() {
+        let taken =
+            |(_, other): &&(_, &Iceberg)| !table.is_beside(other) && table.links == other.links;
+        if let Some((_, other)) = tables[..at].iter().find(taken) {
+            return Err(Usage(format!(
+                "tables of {} and of {} have their links in one place, {}: expected one for each",
+                other.catalog, table.catalog, table.links
+            )));
+        }
         let differs = |(_, other): &&(_, &Iceberg)| table.is_beside(other) && !table.is_like(other);
         if let Some((other, _)) = tables[..at].iter().find(differs) {
             return Err(Usage(format!(

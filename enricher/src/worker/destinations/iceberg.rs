@@ -75,8 +75,10 @@ impl Iceberg {
         };
         let links = match &section.links {
             None => format!("{}/{LINKS}/{namespace}", below.trim_end_matches('/')),
-            Some(Place::Bucket { bucket, prefix }) => format!("s3://{bucket}/{prefix}"),
-            Some(Place::Folder(path)) => lakehouse::Folder::location(path),
+            Some(Place::Bucket { bucket, prefix }) => format!("s3://{bucket}/{prefix}/{namespace}"),
+            Some(Place::Folder(path)) => {
+                format!("{}/{namespace}", lakehouse::Folder::location(path))
+            }
         };
         let access = match &catalog {
             Catalog::Folder(_) => None,
