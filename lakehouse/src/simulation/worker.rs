@@ -1,7 +1,7 @@
 //! One worker: it looks at the leases now and then, takes the chains of what it got, reads, adds to
 //! them, and commits when it feels like it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use columns::Type;
@@ -9,7 +9,7 @@ use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 
 use super::bugs::Bug;
 use super::weather::{Gate, Sky};
-use super::world::{RECORDS, TABLES, table_of};
+use super::world::{ALWAYS, RECORDS, TABLES, table_of};
 use crate::chain::{Appended, Chain, Lakes, Next};
 use crate::committer::Committer;
 use crate::error::Error;
@@ -24,6 +24,8 @@ pub(super) struct Leases {
     pub(super) repeated: u64,
     pub(super) refused: u64,
     pub(super) nobodys: u64,
+    /// Records that were added for the table that not every worker fills.
+    pub(super) more: BTreeSet<(usize, u64)>,
 }
 
 pub(super) struct Lease {
@@ -173,9 +175,11 @@ impl Worker {
             if held.adding.is_none() && held.next < RECORDS && self.sky.below(3) > 0 {
                 let least = number_of(chain.place()).max(held.next) + 1;
                 let end = RECORDS.min(least + self.sky.below(4) as u64);
-                let mut files = Appended::none(TABLES);
-                for name in TABLES {
-                    let of = |n: &u64| table_of(*n) == name;
+                let names: Vec<&str> = self.lakes.names().collect();
+                let mut files = Appended::none(names.iter().copied());
+                let is_for = |name: &str, n: u64| name == TABLES[ALWAYS] || table_of(n) == name;
+                for name in &names {
+                    let of = |n: &u64| is_for(name, *n);
                     let records: Vec<_> =
                         (held.next..end).filter(of).map(|n| (*number, n)).collect();
                     if records.is_empty() {
@@ -186,8 +190,8 @@ impl Worker {
                     let file = self.shelf.lock().expect("nothing panics here").write(records);
                     files.add(&table, file).expect("it is one of ours");
                 }
-                let wanted =
-                    TABLES.iter().filter(|name| (held.next..end).any(|n| table_of(n) == **name));
+                let some = |name: &&&str| (held.next..end).any(|n| is_for(name, n));
+                let wanted = names.iter().filter(some);
                 if files.files() < wanted.count() {
                     continue;
                 }
@@ -205,6 +209,9 @@ impl Worker {
             let mut leases = self.leases.lock().expect("nothing panics while it holds this");
             match added {
                 Ok(()) => {
+                    if self.lakes.table(TABLES[ALWAYS]).is_some() {
+                        leases.more.extend((held.next..*end).map(|n| (*number, n)));
+                    }
                     held.next = *end;
                     held.adding = None;
                     let lease = &mut leases.owners[*number];

@@ -22,8 +22,12 @@ use crate::testing::{catalog, field};
 pub(super) const SHARDS: usize = 3;
 /// Records of each shard.
 pub(super) const RECORDS: u64 = 40;
-/// The tables. The second one gets little.
-pub(super) const TABLES: [&str; 2] = ["bad", "events"];
+/// The tables. The first one gets little; the last one gets once more what is in the others, from
+/// workers that know of it.
+pub(super) const TABLES: [&str; 3] = ["bad", "events", "more"];
+
+/// Those that every worker fills.
+pub(super) const ALWAYS: usize = 2;
 
 /// Which table a record is for.
 pub(super) fn table_of(record: u64) -> &'static str {
@@ -156,9 +160,11 @@ impl World {
             worker: format!("worker {id}"),
         });
         let mut tables = Vec::new();
-        for name in TABLES {
+        // A table that was added, which some know, while others are told otherwise again.
+        let fills = if id >= WORKERS && self.sky.below(4) > 0 { TABLES.len() } else { ALWAYS };
+        for name in &TABLES[..fills] {
             let lake = Lake::open(Arc::clone(&catalog), "snowmelt", name, &[]).await;
-            tables.push((name.to_owned(), lake.expect("the table is there")));
+            tables.push(((*name).to_owned(), lake.expect("the table is there")));
         }
         let storage: Arc<dyn Files> = Arc::new(Storage {
             stored: Arc::clone(&self.stored),
@@ -273,8 +279,19 @@ impl World {
     /// Reads the tables, and counts every record in them.
     async fn judge(&mut self) -> Result<Account, String> {
         let mut counts: BTreeMap<(usize, u64), u64> = BTreeMap::new();
-        for name in TABLES {
+        for name in &TABLES[..ALWAYS] {
             self.count(name, &mut counts).await?;
+        }
+        let mut more = BTreeMap::new();
+        self.count(TABLES[ALWAYS], &mut more).await?;
+        if let Some((record, count)) = more.iter().find(|(_, count)| **count > 1) {
+            return Err(format!("{record:?} is in the table that was added {count} times"));
+        }
+        {
+            let leases = self.leases.lock().expect("nothing panics while it holds this");
+            if let Some(record) = leases.more.iter().find(|record| !more.contains_key(record)) {
+                return Err(format!("{record:?} is not in the table that was added"));
+            }
         }
         for shard in 0..SHARDS {
             for number in 0..RECORDS {
@@ -308,7 +325,7 @@ impl World {
                 let path = entry.file_path();
                 let records = shelf.read(path).ok_or(format!("{path} is gone"))?;
                 for record in records {
-                    if table_of(record.1) != name {
+                    if name != TABLES[ALWAYS] && table_of(record.1) != name {
                         return Err(format!("record {record:?} is in {name}"));
                     }
                     *counts.entry(*record).or_default() += 1;
