@@ -54,8 +54,8 @@ pub(crate) fn chain<'k, L>(
 /// The part of a [chain] that a table is to get which is at that mark.
 ///
 /// A table that is before all of its marks was not filled when what was removed of it was written:
-/// a link stays until every table has it that it is for. One that is at another mark is further than
-/// what was listed, and gets nothing.
+/// a link stays until every table has it that it is for. One that is at another mark is further
+/// than what was listed, and gets nothing.
 pub(crate) fn due<'p, 'k, L>(
     chain: &'p [&'k (L, Ends)],
     mark: Option<&Mark>,
