@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_kinesis::types::{Record, ShardIteratorType};
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record, ShardIteratorType};
 use tests::arrivals::Arrivals;
 use tests::emulators::{self, Emulators, REGION};
 use tests::traffic::{self, Expected, Producer};
@@ -255,14 +256,18 @@ async fn records(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Result<Vec<
 }
 
 /// How large the files of tables become that a worker fills at a thousand events a second in
-/// [`MINUTES`], and what the worker takes for that.
+/// [`MINUTES`], and what the worker takes for that. The events are synthetic, or those of the file
+/// that `SNOWMELT_PAYLOADS` names.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a quarter of an hour; figures for BENCHMARKS.md"]
 async fn files_of_tables() -> Result<()> {
     scratch::run(async |scratch: &Path| {
         let pace = "object_age = \"5m\", commit_every = \"1m\"";
         let (aws, mut worker) = fill(scratch, pace).await?;
-        Generating::start(&aws, MINUTES * 60_000, 1_000)?.done().await?;
+        match std::env::var_os("SNOWMELT_PAYLOADS") {
+            Some(file) => send(&aws, Path::new(&file)).await?,
+            None => Generating::start(&aws, MINUTES * 60_000, 1_000)?.done().await?,
+        }
         let metrics = worker.get("/metrics").await?.body;
         for name in ["process_cpu_seconds_total", "process_resident_memory_bytes"] {
             println!("{name}: {}", admin::metric(&metrics, name).unwrap_or_default());
@@ -315,6 +320,35 @@ async fn commits() -> Result<()> {
         worker.kill()
     })
     .await
+}
+
+/// Payloads of a request, and how often one is made: some thousand events a second, where three
+/// events come in two payloads.
+const PAYLOADS_AT_ONCE: usize = 160;
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Puts the payloads of a file, each behind its length, into the stream, over and over.
+async fn send(aws: &Emulators, file: &Path) -> Result<()> {
+    let bytes = zstd::decode_all(std::fs::File::open(file)?)?;
+    let (mut rest, mut payloads) = (&bytes[..], Vec::new());
+    while let Some((length, more)) = rest.split_first_chunk::<4>() {
+        let (payload, more) = more.split_at(u32::from_be_bytes(*length) as usize);
+        payloads.push(payload.to_vec());
+        rest = more;
+    }
+    let mut ticks = tokio::time::interval(EVERY);
+    let mut next = payloads.iter().cycle();
+    let until = Instant::now() + Duration::from_secs(u64::from(MINUTES) * 60);
+    while Instant::now() < until {
+        ticks.tick().await;
+        let mut put = aws.kinesis.put_records().stream_name(PAYLOADS);
+        for payload in next.by_ref().take(PAYLOADS_AT_ONCE) {
+            let entry = PutRecordsRequestEntry::builder().partition_key("key");
+            put = put.records(entry.data(Blob::new(payload.clone())).build()?);
+        }
+        put.send().await?;
+    }
+    Ok(())
 }
 
 /// How long events are sent for.
