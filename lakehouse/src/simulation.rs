@@ -69,8 +69,12 @@ fn a_world_repeats_itself() {
 
 #[test]
 fn every_planted_bug_is_caught() {
-    let search =
-        |bug| (0..BUG_SEEDS).find_map(|seed| run(seed, Some(bug)).0.err().map(|v| (seed, v)));
+    // A fleet that does not come to rest has not shown what is wrong with its tables.
+    let shown = |violation: &String| violation.contains("times") || violation.contains("not in");
+    let search = |bug| {
+        let shows = |seed| Some((seed, run(seed, Some(bug)).0.err().filter(shown)?));
+        (0..BUG_SEEDS).find_map(shows)
+    };
     std::thread::scope(|scope| {
         let searches = bugs::ALL.map(|bug| (bug, scope.spawn(move || search(bug))));
         for (bug, searching) in searches {

@@ -14,7 +14,7 @@ use super::storage::{Storage, Stored};
 use super::weather::{Counts, Gate, Sky, Weather};
 use super::worker::{Lease, Leases, Shelf, Worker};
 use crate::chain::Lakes;
-use crate::committer::Committer;
+use crate::committer::{Committer, Round};
 use crate::files::Files;
 use crate::lake::Lake;
 use crate::testing::{catalog, field};
@@ -211,8 +211,10 @@ impl World {
                 while self.sky.deliver(&*self.catalog).await {}
                 while self.sky.deliver_link(&self.stored, false) {}
                 // A committer that nothing disturbs comes last.
-                let committed = self.commit().await;
-                committed.map_err(|error| error.to_string())?;
+                let round = self.commit().await.map_err(|error| error.to_string())?;
+                if round.waiting > 0 {
+                    return Err(format!("{} links wait for nothing", round.waiting));
+                }
                 return self.judge().await;
             }
         }
@@ -257,7 +259,7 @@ impl World {
         leases.owners.iter().all(|lease| lease.checkpoint == RECORDS)
     }
 
-    async fn commit(&self) -> crate::error::Result<()> {
+    async fn commit(&self) -> crate::error::Result<Round> {
         let mut tables = Vec::new();
         for name in TABLES {
             let lake = Lake::open(Arc::clone(&self.catalog), "snowmelt", name, &[]).await?;
@@ -273,7 +275,7 @@ impl World {
         });
         let catalog = Arc::clone(&self.catalog);
         let lakes = Lakes::new(catalog, "snowmelt", tables, storage, "memory:///links");
-        Committer::new(lakes).round(&BTreeMap::new()).await.map(drop)
+        Committer::new(lakes).round(&BTreeMap::new()).await
     }
 
     /// Reads the tables, and counts every record in them.
