@@ -170,6 +170,21 @@ async fn a_table_that_is_filled_later_gets_what_was_made_for_it() {
     assert_eq!((rows(&both, "events").await, rows(&both, "bad").await), (2, 1));
 }
 
+/// What waits and what is too large may have its folder beside those of shards.
+#[tokio::test]
+async fn what_is_no_link_is_left_alone() {
+    let stage = Stage::new();
+    let lakes = stage.lakes(&["events"]).await;
+    let mut chain = lakes.take(&shard(), "one", 0).await.expect("done");
+    add(&lakes, &mut chain, "5/0", &["events"]).await.expect("done");
+    for name in ["_parked/_manifests/x.json", "_parked/x.json", "y.json", "a/b/c.json"] {
+        let location = Folder::location(&stage.folder.path().join("links").join(name));
+        assert!(Folder.create(&location, Bytes::from_static(b"{}")).await.expect("done"));
+    }
+    round(&mut Committer::new(lakes.clone())).await;
+    assert_eq!(rows(&lakes, "events").await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_of_several_commits_until_it_is_gone() {
     let stage = Stage::new();
