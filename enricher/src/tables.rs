@@ -34,6 +34,11 @@ pub fn name(route: Route) -> Option<&'static str> {
     TABLES.iter().find(|(of, _)| *of == route).map(|(_, name)| *name)
 }
 
+/// The columns that a route's table has from the beginning.
+pub fn columns(route: Route) -> Vec<columns::Field> {
+    if route.is_of_events() { columns::always() } else { warehouse::bad::fields() }
+}
+
 impl AnyRows {
     /// None yet, of that route's table.
     pub fn new(route: Route) -> AnyRows {

@@ -137,10 +137,7 @@ impl Iceberg {
             let catalog = (self.home.open)()?;
             let mut lakes = BTreeMap::new();
             for (route, name, _) in tables {
-                let columns = match route.is_of_events() {
-                    true => columns::always(),
-                    false => warehouse::bad::fields(),
-                };
+                let columns = crate::tables::columns(*route);
                 let catalog = Arc::clone(&catalog);
                 let lake = lakehouse::Lake::open(catalog, namespace, name, &columns).await?;
                 lakes.insert((*name).to_owned(), lake);

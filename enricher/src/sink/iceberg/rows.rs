@@ -191,12 +191,9 @@ impl Iceberg {
     /// Sees to it that the table has these columns, which it once had.
     async fn widen(&self, table: usize, columns: &[String]) -> Result<(), Error> {
         let (route, ..) = self.settings.tables[table];
-        let always = match route.is_of_events() {
-            true => ::columns::always(),
-            false => warehouse::bad::fields(),
-        };
+        let always = crate::tables::columns(route).into_iter();
         let mut all: BTreeMap<String, Field> =
-            always.into_iter().map(|field| (field.name.clone(), field)).collect();
+            always.map(|field| (field.name.clone(), field)).collect();
         all.extend(self.known[table].fields());
         let wanted: Vec<Field> = columns.iter().filter_map(|name| all.get(name).cloned()).collect();
         self.try_until(|| async { self.lake(table).await?.evolve(&wanted).await }).await

@@ -79,10 +79,7 @@ impl Table {
         name: &str,
         route: Route,
     ) -> anyhow::Result<Table> {
-        let columns = match route.is_of_events() {
-            true => columns::always(),
-            false => warehouse::bad::fields(),
-        };
+        let columns = crate::tables::columns(route);
         let lake = Lake::open(catalog, namespace, name, &columns).await?;
         let marks = lake.positions().await?;
         Ok(Table {
